@@ -1,0 +1,85 @@
+"""Every kind of event that the agent reports: what happened at a moment, as opposed to what is."""
+
+from typing import Final
+
+from agent.catalogue.attributes import (
+    COLLECTOR,
+    CONFIDENCE,
+    DETAIL,
+    HW_ID,
+    MEMORY_LIMIT,
+    MEMORY_USED,
+    PROCESS_ID,
+    PROCESS_NAME,
+    PROVIDER,
+    SERVER,
+    XID,
+)
+from agent.catalogue.metric import EventKind, Severity
+
+GPU_XID_FATAL = EventKind(
+    name="gpu.xid.fatal",
+    severity=Severity.PAGE,
+    description="The driver reported an XID that needs a reset, a reboot or a decision at once.",
+    attributes=(HW_ID, XID, DETAIL),
+)
+GPU_XID = EventKind(
+    name="gpu.xid",
+    severity=Severity.INFO,
+    description="The driver reported an XID that is the application's or needs no action of its own.",
+    attributes=(HW_ID, XID, DETAIL),
+)
+GPU_OOM = EventKind(
+    name="gpu.oom",
+    severity=Severity.TICKET,
+    description="A process that held the device nearly full vanished: most likely out of GPU memory.",
+    attributes=(HW_ID, CONFIDENCE, PROCESS_ID, PROCESS_NAME, MEMORY_USED, MEMORY_LIMIT),
+)
+GPU_LOST = EventKind(
+    name="gpu.lost",
+    severity=Severity.PAGE,
+    description="A GPU that was there cannot be reached any more.",
+    attributes=(HW_ID, DETAIL),
+)
+GPU_FOUND = EventKind(
+    name="gpu.found",
+    severity=Severity.INFO,
+    description="A GPU that was lost answers again, or a GPU was added while the agent ran.",
+    attributes=(HW_ID,),
+)
+SERVER_DOWN = EventKind(
+    name="inference.server.down",
+    severity=Severity.TICKET,
+    description="A model server that gave metrics does not give them any more, or never did.",
+    attributes=(SERVER, PROVIDER, DETAIL),
+)
+SERVER_UP = EventKind(
+    name="inference.server.up",
+    severity=Severity.INFO,
+    description="A model server gives metrics, for the first time or again.",
+    attributes=(SERVER, PROVIDER),
+)
+COLLECTOR_FAILED = EventKind(
+    name="warpwatch.collector.failed",
+    severity=Severity.TICKET,
+    description="A collector stopped giving data: its source failed or a call hangs.",
+    attributes=(COLLECTOR, DETAIL),
+)
+COLLECTOR_RECOVERED = EventKind(
+    name="warpwatch.collector.recovered",
+    severity=Severity.INFO,
+    description="A collector that had failed gives data again.",
+    attributes=(COLLECTOR,),
+)
+
+EVENT_KINDS: Final = (
+    GPU_XID_FATAL,
+    GPU_XID,
+    GPU_OOM,
+    GPU_LOST,
+    GPU_FOUND,
+    SERVER_DOWN,
+    SERVER_UP,
+    COLLECTOR_FAILED,
+    COLLECTOR_RECOVERED,
+)

@@ -1,0 +1,1 @@
+"""Sources: one file or folder each, all behind the same contract (`agent.collector`)."""

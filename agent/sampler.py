@@ -1,0 +1,265 @@
+"""Runs the collectors and keeps the latest snapshot of what they gave.
+
+Each collector has a loop of its own, so none waits for another; one that misses its deadline is reported
+as stalled and not called again until the call comes back. Values live as long as their collector answers:
+a failed or stalled one has no values, because an old value that looks fresh is worse than none.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from agent.catalogue import events
+from agent.collector import Collector, Unavailable
+from agent.cumulative import Count, follow
+from agent.introspection import (
+    collector_readings,
+    event_readings,
+    exporter_readings,
+    process_readings,
+)
+from agent.snapshot import (
+    Batch,
+    CollectorState,
+    Event,
+    ExporterState,
+    Problem,
+    SeriesKey,
+    Snapshot,
+    Status,
+)
+from agent.vetting import vet
+
+ITSELF: Final = "self"
+EVENTS_KEPT: Final = 200
+"""Newest events kept for the status page and late readers; exporters see each one as it comes."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Slot:
+    """What the sampler remembers of one collector."""
+
+    collector: Collector
+    state: CollectorState
+    batch: Batch | None = None
+    keys: frozenset[SeriesKey] = frozenset()
+    counts: dict[SeriesKey, Count] = field(default_factory=dict)
+
+
+class Sampler:
+    """Owns time: runs collectors, judges their state, publishes snapshots.
+
+    ``interval`` (seconds) is how long at most two snapshots are apart; ``clock`` gives Unix seconds;
+    ``exporters`` is asked for the state of the exporters at each snapshot.
+    """
+
+    def __init__(
+        self,
+        collectors: Sequence[Collector],
+        *,
+        interval: float = 1.0,
+        clock: Callable[[], float] = time.time,
+        exporters: Callable[[], tuple[ExporterState, ...]] = tuple,
+    ) -> None:
+        now = clock()
+        self._slots = [
+            _Slot(
+                collector,
+                CollectorState(collector.name, Status.UNAVAILABLE, now, "not collected yet"),
+            )
+            for collector in collectors
+        ]
+        self._interval = interval
+        self._clock = clock
+        self._exporters = exporters
+        self._started_at = now
+        self._problems: Counter[tuple[str, str]] = Counter()
+        self._event_counts: Counter[str] = Counter()
+        self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
+        self._event_total = 0
+        self._own_counts: dict[SeriesKey, Count] = {}
+        self._dirty = asyncio.Event()
+        self._published = asyncio.Event()
+        self._turned_at = time.monotonic()
+        self.snapshot: Snapshot | None = None
+        """The latest one; `None` until the first."""
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long ago the publishing loop last turned: the agent's own pulse."""
+        return time.monotonic() - self._turned_at
+
+    async def run(self) -> None:
+        """Collect and publish until cancelled; then close the collectors."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for slot in self._slots:
+                    tasks.create_task(self._drive(slot), name=f"collect {slot.collector.name}")
+                tasks.create_task(self._publish_for_ever(), name="publish")
+        finally:
+            for slot in self._slots:
+                await slot.collector.close()
+
+    async def next(self, after: int) -> Snapshot:
+        """Wait for a snapshot newer than number ``after`` and return the latest."""
+        while self.snapshot is None or self.snapshot.sequence <= after:
+            await self._published.wait()
+        return self.snapshot
+
+    async def _drive(self, slot: _Slot) -> None:
+        """Run one collector for ever, on multiples of its interval, never twice at once."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            began = loop.time()
+            call = asyncio.ensure_future(slot.collector.collect())
+            try:
+                done, _ = await asyncio.wait({call}, timeout=slot.collector.deadline)
+                if not done:
+                    waited = f"no answer for {slot.collector.deadline:g} s"
+                    self._settle(slot, Status.STALLED, waited)
+                    await asyncio.wait({call})
+            finally:
+                call.cancel()
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait({call}, timeout=0)
+            self._record(slot, call, loop.time() - began)
+            missed = max(0.0, loop.time() - due) // slot.collector.interval
+            due += slot.collector.interval * (missed + 1)
+            await asyncio.sleep(due - loop.time())
+
+    def _record(self, slot: _Slot, call: asyncio.Future[Batch], duration: float) -> None:
+        """Take in how a run ended. A collector may fail in any way: that is its state, not ours."""
+        error = call.exception()
+        if isinstance(error, Unavailable):
+            self._settle(slot, Status.UNAVAILABLE, str(error), duration)
+        elif error is not None:
+            said = f"{type(error).__name__}: {error}"
+            self._count(slot, (Problem("collector_failed", slot.collector.name, said),))
+            _log.debug("collector %s failed", slot.collector.name, exc_info=error)
+            self._settle(slot, Status.FAILED, said, duration)
+        else:
+            batch, slot.keys = vet(call.result())
+            slot.counts = follow(slot.counts, batch)
+            slot.batch = batch
+            self._count(slot, batch.problems)
+            self._take(batch.events)
+            self._settle(slot, Status.OK, "", duration)
+
+    def _settle(
+        self, slot: _Slot, status: Status, detail: str, duration: float | None = None
+    ) -> None:
+        """Move a collector to a state: drop the values of a broken one, tell of a change once."""
+        now, was = self._clock(), slot.state
+        changed = status is not was.status or (was.last_success is None and detail != was.detail)
+        slot.state = replace(
+            was,
+            status=status,
+            since=now if status is not was.status else was.since,
+            detail=detail,
+            duration=was.duration if duration is None else duration,
+            last_success=now if status is Status.OK else was.last_success,
+            problems=slot.batch.problems if status is Status.OK and slot.batch else (),
+        )
+        if status is not Status.OK:
+            slot.batch, slot.keys = None, frozenset()
+        if changed:
+            self._tell(slot, was.status)
+        self._dirty.set()
+
+    def _tell(self, slot: _Slot, was: Status) -> None:
+        """Log a change of state, and make it an event where it is bad news or the end of it."""
+        state, broken = slot.state, (Status.FAILED, Status.STALLED)
+        key = (("warpwatch.collector", state.name),)
+        match state.status:
+            case Status.OK:
+                _log.info("collector %s gives data", state.name)
+                if was in broken:
+                    body = f"Collector {state.name} gives data again"
+                    self._take((Event(events.COLLECTOR_RECOVERED, state.since, body, key),))
+            case Status.UNAVAILABLE:
+                _log.info("collector %s is unavailable: %s", state.name, state.detail)
+            case Status.FAILED | Status.STALLED:
+                _log.warning("collector %s %s: %s", state.name, state.status.value, state.detail)
+                if was not in broken:
+                    body = f"Collector {state.name} {state.status.value}: {state.detail}"
+                    detail = (*key, ("error.message", state.detail))
+                    self._take((Event(events.COLLECTOR_FAILED, state.since, body, detail),))
+
+    def _count(self, slot: _Slot, problems: Iterable[Problem]) -> None:
+        for problem in problems:
+            key = (slot.collector.name, problem.reason)
+            if key not in self._problems:
+                _log.warning(
+                    "collector %s: %s: %s %s (further ones are only counted)",
+                    *(*key, problem.subject, problem.detail),
+                )
+            self._problems[key] += 1
+
+    def _take(self, happened: Iterable[Event]) -> None:
+        for event in happened:
+            self._event_counts[event.kind.name] += 1
+            self._events.append(event)
+            self._event_total += 1
+
+    async def _publish_for_ever(self) -> None:
+        """Publish when something is new, at most twice and at least once an interval."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._interval):
+                    await self._dirty.wait()
+            self._dirty.clear()
+            self._turned_at = time.monotonic()
+            self.snapshot = self._assemble()
+            self._published.set()
+            self._published = asyncio.Event()
+            await asyncio.sleep(self._interval / 2)
+
+    def _assemble(self) -> Snapshot:
+        """Make a snapshot of what is known now; where two collectors have a series, the first wins."""
+        now = self._clock()
+        states = tuple(slot.state for slot in self._slots)
+        exporters = self._exporters()
+        own = Batch(
+            now,
+            (
+                *process_readings(now, self._started_at),
+                *collector_readings(states, self._problems),
+                *exporter_readings(exporters),
+                *event_readings(self._event_counts),
+            ),
+        )
+        self._own_counts = follow(self._own_counts, own)
+        batches = {}
+        counts = dict(self._own_counts)
+        seen: set[SeriesKey] = set()
+        for slot in self._slots:
+            if slot.batch is not None:
+                batches[slot.collector.name] = _without_known(slot.batch, slot.keys, seen)
+                seen |= slot.keys
+                counts |= slot.counts
+        batches[ITSELF] = own
+        return Snapshot(
+            sequence=self.snapshot.sequence + 1 if self.snapshot else 1,
+            taken_at=now,
+            batches=batches,
+            collectors=states,
+            exporters=exporters,
+            events=tuple(self._events),
+            event_total=self._event_total,
+            starts={key: count.start for key, count in counts.items()},
+        )
+
+
+def _without_known(batch: Batch, keys: frozenset[SeriesKey], known: set[SeriesKey]) -> Batch:
+    if known.isdisjoint(keys):
+        return batch
+    fresh = tuple(reading for reading in batch.readings if (reading[0], reading[1]) not in known)
+    return replace(batch, readings=fresh)

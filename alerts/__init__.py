@@ -1,0 +1,1 @@
+"""Build time only: alert rules, Alertmanager configuration and runbooks, made from the catalogue."""

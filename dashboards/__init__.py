@@ -1,0 +1,1 @@
+"""Build time only: Grafana dashboards, made from the catalogue."""

@@ -1,0 +1,1 @@
+"""Sinks: each presents the snapshot in one form. None of them reads hardware or judges."""
