@@ -1,0 +1,1 @@
+"""The GPUs of this node, through NVIDIA's management library."""

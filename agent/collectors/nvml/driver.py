@@ -1,0 +1,184 @@
+"""The narrow door between the collector and whatever knows the GPUs.
+
+The real library and the simulated node stand behind the same protocol, so everything above it runs the
+same with and without a GPU. All values cross it in the catalogue's units (W, J, Hz, bytes, Celsius, shares
+of 1), never in the library's; `None` is a value that the device lacks or that could not be read just now.
+Only the second is a `FieldProblem`.
+"""
+
+from typing import NamedTuple, Protocol
+
+from agent.catalogue.attributes import THROTTLE_REASON
+
+ALL_THROTTLE_REASONS: frozenset[str] = frozenset(THROTTLE_REASON.values)
+
+
+class DeviceError(Exception):
+    """One GPU did not answer a call; the others may. ``reason`` is one word for a counter."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class GpuLost(DeviceError):  # noqa: N818 - a state of the GPU, in the driver's own word
+    """The GPU cannot be reached any more: off the bus, or in need of a reset before any use."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("gpu_lost", detail)
+
+
+class DriverGone(Exception):  # noqa: N818 - a state of the driver
+    """The driver was unloaded or replaced: nothing answers until it is closed and opened again."""
+
+
+class FieldProblem(NamedTuple):
+    """A value that could not be read or believed, though the device has it.
+
+    ``field`` is the name of the record's field, ``reason`` one snake_case word of few, ``detail`` what
+    the library said.
+    """
+
+    field: str
+    reason: str
+    detail: str
+
+
+class DriverInfo(NamedTuple):
+    """What is true of the whole node; an empty string is unknown."""
+
+    driver_version: str
+    cuda_version: str
+    """Newest CUDA version that the driver supports, such as ``12.4``."""
+
+
+class Identity(NamedTuple):
+    """What does not change of a GPU while the driver is open. An empty string is unknown."""
+
+    uuid: str
+    model: str = ""
+    serial: str = ""
+    pci_bus_id: str = ""
+    """As NVML gives it: ``00000000:1B:00.0``."""
+    vbios: str = ""
+    graphics_clock_limit: float | None = None
+    """Highest clocks that the board supports, Hz."""
+    sm_clock_limit: float | None = None
+    memory_clock_limit: float | None = None
+    video_clock_limit: float | None = None
+    pcie_generation_limit: int | None = None
+    pcie_width_limit: int | None = None
+    slowdown_temperature: float | None = None
+    """Celsius: at which the driver slows the clocks, the board switches off, normal operation ends."""
+    shutdown_temperature: float | None = None
+    maximum_temperature: float | None = None
+    maximum_memory_temperature: float | None = None
+    throttle_reasons: frozenset[str] = ALL_THROTTLE_REASONS
+    """The reasons that this GPU can report, in the catalogue's words."""
+    reports_xids: bool = True
+    """Whether this GPU's XIDs come through `GpuDriver.xid_events`."""
+    problems: tuple[FieldProblem, ...] = ()
+    """Not empty: worth asking for the identity again later."""
+
+
+class Sample(NamedTuple):
+    """What moves: the values of one GPU at one moment."""
+
+    memory_total: int | None = None
+    """Bytes. Used is what processes allocated, without what the driver reserves for itself."""
+    memory_used: int | None = None
+    memory_free: int | None = None
+    memory_reserved: int | None = None
+    utilization: float | None = None
+    """Shares of 1 of the last sample period."""
+    memory_controller_utilization: float | None = None
+    encoder_utilization: float | None = None
+    decoder_utilization: float | None = None
+    temperature: float | None = None
+    """Celsius."""
+    memory_temperature: float | None = None
+    temperature_margin: float | None = None
+    """Celsius until the slowdown begins, as the driver tells; negative beyond it."""
+    power: float | None = None
+    """W, as is the limit that is enforced now."""
+    power_limit: float | None = None
+    energy: float | None = None
+    """J since the driver was loaded."""
+    graphics_clock: float | None = None
+    """Hz."""
+    sm_clock: float | None = None
+    memory_clock: float | None = None
+    video_clock: float | None = None
+    performance_state: int | None = None
+    """NVML's P-state, 0 (fastest) to 15."""
+    pcie_generation: int | None = None
+    pcie_width: int | None = None
+    throttle_reasons: frozenset[str] | None = None
+    """The reasons that hold the clocks down now, in the catalogue's words."""
+    problems: tuple[FieldProblem, ...] = ()
+
+
+class GpuProcess(NamedTuple):
+    """A process with a context on a GPU."""
+
+    pid: int
+    name: str
+    """The executable's name, never its path or arguments; empty where it cannot be known."""
+    memory: int | None
+    """Device memory that it holds, bytes; `None` where the driver does not tell."""
+
+
+class Processes(NamedTuple):
+    """Who uses a GPU; `None` where the list cannot be had. A process may be in both lists."""
+
+    compute: tuple[GpuProcess, ...] | None = None
+    graphics: tuple[GpuProcess, ...] | None = None
+    problems: tuple[FieldProblem, ...] = ()
+
+
+class XidEvent(NamedTuple):
+    """The driver reported an error of a GPU. ``index`` is `None` where it does not say of which."""
+
+    index: int | None
+    code: int
+
+
+class GpuDriver(Protocol):
+    """A source of GPUs. Called by one thread at a time, and allowed to block.
+
+    A GPU is addressed by its ``index``, 0 to `device_count` less one, which holds while the driver is
+    open. Every method but `open` and `close` may raise `DriverGone`; those that take an index may raise
+    `DeviceError`, and `GpuLost` above all.
+    """
+
+    def open(self) -> DriverInfo:
+        """Connect, or find that it is connected already, and say to what.
+
+        Raises `agent.collector.Unavailable` where the library, the driver or every GPU is missing: what
+        is missing, and what to do. Worth calling again: the driver may be loaded later.
+        """
+        ...
+
+    def device_count(self) -> int:
+        """How many GPUs are listed, lost ones included where the driver still lists them."""
+        ...
+
+    def identity(self, index: int) -> Identity:
+        """What does not change of a GPU."""
+        ...
+
+    def sample(self, index: int) -> Sample:
+        """What is true of a GPU now."""
+        ...
+
+    def processes(self, index: int) -> Processes:
+        """Who uses a GPU now."""
+        ...
+
+    def xid_events(self) -> tuple[XidEvent, ...]:
+        """The errors that came since the last call, oldest first. Does not wait."""
+        ...
+
+    def close(self) -> None:
+        """Release everything. Safe to call twice, and before `open`."""
+        ...
