@@ -137,9 +137,10 @@ class Processes(NamedTuple):
 
 
 class XidEvent(NamedTuple):
-    """The driver reported an error of a GPU. ``index`` is `None` where it does not say of which."""
+    """The driver reported an error of a GPU."""
 
-    index: int | None
+    gpu_index: int | None
+    """`None` where the driver does not say which GPU it was."""
     code: int
 
 
@@ -160,23 +161,23 @@ class GpuDriver(Protocol):
         ...
 
     def device_count(self) -> int:
-        """How many GPUs are listed, lost ones included where the driver still lists them."""
+        """Return how many GPUs are listed, lost ones included where the driver still lists them."""
         ...
 
     def identity(self, index: int) -> Identity:
-        """What does not change of a GPU."""
+        """Return what does not change of a GPU."""
         ...
 
     def sample(self, index: int) -> Sample:
-        """What is true of a GPU now."""
+        """Return what is true of a GPU now."""
         ...
 
     def processes(self, index: int) -> Processes:
-        """Who uses a GPU now."""
+        """Return who uses a GPU now."""
         ...
 
     def xid_events(self) -> tuple[XidEvent, ...]:
-        """The errors that came since the last call, oldest first. Does not wait."""
+        """Return the errors that came since the last call, oldest first. Does not wait."""
         ...
 
     def close(self) -> None:
