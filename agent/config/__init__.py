@@ -1,0 +1,7 @@
+"""The agent's configuration: what can be set, how it is read, how it is documented."""
+
+from agent.config.load import ConfigError, ConfigProblem, load
+from agent.config.settings import Config, Dcgm, Otlp, Server
+from agent.config.values import Address
+
+__all__ = ["Address", "Config", "ConfigError", "ConfigProblem", "Dcgm", "Otlp", "Server", "load"]

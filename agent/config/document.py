@@ -1,0 +1,83 @@
+"""Writes the configuration down: as commented YAML with every default, and as a JSON schema."""
+
+import textwrap
+from dataclasses import MISSING, Field, fields
+from typing import Any, Final
+
+from agent.config.settings import Config
+from agent.config.values import Address
+
+_WIDTH: Final = 96
+
+
+def default_yaml() -> str:
+    """Return a configuration file that holds every key, commented out, with its meaning."""
+    head = _comment(
+        "Warpwatch configuration. Every key is optional; what is commented out is the default or an "
+        "example: take the # away from the keys that you set. Each can be set by the environment as "
+        "well (WARPWATCH_LISTEN, WARPWATCH_SERVERS_0_URL, WARPWATCH_DCGM_URL). Flags win over the "
+        "environment, the environment wins over this file."
+    )
+    return "\n".join([*head, *(line for each in fields(Config) for line in _document(each)), ""])
+
+
+def _document(each: Field[Any]) -> list[str]:
+    kind = each.metadata.get("section")
+    head = ["", *_comment(each.metadata["doc"])]
+    if kind is None:
+        return [*head, f"#{each.name}: {_shown(each)}"]
+    return [*head, f"#{each.name}:", *_section(kind, many="many" in each.metadata)]
+
+
+def _section(kind: type, *, many: bool) -> list[str]:
+    lines: list[str] = []
+    for position, each in enumerate(fields(kind)):
+        bullet = "- " if position == 0 else "  "
+        indent = f"#  {bullet if many else ''}"
+        lines += (f"#  {'  ' if many else ''}{line}" for line in _comment(each.metadata["doc"]))
+        lines.append(f"{indent}{each.name}: {_shown(each)}")
+    return lines
+
+
+def _shown(each: Field[Any]) -> str:
+    value: str = each.metadata["example"]
+    return f'"{value}"' if value.startswith("[") else value
+
+
+def _comment(text: str) -> list[str]:
+    return [f"# {line}" for line in textwrap.wrap(text, _WIDTH)]
+
+
+def json_schema() -> dict[str, object]:
+    """Return a JSON schema (draft 2020-12) of the configuration file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Warpwatch configuration",
+        **_object(Config),
+    }
+
+
+def _object(kind: type) -> dict[str, object]:
+    properties: dict[str, object] = {}
+    for each in fields(kind):
+        section = each.metadata.get("section")
+        if section is None:
+            schema: dict[str, object] = dict(each.metadata["form"].schema)
+            if each.default not in (MISSING, None):
+                schema["default"] = _plain(each.default)
+        else:
+            schema = _object(section)
+            if each.metadata.get("many"):
+                schema = {"type": "array", "items": schema}
+        properties[each.name] = {"description": each.metadata["doc"], **schema}
+    required = [each.name for each in fields(kind) if each.default is MISSING]
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        **({"required": required} if required else {}),
+    }
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, Address) else value

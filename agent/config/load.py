@@ -1,0 +1,267 @@
+"""Reads the configuration: defaults < file < WARPWATCH_* environment < flags.
+
+Everything that is wrong is listed at once, with the path of the key, where it came from and what was
+probably meant, before anything starts.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from agent.config.settings import Config
+
+PREFIX: Final = "WARPWATCH_"
+FILE_VARIABLE: Final = "WARPWATCH_CONFIG"
+"""Names the file where --config does not."""
+_SERVICE_LINK: Final = re.compile(r"WARPWATCH(_\w+)?_(SERVICE_(HOST|PORT)|PORT)(_\w+)?")
+"""Kubernetes puts these into every pod that has a Service named warpwatch... in its namespace."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigProblem:
+    """One thing that is wrong: the key's path, what is wrong with it, and where it was said."""
+
+    path: str
+    message: str
+    source: str
+
+    def __str__(self) -> str:
+        """As one line for a terminal."""
+        return f"{self.path or '(whole file)'}: {self.message} [{self.source}]"
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; ``problems`` lists all that is wrong with it."""
+
+    def __init__(self, problems: tuple[ConfigProblem, ...]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+class _Reader:
+    """Turns raw values into records and gathers what is wrong on the way."""
+
+    def __init__(self, sources: Mapping[str, str]) -> None:
+        self._sources = sources
+        self.problems: list[ConfigProblem] = []
+
+    def section(self, kind: type, raw: object, path: str) -> Any:
+        """Return a ``kind`` made of ``raw``, or None where that cannot be done."""
+        if not isinstance(raw, Mapping):
+            self.refuse(path, f"must be a mapping of keys to values, not {raw!r}")
+            return None
+        known = {each.name: each for each in fields(kind)}
+        before = len(self.problems)
+        for key in raw:
+            if key not in known:
+                self.refuse(_join(path, str(key)), _unknown(str(key), known))
+        values = {}
+        for name, each in known.items():
+            if raw.get(name) is not None:
+                values[name] = self._value(each, raw[name], _join(path, name))
+            elif each.default is MISSING:
+                self.refuse(_join(path, name), f"is required, such as {each.metadata['example']}")
+        return kind(**values) if len(self.problems) == before else None
+
+    def _value(self, each: Field[Any], raw: object, path: str) -> Any:
+        kind = each.metadata.get("section")
+        if kind is None:
+            try:
+                return each.metadata["form"].parse(raw)
+            except ValueError as error:
+                self.refuse(path, str(error))
+                return None
+        if not each.metadata.get("many"):
+            return self.section(kind, raw, path)
+        if not isinstance(raw, list):
+            self.refuse(path, f"must be a list, each entry beginning with a dash, not {raw!r}")
+            return None
+        return tuple(self.section(kind, item, f"{path}[{i}]") for i, item in enumerate(raw))
+
+    def refuse(self, path: str, message: str) -> None:
+        """Note that the value at ``path`` is wrong."""
+        parts = path
+        while parts and parts not in self._sources:
+            parts = re.sub(r"(\.[^.\[\]]+|\[\d+\]|^[^.\[\]]+)$", "", parts)
+        self.problems.append(ConfigProblem(path, message, self._sources.get(parts, "defaults")))
+
+
+def load(path: Path | None, environment: Mapping[str, str], flags: Mapping[str, object]) -> Config:
+    """Return the configuration from all sources.
+
+    Without ``path``, WARPWATCH_CONFIG names the file, if any. ``flags`` are by key; one that is None was not given. Raises `ConfigError` with all problems.
+    """
+    sources: dict[str, str] = {}
+    raw: dict[str, Any] = {}
+    problems: list[ConfigProblem] = []
+    if path is None and environment.get(FILE_VARIABLE):
+        path = Path(environment[FILE_VARIABLE])
+    if path is not None:
+        try:
+            raw = _read_file(path)
+        except ConfigError as error:
+            problems += error.problems
+        sources[""] = str(path)
+    problems += _merge_environment(raw, environment, sources)
+    for key, value in flags.items():
+        if value is not None:
+            raw[key] = value
+            sources[key] = f"--{key.replace('_', '-')}"
+    reader = _Reader(sources)
+    config: Config | None = reader.section(Config, raw, "")
+    problems += reader.problems
+    if config is not None:
+        problems += _duplicate_names(config, sources)
+    if problems or config is None:
+        raise ConfigError(tuple(problems))
+    return config
+
+
+def _duplicate_names(config: Config, sources: Mapping[str, str]) -> list[ConfigProblem]:
+    """Two servers of one name would write the same series."""
+    seen: dict[str, int] = {}
+    problems = []
+    for position, server in enumerate(config.servers):
+        name = server.name or server.url.partition("://")[2].partition("/")[0]
+        if name in seen:
+            message = f"servers[{seen[name]}] has the name {name!r} as well; give each its own name"
+            source = sources.get("servers", sources.get("", "defaults"))
+            problems.append(ConfigProblem(f"servers[{position}]", message, source))
+        seen.setdefault(name, position)
+    return problems
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    def refuse(message: str) -> ConfigError:
+        return ConfigError((ConfigProblem("", message, str(path)),))
+
+    try:
+        content = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise refuse(
+            f"cannot be read: {error.strerror}; name an existing file with --config"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise refuse(f"is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    try:
+        raw = yaml.load(content, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise refuse(f"is not valid YAML: {error.problem}{where}") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise refuse(f"is not valid YAML: {error}") from error
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict):
+        raise refuse(f"must be a mapping of keys to values, not {type(raw).__name__}")
+    return raw
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML that refuses a key written twice, where PyYAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else None
+            if name is not None and name in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {name!r} is there twice", key.start_mark
+                )
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+def _merge_environment(
+    raw: dict[str, Any], environment: Mapping[str, str], sources: dict[str, str]
+) -> list[ConfigProblem]:
+    """Put the values of WARPWATCH_* variables into ``raw``; return what is wrong with their names."""
+    problems = []
+    for name in sorted(environment):
+        if not name.startswith(PREFIX) or name == FILE_VARIABLE or _SERVICE_LINK.fullmatch(name):
+            continue
+        source = f"environment {name}"
+        target = _find_key(Config, name.removeprefix(PREFIX).lower().split("_"))
+        if target is None:
+            message = _unknown(name, {PREFIX + key: None for key in environment_names()})
+            problems.append(ConfigProblem(name, message, "environment"))
+            continue
+        try:
+            path = _put(raw, target, environment[name])
+        except (yaml.YAMLError, ValueError) as error:
+            problems.append(ConfigProblem(".".join(map(str, target)), str(error), source))
+            continue
+        sources[path] = source
+    return problems
+
+
+def environment_names() -> list[str]:
+    """Return the names of all variables, without the prefix; entries of lists as number 0."""
+    names = []
+    for each in fields(Config):
+        names.append(each.name.upper())
+        if kind := each.metadata.get("section"):
+            middle = f"{each.name.upper()}_0" if each.metadata.get("many") else each.name.upper()
+            names += (f"{middle}_{inner.name.upper()}" for inner in fields(kind))
+    return names
+
+
+def _find_key(kind: type, words: list[str]) -> list[str | int] | None:
+    """Return the path that ``words`` name: otlp 0 headers file -> otlp, 0, headers_file."""
+    for each in fields(kind):
+        own = each.name.split("_")
+        if words[: len(own)] != own:
+            continue
+        rest, section = words[len(own) :], each.metadata.get("section")
+        if not rest:
+            return [each.name]
+        if section is None:
+            continue
+        index: list[str | int] = []
+        if each.metadata.get("many"):
+            numbered = rest[0].isascii() and rest[0].isdigit()
+            index = [int(rest[0]) if numbered else 0]
+            rest = rest[1:] if numbered else rest
+        inner = _find_key(section, rest) if rest else None
+        if inner is not None:
+            return [each.name, *index, *inner]
+    return None
+
+
+def _put(raw: dict[str, Any], target: list[str | int], value: str) -> str:
+    """Store ``value`` at ``target`` in ``raw``; return the path as it is written in messages."""
+    top = next(each for each in fields(Config) if each.name == target[0])
+    if len(target) == 1:
+        raw[top.name] = yaml.safe_load(value) if "section" in top.metadata else value
+        return top.name
+    if len(target) == 2:
+        section = raw.setdefault(top.name, {})
+        if isinstance(section, dict):
+            section[target[1]] = value
+        return f"{top.name}.{target[1]}"
+    entries, index = raw.setdefault(top.name, []), int(target[1])
+    if isinstance(entries, list):
+        if index > len(entries):
+            raise ValueError(f"entry {index} without entry {index - 1}; number entries from 0")
+        if index == len(entries):
+            entries.append({})
+        if isinstance(entries[index], dict):
+            entries[index][target[2]] = value
+    return f"{top.name}[{index}].{target[2]}"
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _unknown(key: str, known: Mapping[str, object]) -> str:
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    if near:
+        return f"is not known; did you mean {near[0]}?"
+    return f"is not known; known are {', '.join(known)}"

@@ -1,0 +1,134 @@
+"""All that can be configured, each with its default and the reason for it.
+
+Thresholds of alerts are not here: they live with the alerts. `config default`, `config schema` and the
+`WARPWATCH_*` environment variables derive from these records.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from agent.config.values import ADDRESS, TEXT, URL, Address, Form, choice_form, duration_form
+
+PROTOCOLS: Final = ("http/protobuf", "grpc")
+PROFILES: Final = ("vllm", "triton")
+
+
+def _option(form: Form, doc: str, *, example: str = "", default: Any = None) -> Any:
+    """Declare a value; without a default it is required when ``example`` is empty."""
+    meta = {"form": form, "doc": doc, "example": example}
+    return field(default=default, metadata=meta)
+
+
+def _required(form: Form, doc: str, *, example: str) -> Any:
+    return field(metadata={"form": form, "doc": doc, "example": example})
+
+
+def _section(kind: type, doc: str) -> Any:
+    return field(default=None, metadata={"section": kind, "doc": doc})
+
+
+def _sections(kind: type, doc: str) -> Any:
+    return field(default=(), metadata={"section": kind, "doc": doc, "many": True})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Otlp:
+    """One receiver of OTLP."""
+
+    endpoint: str = _required(
+        URL,
+        "Base URL of the receiver; /v1/metrics and /v1/logs are added for http/protobuf.",
+        example="http://127.0.0.1:4318",
+    )
+    protocol: str | None = _option(
+        choice_form(*PROTOCOLS),
+        "http/protobuf or grpc; grpc needs the extra warpwatch[grpc]. Default: "
+        "OTEL_EXPORTER_OTLP_PROTOCOL, else http/protobuf.",
+        example="http/protobuf",
+    )
+    headers_file: str | None = _option(
+        TEXT,
+        "File with one `name: value` a line, such as an API key; read again when it changes.",
+        example="/etc/warpwatch/otlp-headers",
+    )
+    interval: float | None = _option(
+        duration_form(0.5, 3600),
+        "How often metrics are pushed; events leave at once. Default: OTEL_METRIC_EXPORT_INTERVAL, "
+        "else 15s, which is a common scrape interval.",
+        example="15s",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """One model server whose metrics are collected."""
+
+    url: str = _required(
+        URL,
+        "Where it answers; /metrics is added where no path is given.",
+        example="http://127.0.0.1:8000",
+    )
+    profile: str | None = _option(
+        choice_form(*PROFILES),
+        "What kind of server it is. Default: detected by what it exposes.",
+        example="vllm",
+    )
+    name: str | None = _option(
+        TEXT, "Name in metrics and on the status page. Default: host:port.", example="chat"
+    )
+    interval: float = _option(
+        duration_form(0.5, 3600),
+        "How often it is scraped: often enough to see a queue build up.",
+        example="5s",
+        default=5.0,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dcgm:
+    """A dcgm-exporter to read as well; where NVML has the same series, NVML's is used."""
+
+    url: str = _required(URL, "Its metrics URL.", example="http://127.0.0.1:9400/metrics")
+    interval: float = _option(
+        duration_form(1, 3600),
+        "How often it is scraped; dcgm-exporter itself collects each 30 s by default.",
+        example="15s",
+        default=15.0,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The agent's configuration."""
+
+    listen: Address = _option(
+        ADDRESS,
+        "Where /metrics and the status page are served. Loopback, because nobody should find an "
+        "agent on the network that was not meant to be there; in Kubernetes the chart opens it.",
+        example="127.0.0.1:9410",
+        default=Address("127.0.0.1", 9410),
+    )
+    node: str | None = _option(
+        TEXT,
+        "Name of this node, on every series. Default: the environment's NODE_NAME, else the host's name.",
+        example="gpu-node-07",
+    )
+    cluster: str | None = _option(
+        TEXT, "Name of the cluster, on every series. Default: absent.", example="prod-eu-1"
+    )
+    interval: float = _option(
+        duration_form(0.1, 60),
+        "How often the GPUs are read. At 1 s a node with 8 GPUs costs about 0.2 % of a core.",
+        example="1s",
+        default=1.0,
+    )
+    otlp: tuple[Otlp, ...] = _sections(
+        Otlp, "Receivers of OTLP. Default: OTEL_EXPORTER_OTLP_ENDPOINT if set, else none."
+    )
+    servers: tuple[Server, ...] = _sections(Server, "Model servers on this node.")
+    dcgm: Dcgm | None = _section(Dcgm, "A dcgm-exporter on this node. Default: none.")
+    simulate: str | None = _option(
+        TEXT,
+        "Simulated GPUs instead of real ones, as COUNTxMODEL, to try the agent without a GPU.",
+        example="8xH100",
+    )
