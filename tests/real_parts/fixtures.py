@@ -1,0 +1,76 @@
+"""The real programs as pytest fixtures: paths of the ones that run and end, starters of the ones that stay.
+
+A part that this machine cannot have skips its tests, aloud; in CI a skipped test is a failure.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.real_parts import install
+from tests.real_parts.programs import Programs
+from tests.real_parts.programs import free_port as _free_port
+
+
+def _path_of(name: str) -> Path:
+    try:
+        return install.path_of(name)
+    except install.MissingPartError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def prometheus() -> Path:
+    """Return the path of Prometheus."""
+    return _path_of("prometheus")
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Path:
+    """Return the path of promtool."""
+    return _path_of("promtool")
+
+
+@pytest.fixture(scope="session")
+def alertmanager() -> Path:
+    """Return the path of Alertmanager."""
+    return _path_of("alertmanager")
+
+
+@pytest.fixture(scope="session")
+def amtool() -> Path:
+    """Return the path of amtool."""
+    return _path_of("amtool")
+
+
+@pytest.fixture(scope="session")
+def helm3() -> Path:
+    """Return the path of helm 3."""
+    return _path_of("helm3")
+
+
+@pytest.fixture(scope="session")
+def helm4() -> Path:
+    """Return the path of helm 4."""
+    return _path_of("helm4")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """Return the path of Chromium; start it with ``--headless --no-sandbox``."""
+    return _path_of("chromium")
+
+
+@pytest.fixture
+def free_port() -> int:
+    """Return a TCP port of loopback that nobody listens on."""
+    return _free_port()
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Iterator[Programs]:
+    """Start programs; they end with the test, and their logs are shown if it fails."""
+    started = Programs(tmp_path)
+    yield started
+    started.stop()
