@@ -94,7 +94,8 @@ class _Reader:
 def load(path: Path | None, environment: Mapping[str, str], flags: Mapping[str, object]) -> Config:
     """Return the configuration from all sources.
 
-    Without ``path``, WARPWATCH_CONFIG names the file, if any. ``flags`` are by key; one that is None was not given. Raises `ConfigError` with all problems.
+    Without ``path``, WARPWATCH_CONFIG names the file, if any. ``flags`` are by key; one that is None
+    was not given. Raises `ConfigError` with all problems.
     """
     sources: dict[str, str] = {}
     raw: dict[str, Any] = {}

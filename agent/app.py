@@ -1,0 +1,145 @@
+"""Puts the agent together: configuration in, collectors, sampler and exporters out.
+
+The explicit list of collectors is here, and so is the order in which they win where two give the same
+series: NVML before dcgm-exporter.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from agent.collector import Collector
+from agent.collectors.nvml.collector import NvmlCollector
+from agent.collectors.nvml.driver import GpuDriver
+from agent.config import Config
+from agent.sampler import Sampler
+from agent.snapshot import ExporterState
+from exporters.prometheus import Exposition
+from exporters.web import make_app, serve
+
+if TYPE_CHECKING:
+    from exporters.otlp.exporter import OtlpExporter
+
+_log = logging.getLogger(__name__)
+
+
+def node_name(config: Config, environment: Mapping[str, str]) -> str:
+    """Return this node's name: configured, or NODE_NAME as the chart sets it, or the host's name."""
+    return config.node or environment.get("NODE_NAME") or socket.gethostname()
+
+
+def gpu_driver(config: Config) -> GpuDriver:
+    """Return what knows the GPUs: the machine's NVML, or a simulation where one is asked for.
+
+    Raises `ValueError` for a simulation that does not exist.
+    """
+    if config.simulate:
+        from agent.simulation.gpus import SimulatedGpus  # noqa: PLC0415 - never loaded on a real node
+        from agent.simulation.spec import parse_spec  # noqa: PLC0415
+
+        return SimulatedGpus(parse_spec(config.simulate))
+    from agent.collectors.nvml.library import Nvml  # noqa: PLC0415
+
+    return Nvml()
+
+
+def make_collectors(config: Config, driver: GpuDriver) -> list[Collector]:
+    """Return the collectors that the configuration asks for, those that win first."""
+    collectors: list[Collector] = [NvmlCollector(driver, interval=config.interval)]
+    if config.dcgm:
+        from agent.collectors.dcgm import DcgmCollector  # noqa: PLC0415 - only where configured
+
+        collectors.append(DcgmCollector(config.dcgm.url, interval=config.dcgm.interval))
+    if config.servers:
+        from agent.collectors.serving.collector import ServingCollector  # noqa: PLC0415
+
+        collectors += (
+            ServingCollector(
+                each.url, name=each.name or "", profile=each.profile, interval=each.interval
+            )
+            for each in config.servers
+        )
+    return collectors
+
+
+def make_otlp(
+    config: Config, environment: Mapping[str, str], node: str
+) -> "tuple[OtlpExporter, ...]":
+    """Return an exporter for each OTLP receiver, configured or named by the environment.
+
+    Raises `ValueError` with all that is wrong with the OTEL_* variables.
+    """
+    from exporters.otlp.settings import otlp_settings  # noqa: PLC0415 - knows the variables, loads no SDK
+
+    settings = otlp_settings(
+        [(each.endpoint, each.protocol, each.headers_file, each.interval) for each in config.otlp],
+        environment,
+        node=node,
+        cluster=config.cluster or "",
+    )
+    if not settings:
+        return ()
+    from exporters.otlp.exporter import OtlpExporter  # noqa: PLC0415 - loads OpenTelemetry
+
+    return tuple(OtlpExporter(each) for each in settings)
+
+
+async def run(
+    config: Config,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    ready: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Run the agent until SIGTERM or SIGINT.
+
+    ``ready`` is told the URL once it listens. Raises `OSError` where the address cannot be had and
+    `ValueError` for a simulation or a variable that makes no sense.
+    """
+    node = node_name(config, environment)
+    otlp = make_otlp(config, environment, node)
+
+    def exporter_states() -> tuple[ExporterState, ...]:
+        return tuple(state for each in otlp for state in each.states())
+
+    sampler = Sampler(
+        make_collectors(config, gpu_driver(config)),
+        interval=config.interval,
+        exporters=exporter_states,
+    )
+    web = make_app(sampler, Exposition(node, config.cluster or ""))
+    runner, port = await serve(web, config.listen.host, config.listen.port)
+    host = f"[{config.listen.host}]" if ":" in config.listen.host else config.listen.host
+    ready(f"http://{host}:{port}")
+    try:
+        await _until_told([sampler.run(), *(each.run(sampler) for each in otlp)])
+    finally:
+        for each in otlp:
+            await each.close()
+        await runner.cleanup()
+
+
+async def _until_told(parts: Sequence[object]) -> None:
+    """Run ``parts`` side by side until a signal asks for the end; an error in one ends them all."""
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    with contextlib.suppress(_Told):
+        async with asyncio.TaskGroup() as tasks:
+            for part in parts:
+                tasks.create_task(part)  # type: ignore[arg-type]
+            tasks.create_task(_raise_when(told))
+
+
+class _Told(Exception):  # noqa: N818 - a message, not an error
+    """The agent was asked to end."""
+
+
+async def _raise_when(told: asyncio.Event) -> None:
+    await told.wait()
+    raise _Told

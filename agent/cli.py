@@ -1,0 +1,120 @@
+"""The command line. Each command is loaded when it is asked for, so that none pays for another."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+import agent
+
+_DESCRIPTION: Final = (
+    "The node agent for GPU fleets: is this GPU well, who uses it, is the model on it still fast?"
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration."""
+    options = _parser().parse_args(arguments)
+    command = import_module(f"agent.commands.{options.module}")
+    try:
+        code: int = getattr(command, options.function)(options)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `warpwatch metrics | head`
+        sys.stderr.close()
+        return 0
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="warpwatch", description=_DESCRIPTION)
+    parser.add_argument("--version", action="version", version=f"warpwatch {agent.__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_run(commands)
+    _add_demo(commands)
+    _add_status(commands)
+    _add_doctor(commands)
+    _add_config(commands)
+    _add_metrics(commands)
+    version = commands.add_parser("version", help="print the version")
+    version.set_defaults(module="version", function="show")
+    return parser
+
+
+_Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for it
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="configuration file (YAML)")
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    _add_source(parser)
+    parser.add_argument(
+        "--listen", metavar="HOST:PORT", help="where to serve; default 127.0.0.1:9410"
+    )
+    parser.add_argument(
+        "--simulate", metavar="SPEC", help="simulated GPUs instead of real ones, such as 8xH100"
+    )
+    parser.add_argument(
+        "--log-level", choices=("debug", "info", "warning", "error"), default="info"
+    )
+
+
+def _add_run(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    run = commands.add_parser("run", help="run the agent")
+    _add_settings(run)
+    run.set_defaults(module="run", function="run")
+
+
+def _add_demo(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    demo = commands.add_parser(
+        "demo",
+        help="run the agent on a simulated node with model servers",
+        description="Runs the agent on simulated GPUs and simulated model servers. Within three "
+        "minutes: a leak that ends out of memory, a throttle, XIDs, a GPU that falls off the bus.",
+    )
+    _add_settings(demo)
+    demo.set_defaults(module="demo", function="run", simulate="8xH100")
+
+
+def _add_status(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    status = commands.add_parser("status", help="show what a running agent sees")
+    _add_source(status)
+    status.add_argument(
+        "--url", help="the agent's URL; default: where the configuration says it listens"
+    )
+    status.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    status.set_defaults(module="status", function="show")
+
+
+def _add_doctor(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    doctor = commands.add_parser("doctor", help="check this machine: what is found, and what to do")
+    _add_settings(doctor)
+    doctor.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    doctor.set_defaults(module="doctor", function="run")
+
+
+def _add_config(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    config = commands.add_parser("config", help="check or document the configuration")
+    parts = config.add_subparsers(metavar="PART", required=True)
+    check = parts.add_parser("check", help="list all that is wrong with the configuration")
+    _add_settings(check)
+    check.set_defaults(module="config", function="check")
+    default = parts.add_parser("default", help="print a commented configuration file")
+    default.set_defaults(module="config", function="default")
+    schema = parts.add_parser("schema", help="print the JSON schema of the configuration file")
+    schema.set_defaults(module="config", function="schema")
+
+
+def _add_metrics(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    metrics = commands.add_parser("metrics", help="list every metric, its unit and its labels")
+    metrics.add_argument("filter", nargs="?", default="", help="only names that contain this")
+    metrics.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    metrics.set_defaults(module="metrics", function="show")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
