@@ -13,6 +13,8 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from exporters.web import make_app, serve
+
 from agent.collector import Collector
 from agent.collectors.nvml.collector import NvmlCollector
 from agent.collectors.nvml.driver import GpuDriver
@@ -20,7 +22,6 @@ from agent.config import Config
 from agent.sampler import Sampler
 from agent.snapshot import ExporterState
 from exporters.prometheus import Exposition
-from exporters.web import make_app, serve
 
 if TYPE_CHECKING:
     from exporters.otlp.exporter import OtlpExporter

@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 
-from agent.app import gpu_driver, make_otlp, node_name
 from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse
 from agent.config.document import default_yaml, json_schema
 
@@ -14,6 +13,8 @@ def check(options: argparse.Namespace) -> int:
     config = configured(options)
     if config is None:
         return WRONG_CONFIGURATION
+    from agent.app import gpu_driver, make_otlp, node_name  # noqa: PLC0415 - loads the whole agent
+
     try:
         gpu_driver(config)
         receivers = make_otlp(config, os.environ, node_name(config, os.environ))

@@ -2,9 +2,13 @@
 
 import argparse
 import json
+from typing import Final
 
 from agent.catalogue import CATALOGUE, COMMON, Metric
 from agent.commands.configuration import refuse
+
+_WIDTH_IN_A_PIPE: Final = 160
+"""Columns where there is no terminal to measure: wide enough for grep to find whole lines."""
 
 
 def show(options: argparse.Namespace) -> int:
@@ -38,14 +42,19 @@ def _print_table(metrics: list[Metric]) -> None:
     from rich import box  # noqa: PLC0415 - the agent never loads it
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for title in ("Prometheus", "type", "labels", "meaning"):
-        table.add_column(title, overflow="fold")
-    for metric in metrics:
-        labels = ", ".join(metric.labels)
-        table.add_row(metric.family, metric.kind.prometheus_type, labels, metric.description)
     console = Console()
+    if not console.is_terminal:
+        console.width = _WIDTH_IN_A_PIPE
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    table.add_column("Prometheus", no_wrap=True)
+    table.add_column("type", no_wrap=True)
+    table.add_column("labels and meaning")
+    for metric in metrics:
+        labels = Text(", ".join(metric.labels), style="cyan")
+        meaning = Text("\n" if metric.labels else "").append(metric.description)
+        table.add_row(metric.family, metric.kind.prometheus_type, labels.append_text(meaning))
     console.print(table)
-    common = ", ".join(each.label for each in COMMON)
+    common = " and ".join(each.label for each in COMMON)
     console.print(f"{len(metrics)} metrics; {common} are on every series.", highlight=False)

@@ -184,22 +184,30 @@ def _merge_environment(
 ) -> list[ConfigProblem]:
     """Put the values of WARPWATCH_* variables into ``raw``; return what is wrong with their names."""
     problems = []
+    found: list[tuple[list[str | int], str]] = []
     for name in sorted(environment):
         if not name.startswith(PREFIX) or name == FILE_VARIABLE or _SERVICE_LINK.fullmatch(name):
             continue
-        source = f"environment {name}"
         target = _find_key(Config, name.removeprefix(PREFIX).lower().split("_"))
         if target is None:
             message = _unknown(name, {PREFIX + key: None for key in environment_names()})
             problems.append(ConfigProblem(name, message, "environment"))
-            continue
+        else:
+            found.append((target, name))
+    # Whole lists before their entries, entry 0 before entry 1.
+    for target, name in sorted(found, key=lambda each: [str(part).zfill(9) for part in each[0]]):
+        source = f"environment {name}"
         try:
-            path = _put(raw, target, environment[name])
+            sources[_put(raw, target, environment[name])] = source
         except (yaml.YAMLError, ValueError) as error:
-            problems.append(ConfigProblem(".".join(map(str, target)), str(error), source))
-            continue
-        sources[path] = source
+            problems.append(ConfigProblem(_path(target), str(error), source))
     return problems
+
+
+def _path(target: list[str | int]) -> str:
+    """Return a key's path as messages write it: otlp, 0, endpoint -> otlp[0].endpoint."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in target)
+    return "".join(parts).removeprefix(".")
 
 
 def environment_names() -> list[str]:
@@ -236,25 +244,29 @@ def _find_key(kind: type, words: list[str]) -> list[str | int] | None:
 
 
 def _put(raw: dict[str, Any], target: list[str | int], value: str) -> str:
-    """Store ``value`` at ``target`` in ``raw``; return the path as it is written in messages."""
+    """Store ``value`` at ``target`` in ``raw``; return its path. A wrong shape is left to the reader."""
     top = next(each for each in fields(Config) if each.name == target[0])
-    if len(target) == 1:
-        raw[top.name] = yaml.safe_load(value) if "section" in top.metadata else value
-        return top.name
-    if len(target) == 2:
-        section = raw.setdefault(top.name, {})
-        if isinstance(section, dict):
-            section[target[1]] = value
-        return f"{top.name}.{target[1]}"
-    entries, index = raw.setdefault(top.name, []), int(target[1])
-    if isinstance(entries, list):
-        if index > len(entries):
-            raise ValueError(f"entry {index} without entry {index - 1}; number entries from 0")
-        if index == len(entries):
-            entries.append({})
-        if isinstance(entries[index], dict):
-            entries[index][target[2]] = value
-    return f"{top.name}[{index}].{target[2]}"
+    match target:
+        case [str(key)]:
+            raw[key] = yaml.safe_load(value) if "section" in top.metadata else value
+        case [str(key), str(inner)]:
+            section = raw.setdefault(key, {})
+            if isinstance(section, dict):
+                section[inner] = value
+        case [str(key), int(index), str(inner)]:
+            entries = raw.setdefault(key, [])
+            if isinstance(entries, list):
+                _put_entry(entries, index, inner, value)
+    return _path(target)
+
+
+def _put_entry(entries: list[Any], index: int, key: str, value: str) -> None:
+    if index > len(entries):
+        raise ValueError(f"entry {index} without entry {index - 1}; number entries from 0")
+    if index == len(entries):
+        entries.append({})
+    if isinstance(entries[index], dict):
+        entries[index][key] = value
 
 
 def _join(path: str, key: str) -> str:
