@@ -1,0 +1,78 @@
+# Each target sets up what it needs itself; all that has to be there is python3 (3.11 or newer) and a
+# package registry. The environment is .venv; delete it, or `make clean`, to begin again.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+
+SOURCES := agent exporters dashboards alerts tests
+PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check generate bench lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.runtime ## Watch a simulated node with 8 GPUs and model servers; ARGS="..." are passed on
+	$(BIN)/warpwatch demo $(ARGS)
+
+test: check ## Check, then run all tests against real programs; PYTEST="..." are options for pytest
+	$(BIN)/python -m tests.real_parts.install || test -z "$$CI"
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term $(PYTEST)
+
+check: $(VENV)/.dev ## Format, lint, types, layers, spelling, and that generated files are fresh
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/validate-pyproject pyproject.toml
+	@! grep -nE '[a-z]+://' requirements.lock requirements-dev.lock
+	$(BIN)/python -m agent.catalogue.document --check
+	$(BIN)/python -m dashboards.build --check
+	$(BIN)/python -m alerts.build --check
+
+generate: $(VENV)/.dev ## Write docs/metrics.md, dashboards and alert rules from the catalogue
+	$(BIN)/python -m agent.catalogue.document
+	$(BIN)/python -m dashboards.build
+	$(BIN)/python -m alerts.build
+
+bench: $(VENV)/.dev ## Measure the agent against its budgets (about two minutes)
+	$(BIN)/python -m tests.bench
+
+# Locks carry hashes and no address: they install from whatever registry the machine uses.
+COMPILE := env -u PIP_FIND_LINKS -u UV_FIND_LINKS $(BIN)/uv pip compile --quiet pyproject.toml \
+	--universal --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url --no-emit-find-links
+
+lock: $(VENV)/.dev ## Resolve the dependencies anew; UPGRADE=--upgrade takes the newest of each
+	$(COMPILE) --extra dev $(UPGRADE) --output-file requirements-dev.lock
+	$(COMPILE) --constraint requirements-dev.lock --no-annotate $(UPGRADE) --output-file requirements.lock
+
+clean: ## Remove the environment, the fetched programs and every cache
+	rm -rf $(VENV) .tools .coverage .coverage.* htmlcov dist build
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Warpwatch needs Python 3.11 or newer; $$($(PYTHON) --version 2>&1) is $(PYTHON)." \
+	    "Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot make virtual environments: install its venv package" \
+	    "(Debian, Ubuntu: apt-get install python3-venv)." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/.made
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/.made
+	$(PIP) --require-hashes -r requirements-dev.lock
+	$(PIP) --no-deps --editable .
+	@touch $@ $(VENV)/.runtime
