@@ -1,0 +1,186 @@
+"""The simulated GPUs behind the door of the real driver.
+
+Values are rounded as the driver rounds them: whole degrees and percents, clocks in steps, pages of memory.
+"""
+
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Final
+from uuid import UUID
+
+from agent.collectors.nvml.driver import (
+    DeviceError,
+    DriverGone,
+    DriverInfo,
+    GpuLost,
+    GpuProcess,
+    Identity,
+    Processes,
+    Sample,
+    XidEvent,
+)
+from agent.simulation import noise
+from agent.simulation.physics import Moment, Trace, trace
+from agent.simulation.scenario import Scenario
+from agent.simulation.spec import GpuModel, NodeSpec
+
+_MHZ: Final = 1_000_000.0
+_CLOCK_STEP: Final = 15
+"""MHz between two clocks that a board can run at."""
+_DRIVER: Final = DriverInfo(driver_version="590.48.01", cuda_version="13.1")
+_VBIOS: Final = "96.00.A5.00.01"
+_PCIE_LANES: Final = 16
+_DAY_MILLIJOULES: Final = 86_400 * 1_000
+_MEMORY_WARMER: Final = 4
+"""Kelvin by which memory is warmer than the chip."""
+_TRAFFIC: Final = 0.45
+"""Share of the busy time in which memory is read or written."""
+
+
+class SimulatedGpus:
+    """A `GpuDriver` of GPUs that do not exist; see `agent.simulation.scenario` for what they do.
+
+    The play begins when the object is made. ``clock`` gives seconds, and a test may put its own there.
+    """
+
+    def __init__(
+        self, spec: NodeSpec, *, seed: int = 0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.scenario: Final = Scenario(
+            spec.count, capacity=spec.model.memory - spec.model.reserved, seed=seed
+        )
+        self._model = spec.model
+        self._clock = clock
+        self._start = clock()
+        self._xids_told_until: float | None = None
+        self._trace: Callable[[int], Trace] = cache(
+            lambda index: trace(self.scenario, spec.model, index)
+        )
+
+    def elapsed(self) -> float:
+        """Return the seconds since the play began."""
+        return self._clock() - self._start
+
+    def open(self) -> DriverInfo:
+        """Say what driver is simulated; only errors from now on are reported."""
+        if self._xids_told_until is None:
+            self._xids_told_until = self.elapsed()
+        return _DRIVER
+
+    def device_count(self) -> int:
+        """Return how many GPUs there are; one that is off the bus is still listed."""
+        self._require_open()
+        return self.scenario.count
+
+    def identity(self, index: int) -> Identity:
+        """Return what does not change of a GPU."""
+        self._reach(index)
+        return _identity(self._model, self.scenario.seed, index)
+
+    def sample(self, index: int) -> Sample:
+        """Return what is true of a GPU now."""
+        elapsed = self._reach(index)
+        board = self._trace(index)
+        used = sum(process.memory for process in self.scenario.occupants(index, elapsed))
+        energy = _energy_before(self._model, self.scenario.seed, index) + board.energy_at(elapsed)
+        return _sample(self._model, board.at(elapsed), used, energy)
+
+    def processes(self, index: int) -> Processes:
+        """Return who uses a GPU now."""
+        elapsed = self._reach(index)
+        occupants = self.scenario.occupants(index, elapsed)
+        return Processes(compute=tuple(GpuProcess(*who) for who in occupants), graphics=())
+
+    def xid_events(self) -> tuple[XidEvent, ...]:
+        """Return the errors that came since the last call, oldest first."""
+        after = self._require_open()
+        self._xids_told_until = self.elapsed()
+        xids = self.scenario.xids(after, self._xids_told_until)
+        return tuple(XidEvent(xid.gpu_index, xid.code) for xid in xids)
+
+    def close(self) -> None:
+        """End the connection; the play goes on."""
+        self._xids_told_until = None
+
+    def _require_open(self) -> float:
+        if self._xids_told_until is None:
+            raise DriverGone("the simulated driver is closed")
+        return self._xids_told_until
+
+    def _reach(self, index: int) -> float:
+        """Return the seconds since the start, if the GPU answers."""
+        self._require_open()
+        if not 0 <= index < self.scenario.count:
+            raise DeviceError("invalid_argument", f"there is no simulated GPU {index}")
+        elapsed = self.elapsed()
+        if self.scenario.lost(index, elapsed):
+            raise GpuLost("GPU is lost")
+        return elapsed
+
+
+def _identity(model: GpuModel, seed: int, index: int) -> Identity:
+    return Identity(
+        uuid=f"GPU-{UUID(bytes=noise.digest(seed, index, 'uuid', size=16))}",
+        model=model.name,
+        serial=f"165{int(noise.unit(seed, index, 'serial') * 10**10):010}",
+        pci_bus_id=f"00000000:{4 + 3 * index:02X}:00.0",
+        vbios=_VBIOS,
+        graphics_clock_limit=model.graphics_clock * _MHZ,
+        sm_clock_limit=model.graphics_clock * _MHZ,
+        memory_clock_limit=model.memory_clock * _MHZ,
+        video_clock_limit=model.video_clock * _MHZ,
+        pcie_generation_limit=model.pcie_generation,
+        pcie_width_limit=_PCIE_LANES,
+        slowdown_temperature=float(model.slowdown_temperature),
+        shutdown_temperature=float(model.shutdown_temperature),
+        maximum_temperature=float(model.operating_temperature),
+    )
+
+
+def _sample(model: GpuModel, board: Moment, used: int, energy: int) -> Sample:
+    temperature = int(board.temperature)
+    margin = model.operating_temperature - temperature
+    graphics_clock = _clock(model.graphics_clock, board.speed) if used else model.idle_clock * _MHZ
+    return Sample(
+        memory_total=model.memory,
+        memory_used=used,
+        memory_free=model.memory - model.reserved - used,
+        memory_reserved=model.reserved,
+        utilization=int(board.utilization * 100) / 100,
+        memory_controller_utilization=int(board.utilization * _TRAFFIC * 100) / 100,
+        encoder_utilization=0.0,
+        decoder_utilization=0.0,
+        temperature=float(temperature),
+        memory_temperature=float(temperature + _MEMORY_WARMER) if model.memory_sensor else None,
+        temperature_margin=float(margin) if model.reports_margin else None,
+        power=board.power / 1_000,
+        power_limit=float(model.power_limit),
+        energy=energy / 1_000,
+        graphics_clock=graphics_clock,
+        sm_clock=graphics_clock,
+        memory_clock=model.memory_clock * _MHZ,
+        video_clock=_clock(model.video_clock, board.speed),
+        performance_state=0,
+        pcie_generation=model.pcie_generation,
+        pcie_width=_PCIE_LANES,
+        throttle_reasons=_throttle_reasons(model, board),
+    )
+
+
+def _clock(maximum: int, speed: float) -> float:
+    if speed >= 1.0:
+        return maximum * _MHZ
+    return maximum * speed // _CLOCK_STEP * _CLOCK_STEP * _MHZ
+
+
+def _throttle_reasons(model: GpuModel, board: Moment) -> frozenset[str]:
+    if board.temperature >= model.slowdown_temperature:
+        return frozenset({"sw_thermal", "hw_thermal", "hw_slowdown"})
+    return frozenset({"sw_thermal"}) if board.speed < 1.0 else frozenset()
+
+
+def _energy_before(model: GpuModel, seed: int, index: int) -> int:
+    """Return what the GPU used before the play, in millijoules: some days at a good half of its limit."""
+    days = 1.0 + 30.0 * noise.unit(seed, index, "days")
+    return int(days * 0.6 * model.power_limit) * _DAY_MILLIJOULES

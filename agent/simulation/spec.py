@@ -1,0 +1,227 @@
+"""What node to simulate: `8xH100` and what is publicly known of that GPU.
+
+Memory, clocks, power limits and PCIe are NVIDIA's published figures; H100, H200 and L40S were compared
+with what `nvidia-smi` said on real boards. Temperatures are the limits that boards of the model report.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Final
+
+MAX_GPUS: Final = 64
+_MIB: Final = 1 << 20
+_SPEC: Final = re.compile(r"(?:(?P<count>\d+)\s*[xX]\s*)?(?P<model>[A-Za-z][\w .+-]*)", re.ASCII)
+_FORM: Final = "write COUNTxMODEL, such as 8xH100"
+
+
+@dataclass(frozen=True, slots=True)
+class GpuModel:
+    """What does not change between two boards of one model.
+
+    Memory in bytes, power in watts, clocks in MHz, temperatures in degrees Celsius.
+    """
+
+    name: str
+    memory: int
+    reserved: int
+    power_limit: int
+    idle_power: int
+    graphics_clock: int
+    idle_clock: int
+    memory_clock: int
+    video_clock: int
+    operating_temperature: int
+    slowdown_temperature: int
+    shutdown_temperature: int
+    pcie_generation: int
+    memory_sensor: bool
+    reports_margin: bool
+    """Whether the driver tells the degrees left until it slows the GPU down."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """How many GPUs of which model."""
+
+    count: int
+    model: GpuModel
+
+
+_H100: Final = GpuModel(
+    name="NVIDIA H100 80GB HBM3",
+    memory=81_559 * _MIB,
+    reserved=479 * _MIB,
+    power_limit=700,
+    idle_power=70,
+    graphics_clock=1_980,
+    idle_clock=345,
+    memory_clock=2_619,
+    video_clock=1_545,
+    operating_temperature=87,
+    slowdown_temperature=89,
+    shutdown_temperature=95,
+    pcie_generation=5,
+    memory_sensor=True,
+    reports_margin=True,
+)
+_A100: Final = GpuModel(
+    name="NVIDIA A100-SXM4-80GB",
+    memory=81_920 * _MIB,
+    reserved=616 * _MIB,
+    power_limit=400,
+    idle_power=55,
+    graphics_clock=1_410,
+    idle_clock=210,
+    memory_clock=1_593,
+    video_clock=1_290,
+    operating_temperature=85,
+    slowdown_temperature=89,
+    shutdown_temperature=92,
+    pcie_generation=4,
+    memory_sensor=True,
+    reports_margin=False,
+)
+_L40S: Final = GpuModel(
+    name="NVIDIA L40S",
+    memory=46_068 * _MIB,
+    reserved=609 * _MIB,
+    power_limit=350,
+    idle_power=35,
+    graphics_clock=2_520,
+    idle_clock=210,
+    memory_clock=9_001,
+    video_clock=1_965,
+    operating_temperature=88,
+    slowdown_temperature=90,
+    shutdown_temperature=93,
+    pcie_generation=4,
+    memory_sensor=False,
+    reports_margin=True,
+)
+_T4: Final = GpuModel(
+    name="Tesla T4",
+    memory=15_360 * _MIB,
+    reserved=264 * _MIB,
+    power_limit=70,
+    idle_power=10,
+    graphics_clock=1_590,
+    idle_clock=300,
+    memory_clock=5_001,
+    video_clock=1_470,
+    operating_temperature=85,
+    slowdown_temperature=93,
+    shutdown_temperature=96,
+    pcie_generation=3,
+    memory_sensor=False,
+    reports_margin=False,
+)
+
+MODELS: Final[dict[str, GpuModel]] = {
+    "A10": replace(
+        _L40S,
+        name="NVIDIA A10",
+        memory=23_028 * _MIB,
+        reserved=512 * _MIB,
+        power_limit=150,
+        idle_power=16,
+        graphics_clock=1_695,
+        memory_clock=6_251,
+        video_clock=1_635,
+        reports_margin=False,
+    ),
+    "A10G": replace(
+        _L40S,
+        name="NVIDIA A10G",
+        memory=23_028 * _MIB,
+        reserved=512 * _MIB,
+        power_limit=300,
+        idle_power=18,
+        graphics_clock=1_710,
+        memory_clock=6_251,
+        video_clock=1_500,
+        reports_margin=False,
+    ),
+    "A100": _A100,
+    "A100-40GB": replace(
+        _A100, name="NVIDIA A100-SXM4-40GB", memory=40_960 * _MIB, memory_clock=1_215
+    ),
+    "A100-80GB": _A100,
+    "B200": replace(
+        _H100,
+        name="NVIDIA B200",
+        memory=183_359 * _MIB,
+        reserved=723 * _MIB,
+        power_limit=1_000,
+        idle_power=140,
+        graphics_clock=1_965,
+        idle_clock=120,
+        memory_clock=3_996,
+    ),
+    "H100": _H100,
+    "H100-PCIE": replace(
+        _H100,
+        name="NVIDIA H100 PCIe",
+        power_limit=350,
+        idle_power=50,
+        graphics_clock=1_755,
+        memory_clock=1_593,
+    ),
+    "H200": replace(
+        _H100,
+        name="NVIDIA H200",
+        memory=143_771 * _MIB,
+        reserved=614 * _MIB,
+        memory_clock=3_201,
+        idle_power=75,
+    ),
+    "L4": replace(
+        _L40S,
+        name="NVIDIA L4",
+        memory=23_034 * _MIB,
+        reserved=512 * _MIB,
+        power_limit=72,
+        idle_power=12,
+        graphics_clock=2_040,
+        memory_clock=6_251,
+        video_clock=1_770,
+    ),
+    "L40S": _L40S,
+    "T4": _T4,
+    "V100": replace(
+        _A100,
+        name="Tesla V100-SXM2-32GB",
+        memory=32_768 * _MIB,
+        reserved=267 * _MIB,
+        power_limit=300,
+        idle_power=42,
+        graphics_clock=1_530,
+        idle_clock=135,
+        memory_clock=877,
+        video_clock=1_372,
+        operating_temperature=83,
+        slowdown_temperature=87,
+        shutdown_temperature=90,
+        pcie_generation=3,
+    ),
+}
+"""By the short name that people write, in upper case."""
+
+
+def parse_spec(text: str) -> NodeSpec:
+    """Return the node that ``text`` means: a count and a model, or a model for a single GPU.
+
+    A model that is not in `MODELS` gets the figures of a middling data-centre GPU under its own name.
+    Raises `ValueError`, with the fix in its message.
+    """
+    match = _SPEC.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"cannot simulate {text!r}: {_FORM}")
+    count = int(match["count"] or 1)
+    if not 1 <= count <= MAX_GPUS:
+        raise ValueError(f"cannot simulate {count} GPUs: {_FORM}, with 1 to {MAX_GPUS} GPUs")
+    return NodeSpec(count, _model(match["model"].strip()))
+
+
+def _model(name: str) -> GpuModel:
+    known = MODELS.get(name.upper().removeprefix("NVIDIA ").replace(" ", "-"))
+    return known or replace(_A100, name=name)
