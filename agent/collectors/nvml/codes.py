@@ -1,0 +1,49 @@
+"""What NVML's return codes mean to us. Numbers and meanings: nvmlReturn_t in NVIDIA's public header."""
+
+from typing import Final
+
+from agent.collectors.nvml.driver import DeviceError, DriverGone, GpuLost
+
+SUCCESS: Final = 0
+INVALID_ARGUMENT: Final = 2
+NO_PERMISSION: Final = 4
+DRIVER_NOT_LOADED: Final = 9
+TIMEOUT: Final = 10
+LIBRARY_NOT_FOUND: Final = 12
+LIBRARY_MISMATCH: Final = 18
+GPU_NOT_FOUND: Final = 28
+
+LACKING: Final = frozenset({3, 13, 25, 26})
+"""The device, the library or its version of a struct does not have it: remembered, and no problem."""
+LOST: Final = frozenset({15, 16})
+"""Off the bus, or unusable until it is reset."""
+GONE: Final = frozenset({1, DRIVER_NOT_LOADED, LIBRARY_MISMATCH})
+"""Nothing answers until the library is opened again."""
+
+_REASONS: Final = {
+    INVALID_ARGUMENT: "invalid_argument",
+    NO_PERMISSION: "no_permission",
+    6: "not_found",
+    7: "insufficient_size",
+    8: "insufficient_power",
+    TIMEOUT: "timeout",
+    11: "irq_issue",
+    14: "corrupted_inforom",
+    17: "operating_system",
+    19: "in_use",
+    20: "out_of_host_memory",
+    21: "no_data",
+    23: "insufficient_resources",
+    27: "not_ready",
+    29: "invalid_state",
+    999: "unknown_error",
+}
+
+
+def failure(code: int, said: str) -> DeviceError | DriverGone:
+    """Return the exception that a failed call amounts to; ``said`` is the library's own text."""
+    if code in LOST:
+        return GpuLost(said)
+    if code in GONE:
+        return DriverGone(said)
+    return DeviceError(_REASONS.get(code, "unrecognized_error"), f"{said} (NVML {code})")

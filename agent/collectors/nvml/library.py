@@ -1,0 +1,227 @@
+"""The real driver: NVIDIA's management library through `nvidia-ml-py`, the only importer of `pynvml`.
+
+What a device lacks is remembered and not asked again; every other error is one value's problem for one
+sample, save those that say that the GPU or the whole driver is gone.
+"""
+
+import ctypes
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from agent.collector import Unavailable
+from agent.collectors.nvml import codes
+from agent.collectors.nvml.device import Device
+from agent.collectors.nvml.driver import (
+    DeviceError,
+    DriverGone,
+    DriverInfo,
+    GpuLost,
+    Identity,
+    Processes,
+    Sample,
+    XidEvent,
+)
+
+T = TypeVar("T")
+
+_DISTRIBUTION: Final = "nvidia-ml-py"
+_EVENTS_PER_POLL: Final = 1000
+"""A storm of XIDs must not keep a poll from ending; the rest comes with the next one."""
+_ADVICE: Final = {
+    codes.LIBRARY_NOT_FOUND: "libnvidia-ml.so.1 is not on this machine: if it has an NVIDIA GPU, install "
+    "the driver; in a container, use the NVIDIA runtime with the driver capability `utility`",
+    codes.DRIVER_NOT_LOADED: "the NVIDIA driver is not loaded: if this machine has an NVIDIA GPU, try "
+    "`modprobe nvidia` and read the kernel log",
+    codes.GPU_NOT_FOUND: "the NVIDIA driver finds no GPU: if there should be one, look for it in `lspci` "
+    "and the kernel log",
+    codes.LIBRARY_MISMATCH: "the NVIDIA driver and its library are of different versions, as after an "
+    "upgrade: restart the agent; if that does not help, reload the driver or reboot",
+    codes.NO_PERMISSION: "not allowed to use the NVIDIA driver: the agent must be able to read and write "
+    "/dev/nvidiactl and /dev/nvidia*",
+}
+_NOT_HERE: Final = frozenset(
+    {codes.LIBRARY_NOT_FOUND, codes.DRIVER_NOT_LOADED, codes.GPU_NOT_FOUND}
+)
+
+
+class WrongBinding(Exception):  # noqa: N818 - names what is wrong
+    """`pynvml` is not the module of `nvidia-ml-py`, or there is none."""
+
+
+class NvmlLibrary:
+    """`GpuDriver` over the machine's own ``libnvidia-ml.so.1``."""
+
+    def __init__(self) -> None:
+        self._nvml: Any = None
+        self._info: DriverInfo | None = None
+        self._count = 0
+        self._devices: dict[int, Device] = {}
+        self._indices: dict[int | None, int] = {}
+        self._events: Any = None
+
+    def open(self) -> DriverInfo:
+        """Load the library and connect to the driver; costs nothing where that was done before."""
+        if self._info is None:
+            self._nvml = self._nvml or _binding()
+            self._initialize()
+            self._info = DriverInfo(self._driver_version(), self._cuda_version())
+            self._renew_events()
+        return self._info
+
+    def device_count(self) -> int:
+        """Return how many GPUs are listed. When that changes, no handle is trusted any more."""
+        count = int(self._answer(self._nvml.nvmlDeviceGetCount))
+        if count != self._count:
+            self._count = count
+            self._devices.clear()
+            self._indices.clear()
+            self._renew_events()
+        return count
+
+    def identity(self, index: int) -> Identity:
+        """Return what does not change of a GPU; costs nothing once all of it is known."""
+
+        def learn(device: Device) -> Identity:
+            if self._events is not None:
+                device.watch(self._events)
+            return device.identity()
+
+        return self._of(index, learn)
+
+    def sample(self, index: int) -> Sample:
+        """Return what is true of a GPU now."""
+        return self._of(index, Device.sample)
+
+    def processes(self, index: int) -> Processes:
+        """Return who uses a GPU now."""
+        return self._of(index, Device.processes)
+
+    def xid_events(self) -> tuple[XidEvent, ...]:
+        """Return the XIDs since the last call. Raises `DeviceError` where they cannot be had now."""
+        nvml = self._nvml
+        events: list[XidEvent] = []
+        while self._events is not None and len(events) < _EVENTS_PER_POLL:
+            try:
+                data = nvml.nvmlEventSetWait_v2(self._events, 0)
+            except nvml.NVMLError as error:
+                if error.value == codes.TIMEOUT or events:
+                    break  # whatever else it was, the next poll meets it again
+                self._renew_events()  # without the GPU that is lost, the set works for the others
+                if error.value in codes.LOST:
+                    break
+                raise self._failure(error) from error
+            events.append(XidEvent(self._indices.get(_address(data.device)), int(data.eventData)))
+        return tuple(events)
+
+    def close(self) -> None:
+        """Free the event set and leave the driver; the library stays loaded."""
+        self._devices.clear()
+        self._indices.clear()
+        self._count = 0
+        if self._info is not None:
+            self._info = None
+            self._free_events()
+            with suppress(self._nvml.NVMLError):
+                self._nvml.nvmlShutdown()
+
+    def _initialize(self) -> None:
+        nvml = self._nvml
+        try:
+            nvml.nvmlInit()
+        except nvml.NVMLError as error:
+            said = _ADVICE.get(error.value, f"NVML does not start: {error} (NVML {error.value})")
+            raise (Unavailable if error.value in _NOT_HERE else DriverGone)(said) from error
+        try:
+            self._count = self._require_gpus()
+        except BaseException:
+            with suppress(nvml.NVMLError):
+                nvml.nvmlShutdown()
+            raise
+
+    def _require_gpus(self) -> int:
+        count = int(self._answer(self._nvml.nvmlDeviceGetCount))
+        if count == 0:
+            raise Unavailable(_ADVICE[codes.GPU_NOT_FOUND])
+        return count
+
+    def _driver_version(self) -> str:
+        try:
+            return str(self._nvml.nvmlSystemGetDriverVersion())
+        except (self._nvml.NVMLError, UnicodeDecodeError):
+            return ""
+
+    def _cuda_version(self) -> str:
+        """Decode 1000 * major + 10 * minor, as the header has it."""
+        try:
+            version = int(self._nvml.nvmlSystemGetCudaDriverVersion_v2())
+        except self._nvml.NVMLError:
+            return ""
+        return f"{version // 1000}.{version % 1000 // 10}" if version > 0 else ""
+
+    def _of(self, index: int, question: Callable[[Device], T]) -> T:
+        """Ask a GPU; one that is lost is met anew next time, with nothing remembered."""
+        try:
+            return question(self._devices.get(index) or self._meet(index))
+        except GpuLost:
+            self._devices.pop(index, None)
+            raise
+
+    def _meet(self, index: int) -> Device:
+        """Get a GPU's handle. Where that fails the GPU cannot be reached, unless it is not ours."""
+        try:
+            handle = self._answer(lambda: self._nvml.nvmlDeviceGetHandleByIndex(index))
+        except DeviceError as error:
+            if error.reason == "no_permission":
+                raise
+            raise GpuLost(str(error)) from error
+        self._indices[_address(handle)] = index
+        device = self._devices[index] = Device(self._nvml, handle)
+        return device
+
+    def _renew_events(self) -> None:
+        """Make a new, empty event set, which the devices join one by one; none where unsupported."""
+        self._free_events()
+        with suppress(self._nvml.NVMLError):
+            self._events = self._nvml.nvmlEventSetCreate()
+
+    def _free_events(self) -> None:
+        if self._events is not None:
+            with suppress(self._nvml.NVMLError):
+                self._nvml.nvmlEventSetFree(self._events)
+            self._events = None
+
+    def _answer(self, question: Callable[[], Any]) -> Any:
+        try:
+            return question()
+        except self._nvml.NVMLError as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: Any) -> Exception:
+        return codes.failure(error.value, str(error))
+
+
+def _address(handle: Any) -> int | None:
+    """Return what tells one device handle from another: the pointer in it."""
+    return ctypes.cast(handle, ctypes.c_void_p).value
+
+
+def _binding() -> Any:
+    """Import `pynvml` and make sure that it is the module of `nvidia-ml-py`.
+
+    The retired distribution `pynvml` installs a package of the same name, which wins over the module.
+    """
+    try:
+        import pynvml  # noqa: PLC0415 - only a machine that reads a GPU needs it
+    except ImportError as error:
+        raise WrongBinding("pynvml is not installed: pip install nvidia-ml-py") from error
+    with suppress(metadata.PackageNotFoundError):
+        ours = metadata.distribution(_DISTRIBUTION).locate_file("pynvml.py")
+        if Path(str(ours)).resolve() != Path(pynvml.__file__).resolve():
+            raise WrongBinding(
+                f"pynvml comes from {pynvml.__file__}, which is not nvidia-ml-py's: "
+                "pip uninstall pynvml, then pip install --force-reinstall nvidia-ml-py"
+            )
+    return pynvml
