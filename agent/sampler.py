@@ -137,7 +137,7 @@ class Sampler:
 
     def _record(self, slot: _Slot, call: asyncio.Future[Batch], duration: float) -> None:
         """Take in how a run ended. A collector may fail in any way: that is its state, not ours."""
-        error = call.exception()
+        error = asyncio.CancelledError() if call.cancelled() else call.exception()
         if isinstance(error, Unavailable):
             self._settle(slot, Status.UNAVAILABLE, str(error), duration)
         elif error is not None:
