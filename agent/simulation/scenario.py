@@ -30,7 +30,7 @@ AIRFLOW_BLOCKED: Final = 30.0
 AIRFLOW_FREE: Final = 130.0
 LOST: Final = 150.0
 FOUND: Final = 240.0
-_RELOAD: Final = 8.0
+RELOAD: Final = 8.0
 """Seconds that a model server takes to load its weights after the reset."""
 
 
@@ -141,7 +141,7 @@ class Scenario:
         if part in (Part.SERVING, Part.OVERHEATING):
             return Load(0.2 + 0.75 * wave(self.seed, "vllm", second) + jitter, 0.8)
         if part is Part.FALLING:
-            loading = FOUND <= second < FOUND + _RELOAD
+            loading = FOUND <= second < FOUND + RELOAD
             return Load(0.0 if loading else 0.75 * wave(self.seed, "triton", second) + jitter, 0.6)
         if part is Part.LEAK and second % LEAK_PERIOD < LEAK_DEATH:
             return Load(0.5 + 5 * jitter, 0.7)
