@@ -1,0 +1,85 @@
+"""What an alert rule is: one frozen record that knows how to become YAML."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from agent.catalogue import Attribute
+from agent.catalogue.attributes import CLUSTER, HW_ID, NODE
+from agent.catalogue.promql import PER_NODE
+
+RUNBOOKS: Final = "runbooks"
+"""Folder of the runbooks, beside the rules: what a link to one starts with where no base is given."""
+NODE_DASHBOARD: Final = "/d/warpwatch-gpu-node"
+"""Path of the GPU node dashboard in any Grafana; its uid never changes."""
+
+
+_VARIABLES: Final = {CLUSTER.label: "cluster", NODE.label: "node", HW_ID.label: "gpu"}
+"""What the dashboard calls its variables."""
+
+
+class Severity(Enum):
+    """What to do about it: wake somebody, or look during the day."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+
+
+class Component(Enum):
+    """What is broken; alerts of one node and component are one page."""
+
+    GPU = "gpu"
+    AGENT = "agent"
+    SERVING = "serving"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One alert.
+
+    ``alert`` is unique: a second severity of the same trouble is a rule of its own, because Alertmanager
+    tells alerts apart, and inhibits them, by labels. ``hold`` is how long the expression must be true
+    before it fires, ``linger`` how long it goes on firing after that, both as Prometheus durations.
+    ``summary`` is the line on the pager; ``action`` the first thing to do. ``chosen`` are the labels by
+    which the link opens the dashboard.
+    """
+
+    alert: str
+    expression: str
+    severity: Severity
+    component: Component
+    hold: str
+    linger: str
+    summary: str
+    description: str
+    action: str
+    chosen: tuple[Attribute, ...] = PER_NODE
+
+    @property
+    def runbook(self) -> str:
+        """The runbook's file name."""
+        return f"{self.alert}.md"
+
+    def as_yaml(self, runbook_base: str, dashboard_base: str) -> dict[str, Any]:
+        """Return the rule in the shape that Prometheus reads; the bases are what links start with."""
+        return {
+            "alert": self.alert,
+            "expr": self.expression,
+            "for": self.hold,
+            "keep_firing_for": self.linger,
+            "labels": {"severity": self.severity.value, "component": self.component.value},
+            "annotations": {
+                "summary": self.summary,
+                "description": self.description,
+                "action": self.action,
+                "runbook_url": f"{runbook_base.rstrip('/')}/{self.runbook}",
+                "dashboard_url": f"{dashboard_base.rstrip('/')}{NODE_DASHBOARD}{self._query()}",
+            },
+        }
+
+    def _query(self) -> str:
+        parts = (
+            f"var-{_VARIABLES[attribute.label]}={{{{ $labels.{attribute.label} | urlquery }}}}"
+            for attribute in self.chosen
+        )
+        return f"?{'&'.join(parts)}" if self.chosen else ""

@@ -1,0 +1,91 @@
+"""The GPU node dashboard: one node, from "is it well?" down to single clocks and lanes."""
+
+from typing import Final
+
+from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models import dashboard as model
+
+from agent.catalogue import gpu, itself
+from agent.catalogue.attributes import CONFIDENCE, EVENT_NAME, XID
+from agent.catalogue.events import COLLECTOR_FAILED, GPU_LOST, SERVER_DOWN
+from agent.catalogue.promql import matches, rate
+from dashboards.layout import Built, place
+from dashboards.panel import BLUE, DATASOURCE, ORANGE, RED, Query
+from dashboards.rows import hardware, serving, state
+from dashboards.rows import itself as agent_row
+from dashboards.scope import ON_NODE, RATE, growth_per_gpu, legend, variables
+
+UID: Final = "warpwatch-gpu-node"
+"""Part of every link to the dashboard, the alerts' included: never change it."""
+TAG: Final = "warpwatch"
+_NEWS: Final = (GPU_LOST, SERVER_DOWN, COLLECTOR_FAILED)
+
+
+def build() -> model.Dashboard:
+    """Return the dashboard."""
+    node = (
+        dashboard.Dashboard("Warpwatch / GPU node")
+        .uid(UID)
+        .description(
+            "One GPU node: is it well, how busy is it, what limits it, who uses it, "
+            "and are the model servers on it fast. Generated; changes made here are lost."
+        )
+        .tags([TAG, "gpu"])
+        .readonly()
+        .refresh("30s")
+        .time("now-3h", "now")
+        .timezone("browser")
+        .tooltip(model.DashboardCursorSync.CROSSHAIR)
+        .variables(variables())
+        .annotations(_annotations())
+        .link(
+            dashboard.DashboardLink("Warpwatch")
+            .type(model.DashboardLinkType.DASHBOARDS)
+            .tags([TAG])
+            .as_dropdown(as_dropdown=True)
+            .include_vars(include_vars=True)
+            .keep_time(keep_time=True)
+        )
+    )
+    place(node, (state.row(), *hardware.rows(), serving.row(), agent_row.row()))
+    return node.build()
+
+
+def _annotations() -> list[Builder[model.AnnotationQuery]]:
+    """Mark on every graph what happened: counters that grew."""
+    news = "|".join(kind.name.replace(".", "\\.") for kind in _NEWS)
+    told = rate(
+        itself.EVENTS,
+        (EVENT_NAME,),
+        *ON_NODE,
+        matches(EVENT_NAME, news),
+        window=RATE,
+        function="increase",
+    )
+    return [
+        _mark("XID errors", growth_per_gpu(gpu.XID_EVENTS, extra=(XID,)), RED),
+        _mark("Out of GPU memory", growth_per_gpu(gpu.OOM_EVENTS, extra=(CONFIDENCE,)), ORANGE),
+        _mark("Lost GPUs, silent servers and collectors", Query(told, legend(EVENT_NAME)), BLUE),
+    ]
+
+
+def _mark(name: str, query: Query, color: str) -> Builder[model.AnnotationQuery]:
+    return Built(_Mark(name, query, color))
+
+
+class _Mark(model.AnnotationQuery):
+    """An annotation from Prometheus: the SDK's own has no field for its title."""
+
+    def __init__(self, name: str, query: Query, color: str) -> None:
+        super().__init__(
+            name=name,
+            datasource=DATASOURCE,
+            icon_color=color,
+            expr=f"({query.expression}) > 0",
+        )
+        self._title = f"{name}: {query.legend}"
+
+    def to_json(self) -> dict[str, object]:
+        """Return the annotation as Grafana stores it."""
+        return {**super().to_json(), "titleFormat": self._title}

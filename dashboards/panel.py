@@ -1,0 +1,274 @@
+"""Panels from the catalogue: a metric brings its unit and its description, a query its legend.
+
+The SDK's own defaults are filled in where Grafana needs more: every panel has a description, every query a
+letter, every value a unit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from string import ascii_uppercase
+from typing import Final
+
+from grafana_foundation_sdk.builders import (
+    bargauge,
+    common,
+    dashboard,
+    prometheus,
+    stat,
+    statetimeline,
+    table,
+    timeseries,
+)
+from grafana_foundation_sdk.cog import variants as cogvariants
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models import common as words
+from grafana_foundation_sdk.models import dashboard as model
+from grafana_foundation_sdk.models import units
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+from agent.catalogue import Kind, Metric
+
+DATASOURCE: Final = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
+GREEN, YELLOW, ORANGE, RED, BLUE = "green", "yellow", "orange", "red", "blue"
+COUNT: Final = units.Short
+
+_UNITS: Final = {
+    "By": units.BytesIEC,
+    "s": units.Seconds,
+    "W": units.Watt,
+    "J": units.Joule,
+    "Cel": units.Celsius,
+    "Hz": units.Hertz,
+}
+Panel = Builder[model.Panel]
+Step = tuple[float | None, str]
+"""A threshold: from this value on (`None`: from the start), this colour."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """One line of PromQL in a panel, and what to call the series that it gives."""
+
+    expression: str
+    legend: str
+
+
+def unit_of(metric: Metric) -> str:
+    """Return Grafana's unit for the metric's own, which is UCUM; a plain count where it has none."""
+    if metric.unit == "1":
+        return units.PercentUnit if metric.kind is Kind.GAUGE else COUNT
+    return _UNITS.get(metric.unit, COUNT)
+
+
+def per_second(word: str) -> str:
+    """Return a unit for a rate of countable things, such as tokens."""
+    return f"suffix: {word}/s"
+
+
+def graph(
+    title: str,
+    *queries: Query,
+    unit: str,
+    description: str,
+    steps: Sequence[Step] = (),
+    ceiling: float | None = None,
+    stacked: bool = False,
+    dashed: str = "",
+    links: Sequence[Builder[model.DashboardLink]] = (),
+) -> timeseries.Panel:
+    """Return lines over time.
+
+    ``steps`` draw dashed lines at thresholds, ``ceiling`` fixes the top of the axis, ``dashed`` is a
+    pattern for the names of series that are limits and not values.
+    """
+    panel = (
+        timeseries.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .targets(_targets(queries))
+        .unit(unit)
+        .line_width(1)
+        .fill_opacity(25 if stacked else 0)
+        .show_points(words.VisibilityMode.NEVER)
+        .legend(_legend())
+        .tooltip(
+            common.VizTooltipOptions()
+            .mode(words.TooltipDisplayMode.MULTI)
+            .sort(words.SortOrder.DESCENDING)
+        )
+        .data_links(list(links))
+    )
+    if unit != units.Celsius:
+        panel.min(0)  # degrees of margin go below 0; nothing else does
+    if ceiling is not None:
+        panel.max(ceiling)
+    if stacked:
+        panel.stacking(common.StackingConfig().mode(words.StackingMode.NORMAL).group("A"))
+    if steps:
+        panel.thresholds(_thresholds(steps)).thresholds_style(
+            common.GraphThresholdsStyleConfig().mode(words.GraphThresholdsStyleMode.DASHED)
+        )
+    if dashed:
+        panel.override_by_regexp(dashed, _AS_LIMIT)
+    return panel
+
+
+def number(
+    title: str,
+    query: Query,
+    *,
+    unit: str,
+    description: str,
+    steps: Sequence[Step],
+    names: bool = False,
+) -> stat.Panel:
+    """Return the newest value as a number on its colour, with its history behind it."""
+    return (
+        stat.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .targets(_targets((query,)))
+        .unit(unit)
+        .no_value("no data")
+        .thresholds(_thresholds(steps))
+        .color_mode(words.BigValueColorMode.BACKGROUND)
+        .graph_mode(words.BigValueGraphMode.AREA)
+        .text_mode(words.BigValueTextMode.VALUE_AND_NAME if names else words.BigValueTextMode.VALUE)
+        .reduce_options(_newest())
+    )
+
+
+def bars(
+    title: str,
+    query: Query,
+    *,
+    unit: str,
+    description: str,
+    steps: Sequence[Step],
+    ceiling: float | None = None,
+) -> bargauge.Panel:
+    """Return the newest values side by side, to compare GPUs at a glance."""
+    panel = (
+        bargauge.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .targets(_targets((query,)))
+        .unit(unit)
+        .no_value("no data")
+        .min(0)
+        .thresholds(_thresholds(steps))
+        .orientation(words.VizOrientation.HORIZONTAL)
+        .display_mode(words.BarGaugeDisplayMode.BASIC)
+        .reduce_options(_newest())
+    )
+    return panel if ceiling is None else panel.max(ceiling)
+
+
+def timeline(
+    title: str, *queries: Query, description: str, states: Sequence[tuple[int, str, str]]
+) -> statetimeline.Panel:
+    """Return a band per series; ``states`` say what each value means, and its colour."""
+    return (
+        statetimeline.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .targets(_targets(queries))
+        .unit(COUNT)
+        .mappings([_mapping(states)])
+        .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
+        .thresholds(_thresholds([(None, GREEN)]))
+        .show_value(words.VisibilityMode.NEVER)
+        .merge_values(merge_values=True)
+        .row_height(0.8)
+        .fill_opacity(80)
+        .legend(_legend(words.LegendDisplayMode.LIST))
+    )
+
+
+def facts(
+    title: str,
+    query: Query,
+    *,
+    description: str,
+    columns: Sequence[tuple[str, str]],
+) -> table.Panel:
+    """Return a table of labels, one line per series; ``columns`` are (label, heading), in order."""
+    order = {label: position for position, (label, _) in enumerate(columns)}
+    return (
+        table.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .targets([_target(query, "A").instant().format(PromQueryFormat.TABLE)])
+        .unit(units.NoUnit)
+        .no_value("unknown")
+        .show_header(True)
+        .cell_height(words.TableCellHeight.SM)
+        .with_transformation(
+            model.DataTransformerConfig(
+                id_val="filterFieldsByName", options={"include": {"names": list(order)}}
+            )
+        )
+        .with_transformation(
+            model.DataTransformerConfig(
+                id_val="organize",
+                options={"indexByName": order, "renameByName": dict(columns)},
+            )
+        )
+        .sort_by([common.TableSortByFieldState().display_name(columns[0][1]).desc(desc=False)])
+    )
+
+
+def _targets(queries: Sequence[Query]) -> list[Builder[cogvariants.Dataquery]]:
+    return [_target(query, letter) for query, letter in zip(queries, ascii_uppercase, strict=False)]
+
+
+def _target(query: Query, letter: str) -> prometheus.Dataquery:
+    return (
+        prometheus.Dataquery()
+        .ref_id(letter)
+        .datasource(DATASOURCE)
+        .expr(query.expression)
+        .legend_format(query.legend)
+        .range()
+    )
+
+
+def _legend(
+    mode: words.LegendDisplayMode = words.LegendDisplayMode.TABLE,
+) -> common.VizLegendOptions:
+    legend = common.VizLegendOptions().display_mode(mode).show_legend(True)
+    if mode is words.LegendDisplayMode.LIST:
+        return legend.placement(words.LegendPlacement.BOTTOM)
+    return legend.placement(words.LegendPlacement.RIGHT).calcs(["lastNotNull", "max"])
+
+
+def _newest() -> common.ReduceDataOptions:
+    return common.ReduceDataOptions().calcs(["lastNotNull"])
+
+
+def _thresholds(steps: Sequence[Step]) -> dashboard.ThresholdsConfig:
+    return (
+        dashboard.ThresholdsConfig()
+        .mode(model.ThresholdsMode.ABSOLUTE)
+        .steps([model.Threshold(value=value, color=color) for value, color in steps])
+    )
+
+
+def _mapping(states: Sequence[tuple[int, str, str]]) -> model.ValueMap:
+    return model.ValueMap(
+        options={
+            str(value): model.ValueMappingResult(text=text, color=color, index=index)
+            for index, (value, text, color) in enumerate(states)
+        }
+    )
+
+
+_AS_LIMIT: Final = [
+    model.DynamicConfigValue(id_val="custom.lineStyle", value={"fill": "dash", "dash": [8, 8]}),
+    model.DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": RED}),
+]

@@ -1,0 +1,1 @@
+"""The rows of the GPU node dashboard, one file per part of the story."""

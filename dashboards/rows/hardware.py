@@ -1,0 +1,235 @@
+"""Rows about the GPUs themselves: how busy, how hot, how much power, how connected, who uses them."""
+
+from typing import Final
+
+from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.models import units
+
+from agent.catalogue import Metric, gpu
+from agent.catalogue.attributes import (
+    CLOCK,
+    CONFIDENCE,
+    GPU_TASK,
+    HW_ID,
+    LIMIT_TYPE,
+    PROCESS_TYPE,
+    SENSOR,
+    THROTTLE_REASON,
+    XID,
+)
+from agent.catalogue.promql import PER_GPU, equals, matches, rate, value
+from dashboards.layout import Row, Tile
+from dashboards.panel import (
+    BLUE,
+    COUNT,
+    GREEN,
+    ORANGE,
+    RED,
+    Panel,
+    Query,
+    bars,
+    graph,
+    timeline,
+    unit_of,
+)
+from dashboards.scope import ON_GPU, growth_per_gpu, of_gpu, per_gpu
+
+_ALONE: Final = dashboard.DashboardLink("Show only this GPU").url(
+    f"/d/warpwatch-gpu-node?${{__url_time_range}}&${{datasource:queryparam}}"
+    f"&${{cluster:queryparam}}&${{node:queryparam}}&var-gpu=${{__field.labels.{HW_ID.label}}}"
+)
+_FULL: Final = ((None, GREEN), (0.9, ORANGE), (0.98, RED))
+
+
+def rows() -> tuple[Row, ...]:
+    """Return the rows, from what most readers want to what few do."""
+    return (
+        Row("Utilization and memory", [Tile(panel, 12, 8) for panel in _load()]),
+        Row("Temperature", [Tile(panel, 12, 8) for panel in _thermal()]),
+        Row("Power, energy and clocks", [Tile(panel, 12, 8) for panel in _power()]),
+        Row("PCIe", [Tile(panel, 12, 7) for panel in _pcie()]),
+        Row("Processes and errors", [Tile(panel, 12, 7) for panel in _use()]),
+    )
+
+
+def _load() -> tuple[Panel, ...]:
+    general = equals(GPU_TASK, "general")
+    coders = matches(GPU_TASK, "encoder|decoder")
+    return (
+        _graph("GPU utilization", per_gpu(gpu.UTILIZATION, general), gpu.UTILIZATION, ceiling=1),
+        _graph(
+            "Memory controller utilization",
+            per_gpu(gpu.MEMORY_CONTROLLER),
+            gpu.MEMORY_CONTROLLER,
+            ceiling=1,
+        ),
+        _graph(
+            "Memory used",
+            per_gpu(gpu.MEMORY_USAGE),
+            gpu.MEMORY_USAGE,
+            note="Model servers allocate "
+            "most of the memory at their start and keep it: full is normal there.",
+        ),
+        bars(
+            "Memory used, share",
+            per_gpu(gpu.MEMORY_UTILIZATION),
+            unit=unit_of(gpu.MEMORY_UTILIZATION),
+            description=gpu.MEMORY_UTILIZATION.description,
+            steps=_FULL,
+            ceiling=1,
+        ),
+        _graph(
+            "Encoder and decoder utilization",
+            per_gpu(gpu.UTILIZATION, coders, extra=(GPU_TASK,)),
+            gpu.UTILIZATION,
+            ceiling=1,
+        ),
+        _graph("Memory free", per_gpu(gpu.MEMORY_FREE), gpu.MEMORY_FREE),
+    )
+
+
+def _thermal() -> tuple[Panel, ...]:
+    core, memory = equals(SENSOR, "gpu"), equals(SENSOR, "memory")
+    lowest = value(gpu.TEMPERATURE_LIMIT, (LIMIT_TYPE,), *ON_GPU, core, operator="min")
+    return (
+        _graph(
+            "Temperature of the GPU, and its limits",
+            per_gpu(gpu.TEMPERATURE, core),
+            gpu.TEMPERATURE,
+            more=(Query(lowest, f"limit: {{{{{LIMIT_TYPE.label}}}}}"),),
+            dashed="/^limit: .*/",
+            note="Dashed: the lowest limit among the GPUs. " + LIMIT_TYPE.description,
+        ),
+        graph(
+            "Temperature margin",
+            per_gpu(gpu.TEMPERATURE_MARGIN, operator="min"),
+            unit=unit_of(gpu.TEMPERATURE_MARGIN),
+            description=gpu.TEMPERATURE_MARGIN.description
+            + " The alerts go by this margin: a fixed number of degrees is wrong on the next model.",
+            steps=((None, RED), (1, ORANGE), (5, "transparent")),
+            links=(_ALONE,),
+        ),
+        _graph(
+            "Temperature of the memory",
+            per_gpu(gpu.TEMPERATURE, memory),
+            gpu.TEMPERATURE,
+            note="Absent on boards without that sensor.",
+        ),
+    )
+
+
+def _power() -> tuple[Panel, ...]:
+    used = rate(gpu.ENERGY, PER_GPU, *ON_GPU, window="$__range", function="increase")
+    share = f"{value(gpu.POWER, PER_GPU, *ON_GPU)} / {value(gpu.POWER_LIMIT, PER_GPU, *ON_GPU)}"
+    sm = equals(CLOCK, "sm")
+    now, most = (value(m, PER_GPU, *ON_GPU, sm) for m in (gpu.CLOCK_FREQUENCY, gpu.CLOCK_LIMIT))
+    return (
+        _graph("Power", per_gpu(gpu.POWER), gpu.POWER),
+        graph(
+            "Power, share of its limit",
+            of_gpu(share),
+            unit=units.PercentUnit,
+            links=(_ALONE,),
+            description="Power drawn over the enforced limit. At 100 % the driver lowers the clocks to "
+            "stay there (sw_power_cap), which is normal under full load.",
+        ),
+        bars(
+            "Energy used in the time shown",
+            of_gpu(used),
+            unit=unit_of(gpu.ENERGY),
+            steps=((None, BLUE),),
+            description="From the boards' own counters: no spike between two samples is lost.",
+        ),
+        _graph("SM clock", per_gpu(gpu.CLOCK_FREQUENCY, sm), gpu.CLOCK_FREQUENCY),
+        graph(
+            "SM clock, share of the highest",
+            of_gpu(f"{now} / {most}"),
+            unit=units.PercentUnit,
+            ceiling=1,
+            links=(_ALONE,),
+            description="Low while busy, with no reason in the next panel: "
+            "somebody has locked the clocks.",
+        ),
+        timeline(
+            "Clocks held down, by reason",
+            per_gpu(gpu.THROTTLE, extra=(THROTTLE_REASON,)),
+            description=THROTTLE_REASON.description,
+            states=((0, "no", "transparent"), (1, "held down", ORANGE)),
+        ),
+        _graph(
+            "Memory clock",
+            per_gpu(gpu.CLOCK_FREQUENCY, equals(CLOCK, "memory")),
+            gpu.CLOCK_FREQUENCY,
+        ),
+        _graph(
+            "Performance state", per_gpu(gpu.PERFORMANCE_STATE), gpu.PERFORMANCE_STATE, ceiling=15
+        ),
+    )
+
+
+def _pcie() -> tuple[Panel, ...]:
+    width, widest = (value(m, PER_GPU, *ON_GPU) for m in (gpu.PCIE_WIDTH, gpu.PCIE_WIDTH_LIMIT))
+    return (
+        timeline(
+            "PCIe lanes missing",
+            of_gpu(f"{width} < bool {widest}"),
+            description=gpu.PCIE_WIDTH_LIMIT.description,
+            states=((0, "all lanes", GREEN), (1, "lanes missing", RED)),
+        ),
+        _graph("PCIe lanes in use", per_gpu(gpu.PCIE_WIDTH), gpu.PCIE_WIDTH),
+        _graph("PCIe generation", per_gpu(gpu.PCIE_GENERATION), gpu.PCIE_GENERATION),
+        _graph(
+            "PCIe generation possible",
+            per_gpu(gpu.PCIE_GENERATION_LIMIT),
+            gpu.PCIE_GENERATION_LIMIT,
+        ),
+    )
+
+
+def _use() -> tuple[Panel, ...]:
+    return (
+        _graph("Processes", per_gpu(gpu.PROCESSES, extra=(PROCESS_TYPE,)), gpu.PROCESSES),
+        _graph(
+            "Memory held by processes",
+            per_gpu(gpu.PROCESS_MEMORY, extra=(PROCESS_TYPE,)),
+            gpu.PROCESS_MEMORY,
+        ),
+        graph(
+            "XID errors, by code",
+            growth_per_gpu(gpu.XID_EVENTS, extra=(XID,)),
+            unit=COUNT,
+            links=(_ALONE,),
+            description="New ones per step of the graph. Codes: docs.nvidia.com/deploy/xid-errors. "
+            "A code that needs a reset or a reboot pages: alert GPUFatalXid.",
+        ),
+        graph(
+            "Out of GPU memory",
+            growth_per_gpu(gpu.OOM_EVENTS, extra=(CONFIDENCE,)),
+            unit=COUNT,
+            links=(_ALONE,),
+            description="New ones per step of the graph. " + gpu.OOM_EVENTS.description,
+        ),
+    )
+
+
+def _graph(
+    title: str,
+    query: Query,
+    metric: Metric,
+    *,
+    more: tuple[Query, ...] = (),
+    note: str = "",
+    ceiling: float | None = None,
+    dashed: str = "",
+) -> Panel:
+    """Draw one metric with its own unit and description; ``note`` is added to that."""
+    return graph(
+        title,
+        query,
+        *more,
+        unit=unit_of(metric),
+        description=f"{metric.description} {note}".rstrip(),
+        ceiling=ceiling,
+        dashed=dashed,
+        links=(_ALONE,),
+    )

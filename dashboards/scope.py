@@ -1,0 +1,92 @@
+"""What the reader has chosen (cluster, node, GPUs), as variables of a dashboard and conditions of a query.
+
+A cluster is on the series only where the agent's configuration names one: "All" therefore matches anything,
+an absent label included.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models import dashboard as model
+
+from agent.catalogue import Attribute, Metric, gpu, itself
+from agent.catalogue.attributes import CLUSTER, GPU_INDEX, HW_ID, HW_MODEL, NODE
+from agent.catalogue.promql import (
+    PER_GPU,
+    Condition,
+    equals,
+    identity,
+    matches,
+    named,
+    rate,
+    select,
+    value,
+)
+from dashboards.panel import DATASOURCE, Query
+
+RATE: Final = "$__rate_interval"
+"""Grafana's own window for rates: never shorter than four scrapes."""
+IN_CLUSTER: Final = (matches(CLUSTER, "$cluster"),)
+ON_NODE: Final = (*IN_CLUSTER, equals(NODE, "$node"))
+ON_GPU: Final = (*ON_NODE, matches(HW_ID, "$gpu"))
+EACH_GPU: Final = f"GPU {{{{{GPU_INDEX.label}}}}} {{{{{HW_MODEL.label}}}}}"
+"""The legend of a series per GPU: what people call it by."""
+
+_EVERYTHING: Final = model.VariableOption(text="All", value="$__all", selected=True)
+
+
+def legend(*attributes: Attribute) -> str:
+    """Return a legend that shows the values of the attributes."""
+    return " ".join(f"{{{{{attribute.label}}}}}" for attribute in attributes)
+
+
+def per_gpu(
+    metric: Metric, *conditions: Condition, extra: Sequence[Attribute] = (), operator: str = "max"
+) -> Query:
+    """Return the metric per chosen GPU, named by index and model; ``extra`` splits it further."""
+    expression = value(metric, (*PER_GPU, *extra), *ON_GPU, *conditions, operator=operator)
+    return of_gpu(expression, *extra)
+
+
+def growth_per_gpu(metric: Metric, *, extra: Sequence[Attribute] = ()) -> Query:
+    """Return by how much a counter grew in each step of the graph, per chosen GPU."""
+    by = (*PER_GPU, *extra)
+    return of_gpu(rate(metric, by, *ON_GPU, window=RATE, function="increase"), *extra)
+
+
+def of_gpu(expression: str, *extra: Attribute, window: str = "") -> Query:
+    """Return an expression that is per GPU with the GPU's name joined; ``extra`` adds to the legend."""
+    shown = f"{EACH_GPU} {legend(*extra)}".rstrip()
+    return Query(named(expression, identity(*ON_GPU, window=window)), shown)
+
+
+def variables() -> list[Builder[model.VariableModel]]:
+    """Return the variables of a dashboard about one node, each narrowing the next."""
+    return [
+        dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"),
+        _query("cluster", "Cluster", f"label_values({select(itself.INFO)}, {CLUSTER.label})")
+        .include_all(True)
+        .all_value(".*")
+        .current(_EVERYTHING),
+        _query("node", "Node", f"label_values({select(itself.INFO, *IN_CLUSTER)}, {NODE.label})"),
+        _query("gpu", "GPU", f"query_result({select(gpu.INFO, *ON_NODE)})")
+        # Shows the index, passes on the UUID: an index can mean another GPU after a reboot.
+        .regex(f'/{GPU_INDEX.label}="(?<text>[^"]+)".*{HW_ID.label}="(?<value>[^"]+)"/')
+        .multi(True)
+        .include_all(True)
+        .all_value(".*")
+        .current(_EVERYTHING),
+    ]
+
+
+def _query(name: str, label: str, query: str) -> dashboard.QueryVariable:
+    return (
+        dashboard.QueryVariable(name)
+        .label(label)
+        .datasource(DATASOURCE)
+        .query({"query": query, "refId": name})
+        .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(model.VariableSort.NATURAL_ASC)
+    )
