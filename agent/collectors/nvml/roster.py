@@ -1,0 +1,130 @@
+"""Who is there and who is lost: every GPU that this agent ever met, by UUID.
+
+The driver's list is not enough. A GPU that fell off the bus may stay on it and fail, or vanish from it, and
+after a reload the indices may mean other GPUs; the UUID alone tells that it is the same one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from agent.catalogue import events
+from agent.catalogue.attributes import DETAIL, HW_ID
+from agent.collectors.nvml.driver import DriverInfo, Identity
+from agent.collectors.nvml.oom import Watched
+from agent.collectors.nvml.readings import Series, fatal_xids_at_zero, ooms_at_zero
+from agent.snapshot import Event
+
+
+@dataclass(slots=True, eq=False)
+class Gpu:
+    """What is remembered of one GPU, for as long as the agent runs."""
+
+    index: int
+    driver: DriverInfo
+    series: Series
+    xids: dict[int, int]
+    ooms: dict[str, int] = field(default_factory=ooms_at_zero)
+    lost: bool = False
+    watched: Watched | None = None
+    xid_at: float | None = None
+
+    @property
+    def uuid(self) -> str:
+        """The key of every series of this GPU."""
+        return self.series.uuid
+
+
+class Roster:
+    """Takes in who answered and who did not, and tells of each change once, by an event.
+
+    What is there when the agent starts is no event, lost or not.
+    """
+
+    def __init__(self) -> None:
+        self.gpus: dict[str, Gpu] = {}
+        self.nameless: dict[int, str] = {}
+        """GPUs that were lost before anybody could ask for their UUID: index, and an id in its place."""
+        self.nobodys_xids: dict[int, int] = {}
+        """Counts of XIDs of which the driver did not say which GPU it was."""
+        self._at: dict[int, str] = {}
+        self._complete = False
+
+    def at(self, index: int | None) -> Gpu | None:
+        """Return the GPU that was last met at ``index``."""
+        return self.gpus.get(self._at.get(index, "")) if index is not None else None
+
+    def meet(
+        self, now: float, index: int, identity: Identity, driver: DriverInfo
+    ) -> tuple[Gpu, list[Event]]:
+        """Take in that a GPU said who it is."""
+        self._at[index] = identity.uuid
+        gpu = self.gpus.get(identity.uuid)
+        if gpu is None:
+            xids = fatal_xids_at_zero() if identity.reports_xids else {}
+            gpu = Gpu(index, driver, Series(index, identity, driver), xids)
+            self.gpus[identity.uuid] = gpu
+            return gpu, [_found(now, identity, index, "was added")] if self._complete else []
+        if gpu.series.identity != identity or (gpu.index, gpu.driver) != (index, driver):
+            gpu.index, gpu.driver = index, driver
+            gpu.series = Series(index, identity, driver)
+            if identity.reports_xids:
+                gpu.xids = fatal_xids_at_zero() | gpu.xids
+        return gpu, []
+
+    def answered(self, now: float, gpu: Gpu) -> list[Event]:
+        """Take in that a GPU gave values."""
+        if not gpu.lost:
+            return []
+        gpu.lost = False
+        return [_found(now, gpu.series.identity, gpu.index, "answers again")]
+
+    def lose(self, now: float, gpu: Gpu, detail: str) -> list[Event]:
+        """Take in that a GPU cannot be reached."""
+        gpu.watched = None
+        if gpu.lost:
+            return []
+        gpu.lost = True
+        return [_lost(now, gpu.uuid, title(gpu.series.identity, gpu.index), detail)]
+
+    def close_round(
+        self, now: float, present: set[str], unreachable: Sequence[tuple[int, str]]
+    ) -> list[Event]:
+        """Account for all that did not say who they are: ``unreachable`` indices, and the missing.
+
+        An index that cannot be reached is the GPU last met there, else any one that is missing; only
+        where nobody is missing is it one that this agent never met.
+        """
+        missing = {uuid: gpu for uuid, gpu in self.gpus.items() if uuid not in present}
+        told: list[Event] = []
+        nameless: dict[int, str] = {}
+        for index, detail in sorted(
+            unreachable, key=lambda one: self._at.get(one[0]) not in missing
+        ):
+            gpu = missing.pop(self._at.get(index, ""), None)
+            if gpu is None and missing:
+                gpu = missing.pop(next(iter(missing)))
+            if gpu is not None:
+                told += self.lose(now, gpu, detail)
+                continue
+            nameless[index] = f"index:{index}"
+            if self._complete and index not in self.nameless:
+                told.append(_lost(now, nameless[index], f"GPU {index}", detail))
+        for gpu in missing.values():
+            told += self.lose(now, gpu, "the driver does not list it any more")
+        self.nameless, self._complete = nameless, True
+        return told
+
+
+def title(identity: Identity, index: int) -> str:
+    """Return how people call a GPU: index, model and PCI address, as far as they are known."""
+    return " ".join(filter(None, (f"GPU {index}", identity.model, identity.pci_bus_id)))
+
+
+def _found(now: float, identity: Identity, index: int, what: str) -> Event:
+    body = f"{title(identity, index)} {what}"
+    return Event(events.GPU_FOUND, now, body, ((HW_ID.key, identity.uuid),))
+
+
+def _lost(now: float, hw_id: str, title: str, detail: str) -> Event:
+    attributes = ((HW_ID.key, hw_id), (DETAIL.key, detail))
+    return Event(events.GPU_LOST, now, f"{title} is lost: {detail}", attributes)

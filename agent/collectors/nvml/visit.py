@@ -1,0 +1,197 @@
+"""One visit to all GPUs: asks each, and turns the answers into readings, problems and events."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from agent.catalogue import events
+from agent.catalogue import gpu as metrics
+from agent.catalogue.attributes import (
+    CONFIDENCE,
+    HW_ID,
+    MEMORY_LIMIT,
+    MEMORY_USED,
+    PROCESS_ID,
+    PROCESS_NAME,
+    XID,
+)
+from agent.collectors.nvml import oom
+from agent.collectors.nvml.driver import (
+    DeviceError,
+    DriverInfo,
+    FieldProblem,
+    GpuDriver,
+    GpuLost,
+    Processes,
+    Sample,
+    XidEvent,
+)
+from agent.collectors.nvml.readings import counter_readings, holders, process_readings
+from agent.collectors.nvml.roster import Gpu, Roster, title
+from agent.snapshot import Event, Holder, Problem, Reading
+
+_XID_SECONDS: Final = 5.0
+"""A process that vanishes so soon after an XID on its GPU died of that, and not for want of memory."""
+_LARGEST_XID: Final = 9999
+"""Codes above are garbage, and would each be a series of their own."""
+
+_Sight = tuple[Gpu, Sample, Processes]
+
+
+class Visit:
+    """What one visit found. ``told`` takes in the events as they are found, and outlives the visit."""
+
+    def __init__(
+        self, driver: GpuDriver, info: DriverInfo, roster: Roster, now: float, told: list[Event]
+    ) -> None:
+        self._driver = driver
+        self._info = info
+        self._roster = roster
+        self.now = now
+        self._told = told
+        self.readings: list[Reading] = []
+        self.problems: list[Problem] = []
+        self.holders: list[Holder] = []
+
+    def run(self) -> None:
+        """Visit every GPU. Raises `DriverGone`; whatever befalls a single GPU is part of the result."""
+        sights = self._see(self._meet())
+        self._take_xids()
+        for sight in sights:
+            self._judge_deaths(*sight)
+        self._account()
+
+    def _meet(self) -> dict[int, Gpu]:
+        """Ask every listed GPU who it is."""
+        met: dict[int, Gpu] = {}
+        unreachable: list[tuple[int, str]] = []
+        present: set[str] = set()
+        for index in range(self._driver.device_count()):
+            try:
+                identity = self._driver.identity(index)
+            except GpuLost as error:
+                unreachable.append((index, str(error)))
+                continue
+            except DeviceError as error:
+                self._problem(error, f"GPU {index}")
+                known = self._roster.at(index)
+                present |= {known.uuid} if known else set()
+                continue
+            if identity.uuid in present:
+                self.problems.append(Problem("duplicate_uuid", identity.uuid, f"GPU {index}"))
+                continue
+            present.add(identity.uuid)
+            self._field_problems(identity.uuid, identity.problems)
+            gpu, news = self._roster.meet(self.now, index, identity, self._info)
+            self._told += news
+            met[index] = gpu
+        self._told += self._roster.close_round(self.now, present, unreachable)
+        return met
+
+    def _see(self, met: dict[int, Gpu]) -> list[_Sight]:
+        """Sample the GPUs that said who they are."""
+        sights: list[_Sight] = []
+        for index, gpu in met.items():
+            try:
+                sample = self._driver.sample(index)
+                processes = self._processes(index, gpu)
+            except GpuLost as error:
+                self._told += self._roster.lose(self.now, gpu, str(error))
+                continue
+            except DeviceError as error:
+                self._problem(error, gpu.uuid)
+                continue
+            self._told += self._roster.answered(self.now, gpu)
+            self._field_problems(gpu.uuid, sample.problems)
+            self._field_problems(gpu.uuid, processes.problems)
+            self.readings += gpu.series.limits
+            self.readings += gpu.series.moving(sample)
+            self.readings += process_readings(gpu.uuid, processes)
+            self.holders += holders(gpu.uuid, processes)
+            sights.append((gpu, sample, processes))
+        return sights
+
+    def _processes(self, index: int, gpu: Gpu) -> Processes:
+        """Return who uses a GPU; where that fails as a whole its values still count."""
+        try:
+            return self._driver.processes(index)
+        except GpuLost:
+            raise
+        except DeviceError as error:
+            self._problem(error, gpu.uuid)
+            return Processes()
+
+    def _take_xids(self) -> None:
+        try:
+            reported = self._driver.xid_events()
+        except DeviceError as error:
+            self._problem(error, "xid_events")
+            return
+        for xid in reported:
+            if not 0 <= xid.code <= _LARGEST_XID:
+                self.problems.append(Problem("out_of_range", "xid_events", str(xid.code)))
+                continue
+            gpu = self._roster.at(xid.gpu_index)
+            counts = self._roster.nobodys_xids if gpu is None else gpu.xids
+            counts[xid.code] = counts.get(xid.code, 0) + 1
+            if gpu is not None:
+                gpu.xid_at = self.now
+            self._told.append(_xid_event(self.now, xid, gpu))
+
+    def _judge_deaths(self, gpu: Gpu, sample: Sample, processes: Processes) -> None:
+        gpu.watched, deaths = oom.observe(gpu.watched, self.now, sample, processes)
+        if gpu.xid_at is not None and self.now - gpu.xid_at <= _XID_SECONDS:
+            return
+        for death in deaths:
+            gpu.ooms[death.confidence] += 1
+            self._told.append(_oom_event(self.now, gpu, death))
+
+    def _account(self) -> None:
+        """Add what is said of every GPU ever met, lost ones included."""
+        roster, lost = self._roster, metrics.LOST
+        everyone = len(roster.gpus) + len(roster.nameless)
+        self.readings.append(Reading(metrics.DEVICES, (), everyone))
+        for gpu in roster.gpus.values():
+            self.readings.append(gpu.series.info)
+            self.readings.append(Reading(lost, (gpu.uuid,), int(gpu.lost)))
+            self.readings += counter_readings(gpu.uuid, gpu.xids, gpu.ooms)
+        self.readings += [Reading(lost, (hw_id,), 1) for hw_id in roster.nameless.values()]
+        self.readings += counter_readings("", roster.nobodys_xids, {})
+
+    def _field_problems(self, uuid: str, found: Iterable[FieldProblem]) -> None:
+        self.problems += [
+            Problem(reason, uuid, f"{field}: {detail}") for field, reason, detail in found
+        ]
+
+    def _problem(self, error: DeviceError, subject: str) -> None:
+        self.problems.append(Problem(error.reason, subject, str(error)))
+
+
+def _xid_event(now: float, xid: XidEvent, gpu: Gpu | None) -> Event:
+    fatal = xid.code in metrics.FATAL_XIDS
+    who = title(gpu.series.identity, gpu.index) if gpu else "A GPU that the driver does not name"
+    verdict = ", which needs a reset, a reboot or a decision at once" if fatal else ""
+    attributes: tuple[tuple[str, str | int], ...] = ((XID.key, xid.code),)
+    if gpu:
+        attributes = ((HW_ID.key, gpu.uuid), *attributes)
+    kind = events.GPU_XID_FATAL if fatal else events.GPU_XID
+    return Event(kind, now, f"{who} reported XID {xid.code}{verdict}", attributes)
+
+
+def _oom_event(now: float, gpu: Gpu, death: oom.Death) -> Event:
+    holding = death.holding
+    share = 100 * holding.memory / death.total
+    return Event(
+        events.GPU_OOM,
+        now,
+        f"{holding.name or 'a process'} (pid {holding.pid}) vanished from "
+        f"{title(gpu.series.identity, gpu.index)}, holding {share:.0f} % of its memory while "
+        f"{100 * death.used / death.total:.0f} % was in use: out of memory, confidence {death.confidence}",
+        (
+            (HW_ID.key, gpu.uuid),
+            (CONFIDENCE.key, death.confidence),
+            (PROCESS_ID.key, holding.pid),
+            (PROCESS_NAME.key, holding.name),
+            (MEMORY_USED.key, death.used),
+            (MEMORY_LIMIT.key, death.total),
+        ),
+    )
