@@ -52,6 +52,9 @@ _HTTP_SECONDS: Final = (
     0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 7.5,
     10.0, 30.0, 60.0,
 )  # fmt: skip
+_HANDLER_SECONDS: Final = (0.1, 0.5, 1.0)
+_REFUSAL_SECONDS: Final = 0.002
+"""How long the server needs to refuse a request that makes no sense."""
 
 HISTOGRAMS: Final[Mapping[str, tuple[str, tuple[float, ...]]]] = {
     "vllm:request_prompt_tokens": ("Prompt tokens of a request.", _TOKENS),
@@ -121,7 +124,6 @@ class VllmEngine:
     """A heap by the time of the finish; the number makes every entry different."""
     admitted: int = 0
     refused: int = 0
-    bad_requests: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
     generated_tokens: int = 0
@@ -132,7 +134,8 @@ class VllmEngine:
         }
     )
     http: Histogram = field(default_factory=lambda: Histogram(_HTTP_SECONDS))
-    http_by_handler: Histogram = field(default_factory=lambda: Histogram((0.1, 0.5, 1.0)))
+    http_served: Histogram = field(default_factory=lambda: Histogram(_HANDLER_SECONDS))
+    http_refused: Histogram = field(default_factory=lambda: Histogram(_HANDLER_SECONDS))
 
     @property
     def cache_usage(self) -> float:
@@ -176,7 +179,8 @@ class VllmEngine:
             else:
                 self.waiting.append(self._request(begin + moment * TICK, n))
         if noise.unit(self.seed, "vllm", self.ticks, "bad") < 0.01:
-            self.bad_requests += 1
+            self.http.observe(_REFUSAL_SECONDS)
+            self.http_refused.observe(_REFUSAL_SECONDS)
 
     def _request(self, arrival: float, number: int) -> Request:
         size, length, repeat = (
@@ -245,7 +249,7 @@ class VllmEngine:
         ):
             self._observe(name, value)
         self.http.observe(duration)
-        self.http_by_handler.observe(duration)
+        self.http_served.observe(duration)
         self.finished["length" if request.output == _MAX_OUTPUT else "stop"] += 1
 
     def _count_steps(self, generated: int, prefilled: int, speed: float) -> None:

@@ -45,9 +45,9 @@ class _VllmPage(Page):
     def gauge(self, name: str, help_text: str, *samples: LabelledValue) -> None:
         self.family(name, "gauge", help_text, samples)
 
-    def histogram(self, name: str, help_text: str, histogram: Histogram, labels: Labels) -> None:
-        self.histograms(name, help_text, [(labels, histogram)])
-        self._creation(name, help_text, [labels])
+    def histogram(self, name: str, help_text: str, *samples: tuple[Labels, Histogram]) -> None:
+        self.histograms(name, help_text, samples)
+        self._creation(name, help_text, [labels for labels, _ in samples])
 
     def summary(self, name: str, help_text: str, sums: Iterable[tuple[float, int]]) -> None:
         handlers = (_CHAT, _COMPLETIONS)
@@ -73,7 +73,7 @@ def vllm_page(engine: VllmEngine, created: float) -> str:
     _tokens(page, engine)
     _outcomes(page, engine)
     for name, (help_text, _) in HISTOGRAMS.items():
-        page.histogram(name, help_text, engine.histograms[name], _ENGINE)
+        page.histogram(name, help_text, (_ENGINE, engine.histograms[name]))
     page.gauge("vllm:cache_config_info", "How the cache is set up.", (_CACHE_CONFIG, 1))
     _http(page, engine)
     return page.text()
@@ -161,7 +161,7 @@ def _outcomes(page: _VllmPage, engine: VllmEngine) -> None:
 
 
 def _http(page: _VllmPage, engine: VllmEngine) -> None:
-    served, bad = engine.http.count, engine.bad_requests
+    served, bad = engine.http_served.count, engine.http_refused.count
     page.counter(
         "http_requests",
         "Requests by method, status and handler.",
@@ -179,10 +179,10 @@ def _http(page: _VllmPage, engine: VllmEngine) -> None:
         "Length of responses.",
         [(answered * _RESPONSE_BYTES_PER_TOKEN, served), (0, bad)],
     )
-    page.histogram("http_request_duration_highr_seconds", "Time of a request.", engine.http, {})
+    page.histogram("http_request_duration_highr_seconds", "Time of a request.", ({}, engine.http))
     page.histogram(
         "http_request_duration_seconds",
         "Time of a request by handler.",
-        engine.http_by_handler,
-        {**_CHAT, **_POST},
+        ({**_CHAT, **_POST}, engine.http_served),
+        ({**_COMPLETIONS, **_POST}, engine.http_refused),
     )

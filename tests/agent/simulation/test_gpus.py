@@ -14,6 +14,7 @@ from agent.collectors.nvml.driver import (
     Sample,
     XidEvent,
 )
+from agent.collectors.nvml.oom import Watched, observe
 from agent.simulation.gpus import SimulatedGpus
 from agent.simulation.scenario import PERIOD, Part
 from agent.simulation.spec import MODELS, parse_spec
@@ -184,6 +185,32 @@ def test_oom_is_seen_within_110_seconds() -> None:
     assert before[0] > 0.97
     assert after[0] == 0.0
     assert seen[-1][1] not in ([], before[1])
+
+
+@pytest.mark.parametrize("interval", [0.5, 1.0, 5.0])
+@pytest.mark.parametrize("count", [1, 2, 5, 8])
+def test_only_the_leak_is_inferred_to_be_out_of_memory(count: int, interval: float) -> None:
+    """The agent's own inference finds each death of the leak, surely, and no other in two periods."""
+    gpus, clock = node(f"{count}xH100")
+    leak = gpus.scenario.parts.index(Part.LEAK)
+    watched: list[Watched | None] = [None] * count
+
+    found = []
+    while gpus.elapsed() <= 2 * PERIOD:
+        for index in range(count):
+            try:
+                sample, processes = gpus.sample(index), gpus.processes(index)
+            except GpuLost:
+                watched[index] = None
+                continue
+            watched[index], deaths = observe(watched[index], clock.now, sample, processes)
+            found += [(gpus.elapsed(), index, death.confidence) for death in deaths]
+        clock.now += interval
+
+    assert [(index, confidence) for _, index, confidence in found] == [(leak, "high")] * 6
+    times = [second for second, _, _ in found]
+    assert times[0] < 110
+    assert times == pytest.approx([96, 196, 296, 396, 496, 596], abs=interval)
 
 
 def test_lost_gpu_raises_and_the_others_answer() -> None:
