@@ -1,0 +1,162 @@
+"""The HTTP endpoint: metrics for Prometheus, probes for Kubernetes, the status page for people.
+
+Every answer is made from the last snapshot, so no request ever touches hardware or waits for a collector.
+"""
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import suppress
+from time import time
+from typing import Any, Final
+
+from aiohttp import web
+
+from exporters.guard import add_headers, guard
+from exporters.negotiation import accepts_gzip, wants_openmetrics
+from exporters.prometheus import CLASSIC, OPENMETRICS, Exposition
+from exporters.status import page
+from exporters.status.board import Board, Source
+from exporters.status.stream import Streams
+
+HEALTH_LIMIT: Final = 15.0
+"""Seconds for which the sampling loop may stand still before `/healthz` says so."""
+_LIMITS: Final[dict[str, Any]] = {
+    "max_line_size": 4096,
+    "max_field_size": 8190,
+    "max_headers": 64,
+    "keepalive_timeout": 75.0,
+    "lingering_time": 1.0,
+}
+"""Of requests: bytes, bytes, number of headers, seconds idle, seconds spent on an unwanted body."""
+_STOPPING: Final = 2.0
+"""Seconds that open requests get when the server stops."""
+
+
+class _Endpoint:
+    """The handlers."""
+
+    def __init__(
+        self, source: Source, exposition: Exposition, board: Board, health_limit: float
+    ) -> None:
+        self._source = source
+        self._exposition = exposition
+        self._board = board
+        self._health_limit = health_limit
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        snapshot = self._source.snapshot
+        if snapshot is None:
+            return _not_yet()
+        headers = {"Vary": "Accept, Accept-Encoding"}
+        compressed = accepts_gzip(request.headers.get("Accept-Encoding", ""))
+        if compressed:
+            headers["Content-Encoding"] = "gzip"
+        if wants_openmetrics(request.headers.get("Accept", "")):
+            headers["Content-Type"] = OPENMETRICS
+            body = self._exposition.openmetrics(snapshot, compressed=compressed)
+        else:
+            headers["Content-Type"] = CLASSIC
+            body = self._exposition.text(snapshot, compressed=compressed)
+        return web.Response(body=body, headers=headers)
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        idle = self._source.idle_seconds
+        if idle <= self._health_limit:
+            return web.Response(text="ok\n")
+        why = f"the sampling loop last turned {idle:.0f} s ago (limit {self._health_limit:g} s)\n"
+        return web.Response(status=503, text=why)
+
+    async def readyz(self, _: web.Request) -> web.Response:
+        return web.Response(text="ready\n") if self._source.snapshot else _not_yet()
+
+    async def page(self, _: web.Request) -> web.Response:
+        snapshot = self._source.snapshot
+        if snapshot is None:
+            answer = _not_yet()
+            answer.headers["Refresh"] = "1"
+            return answer
+        return web.Response(
+            body=(await self._board.document(snapshot)).encode("utf-8", "replace"),
+            content_type="text/html",
+            charset="utf-8",
+            headers={"Content-Security-Policy": page.security_policy()},
+        )
+
+    async def status(self, _: web.Request) -> web.Response:
+        snapshot = self._source.snapshot
+        if snapshot is None:
+            return _not_yet()
+        return web.Response(text=self._board.json(snapshot), content_type="application/json")
+
+
+def _not_yet() -> web.Response:
+    return web.Response(status=503, text="no snapshot yet\n", headers={"Retry-After": "1"})
+
+
+def make_app(
+    source: Source,
+    exposition: Exposition,
+    *,
+    health_limit: float = HEALTH_LIMIT,
+    hosts: Collection[str] = (),
+    clock: Callable[[], float] = time,
+) -> web.Application:
+    """Return the application. It starts nothing until it is served.
+
+    ``health_limit``: seconds, see `HEALTH_LIMIT`; longer than the sampling interval. ``hosts``: names
+    that a reverse proxy may pass on to a server on loopback. ``clock`` gives Unix seconds.
+    """
+    board = Board(source, exposition.node, exposition.cluster, clock)
+    streams = Streams(source, board)
+    endpoint = _Endpoint(source, exposition, board, health_limit)
+    app = web.Application(middlewares=[guard(hosts)], client_max_size=1)
+    app.add_routes(
+        [
+            web.get("/", endpoint.page),
+            web.get("/metrics", endpoint.metrics),
+            web.get("/healthz", endpoint.healthz),
+            web.get("/readyz", endpoint.readyz),
+            web.get("/api/v1/status", endpoint.status),
+            web.get("/stream", streams.handle),
+        ]
+    )
+    app.on_response_prepare.append(add_headers)
+    app.on_shutdown.append(lambda _: streams.close())
+
+    async def follow(_: web.Application) -> AsyncIterator[None]:
+        task = asyncio.create_task(board.follow(), name="status history")
+        yield
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    app.cleanup_ctx.append(follow)
+    return app
+
+
+async def serve(app: web.Application, host: str, port: int) -> tuple[web.AppRunner, int]:
+    """Listen; return what to clean up and the port (``port`` 0 takes a free one).
+
+    Raises OSError with a sentence that names the address and the way out, in ``strerror``.
+    """
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOPPING, **_LIMITS)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise OSError(error.errno, _cannot_listen(host, port, error)) from error
+    return runner, runner.addresses[0][1]
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> str:
+    reasons = {
+        errno.EADDRINUSE: f"port {port} is taken. `ss -ltnp sport = :{port}` names the program",
+        errno.EACCES: f"port {port} needs privileges",
+        errno.EADDRNOTAVAIL: f"{host} is no address of this machine",
+    }
+    reason = reasons.get(error.errno or 0, error.strerror or str(error))
+    return (
+        f"cannot listen on {host}:{port}: {reason}; set `listen` (or --listen) to another address"
+    )
