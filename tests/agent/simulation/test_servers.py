@@ -11,6 +11,8 @@ from agent.simulation.exposition import Histogram
 from agent.simulation.scenario import FOUND, PERIOD, RELOAD
 from agent.simulation.servers import Triton, Vllm, simulated_servers
 from agent.simulation.spec import parse_spec
+from agent.simulation.vllm import VllmEngine
+from agent.simulation.vllm_page import vllm_page
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 VLLM_FIXTURE = (FIXTURES / "vllm/vllm_0.33.0_dp1_t0.txt").read_text()
@@ -193,6 +195,29 @@ def test_hot_gpu_makes_its_server_slow() -> None:
         after, free, "vllm:e2e_request_latency_seconds"
     )
     assert value(hot, "vllm:num_requests_waiting") > value(after, "vllm:num_requests_waiting")
+
+
+def test_overloaded_server_refuses_what_its_queue_cannot_hold() -> None:
+    """A server that is far too slow lets a bounded number wait and counts the others as refused."""
+    engine = VllmEngine(seed=0, speed=lambda _: 0.0)
+
+    engine.advance(200.0)
+    page = vllm_page(engine, created=0.0)
+
+    assert value(page, "vllm:num_requests_waiting") == 256
+    assert value(page, "vllm:num_requests_running") == 32
+    assert value(page, "vllm:admission_rejections_total") > 0
+
+
+def test_server_on_a_gpu_that_never_falls_is_always_well() -> None:
+    """A single GPU has no fall in its play: Triton answers all the time and fails nothing."""
+    page = triton("1xT4")
+
+    around_the_fall = [page(second) for second in (100.0, 200.0, 244.0, 400.0)]
+
+    successes = [value(p, "nv_inference_request_success_total") for p in around_the_fall]
+    assert successes == sorted(set(successes))
+    assert value(around_the_fall[-1], "nv_inference_request_failure_total") == 0
 
 
 def test_lost_gpu_makes_its_server_fail_and_restart() -> None:
