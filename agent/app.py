@@ -5,15 +5,12 @@ series: NVML before dcgm-exporter.
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING
-
-from exporters.web import make_app, serve
 
 from agent.collector import Collector
 from agent.collectors.nvml.collector import NvmlCollector
@@ -22,6 +19,7 @@ from agent.config import Config
 from agent.sampler import Sampler
 from agent.snapshot import ExporterState
 from exporters.prometheus import Exposition
+from exporters.web import make_app, serve
 
 if TYPE_CHECKING:
     from exporters.otlp.exporter import OtlpExporter
@@ -44,9 +42,9 @@ def gpu_driver(config: Config) -> GpuDriver:
         from agent.simulation.spec import parse_spec  # noqa: PLC0415
 
         return SimulatedGpus(parse_spec(config.simulate))
-    from agent.collectors.nvml.library import Nvml  # noqa: PLC0415
+    from agent.collectors.nvml.library import NvmlLibrary  # noqa: PLC0415
 
-    return Nvml()
+    return NvmlLibrary()
 
 
 def make_collectors(config: Config, driver: GpuDriver) -> list[Collector]:
@@ -124,23 +122,14 @@ async def run(
         await runner.cleanup()
 
 
-async def _until_told(parts: Sequence[object]) -> None:
+async def _until_told(parts: Sequence[Coroutine[None, None, None]]) -> None:
     """Run ``parts`` side by side until a signal asks for the end; an error in one ends them all."""
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
-    with contextlib.suppress(_Told):
-        async with asyncio.TaskGroup() as tasks:
-            for part in parts:
-                tasks.create_task(part)  # type: ignore[arg-type]
-            tasks.create_task(_raise_when(told))
-
-
-class _Told(Exception):  # noqa: N818 - a message, not an error
-    """The agent was asked to end."""
-
-
-async def _raise_when(told: asyncio.Event) -> None:
-    await told.wait()
-    raise _Told
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(part) for part in parts]
+        await told.wait()
+        for task in running:
+            task.cancel()

@@ -24,7 +24,7 @@ def configured(options: argparse.Namespace) -> Config | None:
         return None
 
 
-def refuse(error: Exception, code: int = WRONG_CONFIGURATION) -> int:
+def refuse(error: object, code: int = WRONG_CONFIGURATION) -> int:
     """Say why the command cannot go on; return its exit code."""
     print(f"warpwatch: {error}", file=sys.stderr)
     return code

@@ -158,11 +158,13 @@ async def _receiver(subject: str, host: str, port: int) -> Finding:
     try:
         async with asyncio.timeout(_CALL_DEADLINE_SECONDS):
             _, writer = await asyncio.open_connection(host, port)
-    except (OSError, TimeoutError) as error:
+    except OSError as error:  # TimeoutError is one
         action = (
             "start the receiver, or correct the endpoint; data waits in memory until it answers"
         )
-        return Finding(subject, Verdict.FAILED, f"{host}:{port}: {error or 'no answer'}", action)
+        return Finding(
+            subject, Verdict.FAILED, f"{host}:{port}: {str(error) or 'no answer'}", action
+        )
     writer.close()
     return Finding(subject, Verdict.OK, f"{host}:{port} accepts connections")
 

@@ -29,7 +29,7 @@ def run_until_told(agent: Coroutine[None, None, None], log_level: str) -> int:
     except ValueError as error:
         return refuse(error)
     except OSError as error:
-        return refuse(error, 1)
+        return refuse(error.strerror or error, 1)
     return 0
 
 
