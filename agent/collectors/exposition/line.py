@@ -1,0 +1,69 @@
+"""One line of exposition: the careful path, taken once per series and for whatever is unusual.
+
+A regular expression reads the form that every server writes. Anything else (spaces in odd places, quoted
+names, exemplars) goes to the library's parser, so that its judgement is ours by construction.
+"""
+
+import re
+from typing import Final, NamedTuple
+
+_VALUE: Final = r'"((?:[^"\\]|\\.)*)"'
+_LABEL: Final = rf"(?!__)([a-zA-Z_][a-zA-Z0-9_]*)={_VALUE}"
+_ANY_LABEL: Final = _LABEL.replace("((", "(?:(").replace("([a", "(?:[a")
+_SAMPLE: Final = re.compile(
+    r"([a-zA-Z_:][a-zA-Z0-9_:]*)"
+    rf"(?:\{{((?:{_ANY_LABEL}(?:, *{_ANY_LABEL})*,?)?)\}})?"
+    r" ([^\s#]+)( -?\d+)?"
+)
+_LABELS: Final = re.compile(_LABEL)
+_ESCAPE: Final = re.compile(r'\\[\\n"]')
+_ESCAPED: Final = {"\\\\": "\\", "\\n": "\n", '\\"': '"'}
+
+
+class Line(NamedTuple):
+    """What a line says. ``plain`` lines hold nothing but the series, one space and the value."""
+
+    name: str
+    labels: dict[str, str]
+    value: float
+    plain: bool
+
+
+def number(text: str) -> float:
+    """Return the value that ``text`` spells. Raises ValueError: ``1_000`` is Python's, not Prometheus'."""
+    if "_" in text:
+        raise ValueError(f"not a number: {text}")
+    return float(text)
+
+
+def read(line: str) -> Line:
+    """Return what a stripped line of a sample says. Raises ValueError where it is malformed."""
+    match = _SAMPLE.fullmatch(line)
+    if match is None:
+        return _read_unusual(line)
+    name, text, value, timestamp = match.groups()
+    pairs = _LABELS.findall(text) if text else []
+    labels = dict(pairs)
+    if len(labels) != len(pairs):
+        raise ValueError("a label stands twice")
+    if text and "\\" in text:
+        labels = {key: _unescaped(value) for key, value in pairs}
+    return Line(name, labels, number(value), timestamp is None)
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPE.sub(lambda match: _ESCAPED[match.group()], text)
+
+
+def _read_unusual(line: str) -> Line:
+    """Ask the library. It reports nonsense by several kinds of exception."""
+    from prometheus_client.parser import (  # noqa: PLC0415 - heavy, and seldom needed
+        text_string_to_metric_families,
+    )
+
+    try:
+        families = list(text_string_to_metric_families(line))
+        sample = families[0].samples[0]
+        return Line(sample.name, dict(sample.labels), float(sample.value), plain=False)
+    except (ValueError, IndexError, KeyError, AttributeError, OverflowError) as error:
+        raise ValueError(f"malformed: {error}") from error

@@ -1,0 +1,67 @@
+"""What a page of exposition says, as far as it was wanted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+CONFLICTING: Final = "conflicting"
+"""The type of a family that is declared twice, differently: nobody can say what its values mean."""
+UNKNOWN: Final = "unknown"
+_PARTS: Final = {
+    "_bucket": ("histogram", "gaugehistogram"),
+    "_sum": ("histogram", "summary"),
+    "_count": ("histogram", "summary"),
+    "_total": ("counter",),
+}
+
+
+class Series:
+    """A sample's name and its labels.
+
+    Equal series on any page of one parser are one object, and compare as objects: what was worked out
+    for a series once can be looked up by it.
+    """
+
+    __slots__ = ("labels", "name")
+
+    def __init__(self, name: str, labels: Mapping[str, str]) -> None:
+        self.name = name
+        self.labels = labels
+
+    def __repr__(self) -> str:
+        """Return it the way that PromQL writes it."""
+        inner = ",".join(f'{key}="{value}"' for key, value in self.labels.items())
+        return f"{self.name}{{{inner}}}"
+
+
+Sample = tuple[Series, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The wanted samples of a page by sample name, in its order, doubles included."""
+
+    samples: Mapping[str, Sequence[Sample]]
+    types: Mapping[str, str] = field(default_factory=dict)
+    """What ``# TYPE`` lines say, by family name."""
+    malformed: int = 0
+    """Lines that could not be read."""
+    malformed_example: str = ""
+    """The first of them, shortened."""
+    crowded: frozenset[str] = frozenset()
+    """Wanted sample names with so many series that they were given up."""
+
+    def type_of(self, sample: str) -> str:
+        """Return the type of the family that a sample name belongs to; by ``# TYPE`` alone.
+
+        A suffix counts only where the name before it is declared as a type that has such samples:
+        counters named ``..._count`` and histograms named ``..._total`` exist.
+        """
+        declared = self.types.get(sample)
+        if declared is not None:
+            return declared
+        base, mark, suffix = sample.rpartition("_")
+        declared = self.types.get(base, UNKNOWN)
+        if declared == CONFLICTING or declared in _PARTS.get(mark + suffix, ()):
+            return declared
+        return UNKNOWN

@@ -1,0 +1,180 @@
+"""The fast path: a page is much like the one before it, so only its values are read again.
+
+A line is cut at its first brace and its last space; what stands between is looked up in what is known
+of that name. Measured: about a fifteenth of the library's time (`tests/bench/parser_bench.py`).
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from agent.collectors.exposition.line import Line, read
+from agent.collectors.exposition.page import CONFLICTING, UNKNOWN, Page, Sample, Series
+
+MAX_SERIES_PER_NAME: Final = 10_000
+"""Series of one sample name on one page; a name with more is given up, the others survive.
+
+256 data-parallel engines with 22 buckets each have 5,632."""
+_SLACK: Final = 1_000
+"""Series that may be remembered beyond twice those of the last page."""
+_EXAMPLE_LENGTH: Final = 120
+_TYPES: Final = frozenset(
+    {"counter", "gauge", "summary", "histogram", "gaugehistogram", "info", "stateset", "unknown"}
+)
+
+_Entry = tuple[dict[str, Series], list[Sample]]
+_UNSEEN: Final[_Entry] = ({}, [])
+
+
+class Parser:
+    """Reads the pages of one server, one after the other.
+
+    ``wanted`` are sample names (``x_bucket``, not ``x``). What is remembered from page to page is bounded
+    by what the last page held, so labels that change all the time cost time but no memory.
+    """
+
+    def __init__(self, wanted: Iterable[str]) -> None:
+        self._known: dict[str, dict[str, Series]] = {name: {} for name in wanted}
+        self._interned: dict[tuple[str, ...], Series] = {}
+        self._unwanted: dict[str, None] = {}
+        self._last_size = 0
+
+    def parse(self, text: str) -> Page:
+        """Return the wanted part of a page. Never raises: what cannot be read is counted."""
+        self._forget()
+        reading = _Reading(self._known, self._interned, self._unwanted)
+        reading.run(text)
+        page = reading.page()
+        self._last_size = sum(len(samples) for samples in page.samples.values())
+        return page
+
+    @property
+    def remembered(self) -> int:
+        """How many series are remembered."""
+        return sum(len(known) for known in self._known.values())
+
+    def _forget(self) -> None:
+        bound = 2 * self._last_size + _SLACK
+        if self.remembered > bound or len(self._interned) > bound:
+            for known in self._known.values():
+                known.clear()
+            self._interned.clear()
+        if len(self._unwanted) > _SLACK:
+            self._unwanted.clear()
+
+
+class _Reading:
+    """One page on its way through the parser."""
+
+    def __init__(
+        self,
+        known: dict[str, dict[str, Series]],
+        interned: dict[tuple[str, ...], Series],
+        unwanted: dict[str, None],
+    ) -> None:
+        self._interned = interned
+        self._unwanted = unwanted
+        self._names: dict[str, _Entry | None] = {**unwanted}
+        self._samples: dict[str, list[Sample]] = {}
+        for name, series in known.items():
+            samples: list[Sample] = []
+            self._samples[name] = samples
+            self._names[name] = (series, samples)
+        self._types: dict[str, str] = {}
+        self._malformed = 0
+        self._example = ""
+        self._crowded: set[str] = set()
+
+    def run(self, text: str) -> None:
+        """Read every line. This is the hot loop: a name costs a partition, a series a lookup."""
+        entry_of = self._names.get
+        for line in text.split("\n"):
+            name, _, rest = line.partition("{")
+            entry = entry_of(name, _UNSEEN)
+            if entry is None:
+                continue
+            labels, _, value = rest.rpartition(" ")
+            series = entry[0].get(labels)
+            if series is None:
+                self._read_carefully(line)
+                continue
+            try:
+                amount = float(value)
+            except ValueError:
+                self._refuse(line)
+                continue
+            if "_" in value:  # 1_000 is a number to Python, not to Prometheus
+                self._refuse(line)
+            else:
+                entry[1].append((series, amount))
+
+    def page(self) -> Page:
+        """Return what was read."""
+        return Page(
+            samples={name: samples for name, samples in self._samples.items() if samples},
+            types=self._types,
+            malformed=self._malformed,
+            malformed_example=self._example,
+            crowded=frozenset(self._crowded),
+        )
+
+    def _read_carefully(self, line: str) -> None:
+        line = line.strip()
+        if not line:
+            return
+        if line.startswith("#"):
+            self._read_comment(line)
+            return
+        bare = line.partition(" ")[0]
+        if self._names.get(bare, _UNSEEN) is None:  # unwanted, without labels
+            return
+        try:
+            said = read(line)
+        except ValueError:
+            self._refuse(line)
+        else:
+            self._take(line, said)
+
+    def _take(self, line: str, said: Line) -> None:
+        entry = self._names.get(said.name, _UNSEEN)
+        if entry is _UNSEEN:
+            self._names[said.name] = self._unwanted[said.name] = None
+        elif entry is not None:
+            known, samples = entry
+            if len(samples) >= MAX_SERIES_PER_NAME:
+                self._give_up(said.name)
+                return
+            series = self._intern(said)
+            samples.append((series, said.value))
+            if said.plain and said.labels:
+                known[line.partition("{")[2].rpartition(" ")[0]] = series
+
+    def _intern(self, said: Line) -> Series:
+        """Return the one object for these labels, in whatever order a line has them."""
+        key = (said.name, *(part for pair in sorted(said.labels.items()) for part in pair))
+        series = self._interned.get(key)
+        if series is None:
+            series = self._interned[key] = Series(said.name, said.labels)
+        return series
+
+    def _give_up(self, name: str) -> None:
+        self._crowded.add(name)
+        self._names[name] = None
+        del self._samples[name]
+
+    def _read_comment(self, line: str) -> None:
+        """Take in a ``# TYPE``. A family declared twice, differently, has no type that can be believed."""
+        parts = line.split(None, 3)
+        if len(parts) < 3 or parts[1] != "TYPE":
+            return
+        kind = parts[3] if len(parts) > 3 else ""
+        kind = UNKNOWN if kind == "untyped" else kind
+        if kind not in _TYPES:
+            self._refuse(line)
+            return
+        before = self._types.setdefault(parts[2], kind)
+        if before != kind:
+            self._types[parts[2]] = CONFLICTING
+
+    def _refuse(self, line: str) -> None:
+        self._malformed += 1
+        self._example = self._example or line[:_EXAMPLE_LENGTH]

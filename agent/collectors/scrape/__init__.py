@@ -1,0 +1,12 @@
+"""Fetches one page of metrics, within bounds, whatever the server does.
+
+A server that hangs, floods, redirects or answers something else must cost the agent no more than a
+timeout and a few megabytes, and whoever is paged must be told in one sentence what to do about it.
+"""
+
+from agent.collectors.scrape.endpoint import Endpoint, endpoint
+from agent.collectors.scrape.fetch import MAX_BODY, Body, Scraper
+from agent.collectors.scrape.reasons import ScrapeError
+from agent.collectors.scrape.text import Text, text_of
+
+__all__ = ["MAX_BODY", "Body", "Endpoint", "ScrapeError", "Scraper", "Text", "endpoint", "text_of"]

@@ -1,0 +1,142 @@
+"""One bounded HTTP GET: in time, in bytes on the wire and unpacked, and in where it leads."""
+
+import asyncio
+from typing import Final, NamedTuple
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+
+from agent.collectors.scrape.endpoint import Endpoint, endpoint
+from agent.collectors.scrape.gunzip import Gunzip
+from agent.collectors.scrape.reasons import (
+    ScrapeError,
+    explained,
+    refused_status,
+    too_large,
+    truncated,
+)
+
+MAX_BODY: Final = 16 * 2**20
+"""Bytes of a page, decoded: some 250 times a usual vLLM page."""
+MAX_HOPS: Final = 3
+"""Redirects followed within the same host: some web frameworks add or take a slash."""
+_HEADERS: Final = {
+    # Asked for by version, so that no server switches to OpenMetrics or protobuf.
+    "Accept": "text/plain;version=0.0.4",
+    "Accept-Encoding": "gzip",
+    "User-Agent": "warpwatch",
+}
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+
+class Body(NamedTuple):
+    """A page as it came. ``complete`` where HTTP itself says so: by a length, by chunks, by gzip."""
+
+    data: bytes
+    complete: bool
+
+
+class Scraper:
+    """Scrapes one endpoint, one request at a time.
+
+    ``timeout`` (seconds) is for everything from resolving the name to the last byte; ``limit`` (bytes) is
+    for the decoded page. ``session`` is shared by whoever gave it and not closed here; without one, a
+    session is opened with the first scrape.
+    """
+
+    def __init__(
+        self,
+        target: Endpoint,
+        *,
+        timeout: float,
+        limit: int = MAX_BODY,
+        session: aiohttp.ClientSession | None = None,
+    ) -> None:
+        self._target = target
+        self._timeout = timeout
+        self._limit = limit
+        self._session = session
+        self._owned: aiohttp.ClientSession | None = None
+        self._turn = asyncio.Lock()
+
+    async def fetch(self) -> Body:
+        """Return the page. Raises `ScrapeError` for whatever goes wrong outside of this process."""
+        async with self._turn:
+            try:
+                async with asyncio.timeout(self._timeout):
+                    return await self._follow()
+            except (TimeoutError, aiohttp.ClientError, OSError) as error:
+                raise explained(error, self._target.shown, self._timeout) from None
+
+    async def close(self) -> None:
+        """Close the session, if it is ours. Safe to call twice, and before the first scrape."""
+        if self._owned is not None:
+            await self._owned.close()
+            self._owned = None
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is not None:
+            return self._session
+        if self._owned is None:
+            self._owned = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        return self._owned
+
+    async def _follow(self) -> Body:
+        """Ask, and go where a redirect points to as long as it stays on the same host."""
+        session, url = self._open(), self._target.url
+        for _ in range(MAX_HOPS + 1):
+            async with session.get(
+                url,
+                headers=_HEADERS,
+                allow_redirects=False,
+                auto_decompress=False,  # the session's would unpack a bomb before we see its size
+                timeout=aiohttp.ClientTimeout(total=self._timeout),
+            ) as response:
+                if response.status not in _REDIRECTS:
+                    return await self._read(response)
+                url = self._next(url, response.headers.get("Location", ""))
+        detail = f"{self._target.shown} redirects more than {MAX_HOPS} times; check its path"
+        raise ScrapeError("redirect", detail)
+
+    def _next(self, url: str, location: str) -> str:
+        """Return where a redirect leads, with our credentials. Another host gets neither."""
+        try:
+            there = endpoint(urljoin(url, location), path="/") if location else None
+        except ValueError:
+            there = None
+        if there is None or urlsplit(there.shown)[:2] != urlsplit(self._target.shown)[:2]:
+            raise ScrapeError(
+                "redirect",
+                f"{self._target.shown} redirects to {there.shown[:200] if there else 'nowhere'}, "
+                "which is not followed; configure the URL that gives the metrics",
+            )
+        ours = urlsplit(self._target.url).netloc
+        return urlsplit(there.url)._replace(netloc=ours).geturl()
+
+    async def _read(self, response: aiohttp.ClientResponse) -> Body:
+        shown, limit, headers = self._target.shown, self._limit, response.headers
+        if response.status != 200:
+            raise refused_status(shown, response.status)
+        gunzip = (
+            Gunzip(shown, limit) if _is_gzip(headers.get("Content-Encoding", ""), shown) else None
+        )
+        data, received = bytearray(), 0
+        async for chunk in response.content.iter_any():
+            received += len(chunk)
+            data += gunzip.unpack(chunk, len(data)) if gunzip else chunk
+            if max(len(data), received) > limit:
+                raise too_large(shown, limit)
+        if gunzip and not gunzip.finished:
+            raise truncated(shown)
+        chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
+        return Body(bytes(data), chunked or "Content-Length" in headers or gunzip is not None)
+
+
+def _is_gzip(encoding: str, shown: str) -> bool:
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        return False
+    if encoding in ("gzip", "x-gzip"):
+        return True
+    detail = f"{shown} answers in {encoding[:40]!r}, though asked for gzip or plain text"
+    raise ScrapeError("bad_encoding", detail)

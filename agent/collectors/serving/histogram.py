@@ -1,0 +1,66 @@
+"""A server's cumulative buckets as a distribution, or the reason why they are none.
+
+A histogram that contradicts itself is refused as a whole: no part of it is more credible than the rest.
+"""
+
+from collections.abc import Sequence
+from math import inf, isfinite
+from operator import lt, sub
+
+from agent.snapshot import Distribution
+
+_MOST = 2.0**63
+"""OpenTelemetry counts in 64 bits."""
+
+
+class MalformedError(ValueError):
+    """The numbers cannot be those of a histogram; ``reason`` is one word for a label."""
+
+    def __init__(self, detail: str, reason: str = "malformed_histogram") -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def distribution(
+    bounds: Sequence[float],
+    cumulative: Sequence[float],
+    total: float | None,
+    count: float | None,
+    *,
+    per: float = 1.0,
+) -> Distribution:
+    """Make a distribution of buckets in the page's order (``le`` and value), ``_sum`` and ``_count``.
+
+    The bounds are the server's own, divided by ``per`` as the sum is. The format wants buckets in
+    ascending order, ending in +Inf. Raises `MalformedError`.
+    """
+    _check_bounds(bounds)
+    if not all(map(float.is_integer, cumulative)) or not cumulative[-1] < _MOST:
+        raise MalformedError("a bucket's count is not a whole number")
+    counts = tuple(map(int, map(sub, cumulative, [0.0, *cumulative[:-1]])))
+    if min(counts) < 0:
+        raise MalformedError("a bucket holds less than the one before it")
+    if total is None:
+        raise MalformedError("there is no _sum")
+    if not isfinite(total):
+        raise MalformedError(f"_sum is {total}", "not_finite")
+    if count is not None and count != cumulative[-1]:
+        raise MalformedError(f"_count is {count:g}, and the last bucket {cumulative[-1]:g}")
+    if per == 1.0:
+        return Distribution(tuple(bounds[:-1]), counts, total)
+    return Distribution(tuple(bound / per for bound in bounds[:-1]), counts, total / per)
+
+
+def merged(one: Distribution, other: Distribution) -> Distribution:
+    """Return both together. Raises `MalformedError` where their bounds differ."""
+    if one.bounds != other.bounds:
+        raise MalformedError("two series of one model have different buckets", "ambiguous_series")
+    counts = tuple(a + b for a, b in zip(one.counts, other.counts, strict=True))
+    return Distribution(one.bounds, counts, one.sum + other.sum)
+
+
+def _check_bounds(bounds: Sequence[float]) -> None:
+    if not bounds or bounds[-1] != inf:
+        raise MalformedError("the last bucket is not +Inf")
+    if not all(map(lt, bounds, bounds[1:])) or bounds[0] == -inf:
+        raise MalformedError("the buckets are not in ascending order")
