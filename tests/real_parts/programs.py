@@ -98,7 +98,7 @@ class Programs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._started: list[Program] = []
+        self.started: Final[list[Program]] = []
 
     def start(
         self,
@@ -113,7 +113,7 @@ class Programs:
 
         ``env`` replaces the environment where given.
         """
-        log = self._folder / f"{len(self._started)}-{name}.log"
+        log = self._folder / f"{len(self.started)}-{name}.log"
         with log.open("wb") as sink:
             process = subprocess.Popen(  # noqa: S603 - a list of words, no shell, from the tests
                 [str(word) for word in argv],
@@ -124,13 +124,13 @@ class Programs:
                 env=env,
             )
         program = Program(name, process, log, url)
-        self._started.append(program)
+        self.started.append(program)
         if ready:
             program.wait_until_ready(ready)
         return program
 
     def stop(self) -> None:
         """End them all, the last one first, and print the end of what each one said."""
-        for program in reversed(self._started):
+        for program in reversed(self.started):
             code = program.stop()
             sys.stdout.write(f"--- {program.name} (exit {code})\n{program.said()[-4000:]}\n")

@@ -1,0 +1,81 @@
+"""The agent as a process that is watched from outside: its CPU time and memory, as the kernel counts them."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tests.real_parts.programs import Program, Programs, free_port
+
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+HANGING: Final = Path(__file__).with_name("hanging_driver.py")
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A running agent and where it serves."""
+
+    program: Program
+    port: int
+    first_metric_after: float
+    """Seconds from its start, interpreter included, until /readyz said yes."""
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that it has used, user and system."""
+        stat = Path(f"/proc/{self.program.process.pid}/stat").read_text(encoding="ascii")
+        fields = stat.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def pss_mib(self) -> float:
+        """Return its proportional set size: pages shared with others count in part."""
+        rollup = Path(f"/proc/{self.program.process.pid}/smaps_rollup").read_text(encoding="ascii")
+        kib = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+        return kib / 1024
+
+
+@contextmanager
+def running_agent(
+    folder: Path, settings: dict[str, Any], entry: Sequence[str] = ("-m", "agent.cli")
+) -> Iterator[Agent]:
+    """Run an agent with these settings on a free port while the context lasts."""
+    port = free_port()
+    config = folder / f"agent-{port}.yaml"
+    config.write_text(json.dumps({"listen": f"127.0.0.1:{port}", **settings}), encoding="utf-8")
+    programs = Programs(folder)
+    began = time.monotonic()
+    try:
+        program = programs.start(
+            "agent",
+            [sys.executable, *entry, "run", "--config", config, "--log-level", "warning"],
+            url=f"http://127.0.0.1:{port}",
+            ready="/readyz",
+        )
+        yield Agent(program, port, time.monotonic() - began)
+    finally:
+        for started in programs.started:
+            started.stop(grace=10)
+
+
+def import_cost(module: str, runs: int) -> tuple[list[float], list[float]]:
+    """Return milliseconds and MiB that importing ``module`` takes, in fresh interpreters."""
+    program = (
+        "import time\n"
+        "def rss():\n"
+        "    with open('/proc/self/status') as f:\n"
+        "        return next(int(x.split()[1]) for x in f if x.startswith('VmRSS:'))\n"
+        f"r, t = rss(), time.perf_counter()\nimport {module}\n"
+        "print((time.perf_counter() - t) * 1000, (rss() - r) / 1024)"
+    )
+    told = []
+    for _ in range(runs):
+        done = subprocess.run(  # noqa: S603 - our own interpreter and words
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        )
+        told.append([float(word) for word in done.stdout.split()])
+    return [row[0] for row in told], [row[1] for row in told]
