@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from exporters.status import words
-from exporters.status.model import CollectorView, ExporterView, GpuView, Level, ServerView
+from exporters.status.model import CollectorView, ExporterView, GpuView, Headline, Level, ServerView
 
 
 def headlines(
@@ -11,7 +11,7 @@ def headlines(
     servers: Iterable[ServerView],
     collectors: Iterable[CollectorView],
     exporters: Iterable[ExporterView],
-) -> tuple[str, ...]:
+) -> tuple[Headline, ...]:
     """Return what is wrong, worst first: what is lost, then what asks for a look.
 
     A collector that is fine but had problems has its own place on the page and makes no headline.
@@ -23,9 +23,9 @@ def headlines(
         *((one.level, f"Exporter {one.name} ({one.signal}): {one.verdict}") for one in exporters),
     )
     return tuple(
-        sentence
+        Headline(level, text)
         for wanted in (Level.LOST, Level.ATTENTION)
-        for level, sentence in about
+        for level, text in about
         if level is wanted
     )
 

@@ -25,6 +25,14 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Headline:
+    """One sentence about something that is not well."""
+
+    level: Level
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Holder:
     """A process that holds device memory; ``memory`` is null where the driver does not tell."""
 
@@ -249,7 +257,7 @@ class NodeView:
     taken_at: float
     age: float
     level: Level
-    headlines: tuple[str, ...]
+    headlines: tuple[Headline, ...]
     counts: Counts
     gpus: tuple[GpuView, ...]
     servers: tuple[ServerView, ...]

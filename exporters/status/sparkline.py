@@ -1,8 +1,8 @@
-"""Short lines without axes: the shape of the last two minutes, as the path of an SVG."""
+"""Short lines without axes: the shape of the last two minutes, as paths of an SVG."""
 
 from itertools import pairwise
 from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
 
 from exporters.status.history import SPACING, SPAN
 from exporters.status.model import Trend
@@ -15,24 +15,55 @@ _GAP: Final = 2.5
 """A hole this many usual distances wide is shown as one: nothing was read then."""
 
 
-def sparkline(trend: Trend, low: float | None = None, high: float | None = None) -> str:
-    """Return the ``d`` of a path in a box of `WIDTH` by `HEIGHT`; empty with fewer than two points.
+class Sparkline(NamedTuple):
+    """The ``d`` of two paths in a box of `WIDTH` by `HEIGHT`: the line, and the area under it."""
+
+    line: str
+    under: str
+
+
+def sparkline(
+    trend: Trend, low: float | None = None, high: float | None = None
+) -> Sparkline | None:
+    """Return the drawing of a trend; `None` with fewer than two points.
 
     ``low`` and ``high`` fix the scale (0 and 1 for a share); what is not given comes from the values.
     """
     if len(trend) < 2:
-        return ""
+        return None
     values = [value for _, value in trend]
     bottom = min(values) if low is None else low
     top = max(values) if high is None else high
-    reach = top - bottom or 1.0
+    strokes = [
+        [(_x(age), _y(value, bottom, top)) for age, value in stroke] for stroke in _strokes(trend)
+    ]
+    return Sparkline("".join(map(_line, strokes)), "".join(map(_under, strokes)))
+
+
+def _strokes(trend: Trend) -> list[list[tuple[float, float]]]:
+    """Cut a trend where there is a hole."""
     longest = _GAP * max(SPACING, median(a - b for (a, _), (b, _) in pairwise(trend)))
-    steps, last = [], None
-    for age, value in trend:
-        stroke = "L" if last is not None and last - age <= longest else "M"
-        share = min(1.0, max(0.0, (value - bottom) / reach))
-        x = WIDTH * (1 - min(age, SPAN) / SPAN)
-        y = HEIGHT - _INSET - share * (HEIGHT - 2 * _INSET)
-        steps.append(f"{stroke}{x:.1f} {y:.1f}")
-        last = age
-    return "".join(steps)
+    strokes = [[trend[0]]]
+    for (before, _), point in pairwise(trend):
+        if before - point[0] <= longest:
+            strokes[-1].append(point)
+        else:
+            strokes.append([point])
+    return strokes
+
+
+def _x(age: float) -> float:
+    return WIDTH * (1 - min(max(age, 0.0), SPAN) / SPAN)
+
+
+def _y(value: float, bottom: float, top: float) -> float:
+    share = min(1.0, max(0.0, (value - bottom) / ((top - bottom) or 1.0)))
+    return HEIGHT - _INSET - share * (HEIGHT - 2 * _INSET)
+
+
+def _line(stroke: list[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in stroke)
+
+
+def _under(stroke: list[tuple[float, float]]) -> str:
+    return f"{_line(stroke)}V{HEIGHT}H{stroke[0][0]:.1f}Z"
