@@ -167,14 +167,13 @@ def bound(value: float) -> str:
     Used in the classic format as well, so that a bucket has one name however it was asked for.
     """
     text = repr(float(value))
-    digits = text.lstrip("-")
-    whole = digits.removesuffix(".0")
-    if not whole.isdigit() or len(whole) <= _LONGEST_PLAIN:
-        return text
-    mantissa = whole.rstrip("0")
-    point = f".{mantissa[1:]}" if len(mantissa) > 1 else ""
     sign = "-" if text.startswith("-") else ""
-    return f"{sign}{mantissa[0]}{point}e+{len(whole) - 1:02d}"
+    whole, _, part = text.removeprefix(sign).partition(".")
+    if not whole.isdecimal() or len(whole) <= _LONGEST_PLAIN:
+        return text
+    digits = f"{whole}{part}".rstrip("0")
+    point = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{sign}{digits[0]}{point}e+{len(whole) - 1:02d}"
 
 
 _LONGEST_PLAIN: Final = 6
@@ -212,15 +211,14 @@ def _buckets(metric: Metric, labels: str, bounds: tuple[float, ...]) -> _Buckets
 def _accumulate(lines: list[str], prefixes: _Buckets, value: Distribution) -> None:
     """Write a histogram: Prometheus' buckets are cumulative, ours are not.
 
-    Where bounds are below zero, the sum is no counter, and OpenMetrics forbids it.
+    Where bounds are below zero, the sum is no counter; OpenMetrics forbids it then, and the count with it.
     """
     total = 0
     for prefix, count in zip(prefixes.buckets, value.counts, strict=True):
         total += count
         lines.append(f"{prefix}{total}\n")
     if not value.bounds or value.bounds[0] >= 0:
-        lines.append(f"{prefixes.total}{number(value.sum)}\n")
-    lines.append(f"{prefixes.observations}{total}\n")
+        lines.append(f"{prefixes.total}{number(value.sum)}\n{prefixes.observations}{total}\n")
 
 
 @cache
