@@ -88,9 +88,9 @@ class Device:
         """Return what moves. Raises `GpuLost` where not a single value can be read."""
         values: dict[str, Any] = {}
         problems: list[FieldProblem] = []
+        self._fill_batch(values, problems)  # first: what it lacks is asked for below instead
         for probe in self._moving:
             self._fill(probe, values, problems)
-        self._fill_batch(values, problems)
         if problems and not values:
             raise _nothing(problems)
         self._memory_total = values.get("memory_total")

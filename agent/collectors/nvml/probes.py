@@ -9,10 +9,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-PERCENT: Final = 0.01
-MILLI: Final = 1e-3
-MEGA: Final = 1e6
-
 _FIELD_MEMORY_TEMPERATURE: Final = 82
 _FIELD_TOTAL_ENERGY: Final = 83
 _MAX_TEMPERATURE: Final = 200
@@ -68,8 +64,8 @@ class FieldValue(NamedTuple):
     instead: Probe | None = None
 
 
-def within(lowest: float, highest: float, scale: float = 1) -> Decode:
-    """Return a decoder of one number that is believed from ``lowest`` to ``highest``, then scaled.
+def within(lowest: float, highest: float, *, times: float = 1, per: float = 1) -> Decode:
+    """Return a decoder of one number that is believed from ``lowest`` to ``highest``, then converted.
 
     NVML's marks for "not available" (all bits set) lie outside of every range here.
     """
@@ -77,7 +73,7 @@ def within(lowest: float, highest: float, scale: float = 1) -> Decode:
     def decode(raw: float) -> tuple[object, ...]:
         if not lowest <= raw <= highest:
             return (Refused(str(raw)),)
-        return (raw if scale == 1 else raw * scale,)
+        return (raw if times == per else raw * times / per,)
 
     return decode
 
@@ -118,12 +114,12 @@ def _text(raw: object) -> tuple[object, ...]:
     return ("" if said.lower() in _ABSENT_TEXTS else said,)
 
 
-_PERCENT: Final = within(0, 100, PERCENT)
+_PERCENT: Final = within(0, 100, per=100)
 _CELSIUS: Final = within(-60, _MAX_TEMPERATURE)
 _CELSIUS_LIMIT: Final = within(1, _MAX_TEMPERATURE)
-_WATTS: Final = within(0, _MAX_MILLIWATTS, MILLI)
-_JOULES: Final = within(0, _MAX_MILLIJOULES, MILLI)
-_HERTZ: Final = within(0, _MAX_MEGAHERTZ, MEGA)
+_WATTS: Final = within(0, _MAX_MILLIWATTS, per=1000)
+_JOULES: Final = within(0, _MAX_MILLIJOULES, per=1000)
+_HERTZ: Final = within(0, _MAX_MEGAHERTZ, times=1_000_000)
 
 
 def _clock(field: str, domain: str) -> Probe:

@@ -1,0 +1,295 @@
+"""The real binding on a simulated library that fails: GPUs, calls and the driver."""
+
+from collections.abc import Callable
+
+import pytest
+
+from agent.catalogue import events, gpu
+from agent.snapshot import Batch
+from tests.agent.collectors.nvml.node import Node, problems, uuid, value
+
+GIB = 1024**3
+Start = Callable[..., Node]
+
+
+def told(batch: Batch) -> list[tuple[str, str]]:
+    """Return the kind and the GPU of each event."""
+    return [
+        (event.kind.name, str(dict(event.attributes).get("hw.id", ""))) for event in batch.events
+    ]
+
+
+def of(batch: Batch, index: int) -> set[tuple[object, ...]]:
+    """Return what a GPU has beyond what every GPU ever met has."""
+    always = {gpu.INFO, gpu.LOST, gpu.XID_EVENTS, gpu.OOM_EVENTS}
+    return {
+        (one.metric, *one.attributes[1:])
+        for one in batch.readings
+        if one.attributes[:1] == (uuid(index),) and one.metric not in always
+    }
+
+
+def test_one_lost_of_eight(node: Node) -> None:
+    """A lost GPU is a reading and one event; the other seven stay complete, and it heals by itself."""
+    before = node.collect()
+    node.tell("lost 3")
+
+    lost, still = node.collect(), node.collect()
+    node.tell("")
+    healed, later = node.collect(), node.collect()
+
+    assert told(before) == []
+    assert told(lost) == [(events.GPU_LOST.name, uuid(3))]
+    assert told(still) == told(later) == []
+    assert told(healed) == [(events.GPU_FOUND.name, uuid(3))]
+    for batch in (lost, still):
+        assert of(batch, 3) == set()
+        assert [value(batch, gpu.LOST, uuid(index)) for index in range(8)] == [
+            0,
+            0,
+            0,
+            1,
+            0,
+            0,
+            0,
+            0,
+        ]
+        assert value(batch, gpu.XID_EVENTS, uuid(3), "79") == 0
+        assert value(batch, gpu.DEVICES) == 8
+        assert any(
+            one.metric == gpu.INFO and one.attributes[0] == uuid(3) for one in batch.readings
+        )
+        assert all(of(batch, index) == of(before, index) for index in (0, 1, 2, 4, 5, 6, 7))
+        assert batch.problems == ()
+    assert of(healed, 3) == of(before, 3)
+    assert value(healed, gpu.LOST, uuid(3)) == 0
+
+
+@pytest.mark.parametrize(
+    "directive",
+    [
+        "rule * 3 error 15",
+        "rule * 3 error 16",
+        "rule * 3 error 999",
+        "rule nvmlDeviceGetPowerUsage 3 error 15",
+        "rule field:83 3 error 15",
+        "rule nvmlDeviceGetFieldValues 3 error 15",
+        "rule nvmlDeviceGetComputeRunningProcesses 3 error 15",
+    ],
+)
+def test_ways_to_be_lost(node: Node, directive: str) -> None:
+    """A GPU is lost by whatever call says so, in need of a reset, or when nothing of it answers."""
+    node.collect()
+    node.tell(directive)
+
+    batch = node.collect()
+
+    assert told(batch) == [(events.GPU_LOST.name, uuid(3))]
+    assert of(batch, 3) == set()
+    assert value(batch, gpu.POWER, uuid(4), "gpu") == 304
+
+
+def test_gpu_vanishes_from_the_list(node: Node) -> None:
+    """A GPU that the driver does not list any more is lost, and found when it is listed again."""
+    node.collect()
+    node.tell("devices 6")
+
+    vanished = node.collect()
+    node.tell("")
+    back = node.collect()
+
+    assert told(vanished) == [(events.GPU_LOST.name, uuid(6)), (events.GPU_LOST.name, uuid(7))]
+    assert value(vanished, gpu.DEVICES) == 8
+    assert of(vanished, 7) == set()
+    assert told(back) == [(events.GPU_FOUND.name, uuid(6)), (events.GPU_FOUND.name, uuid(7))]
+
+
+def test_gpu_is_added(node: Node) -> None:
+    """A GPU that appears while the agent runs is an event."""
+    node.tell("devices 2")
+    node.collect()
+
+    node.tell("devices 3")
+    batch = node.collect()
+
+    assert told(batch) == [(events.GPU_FOUND.name, uuid(2))]
+    assert value(batch, gpu.DEVICES) == 3
+
+
+def test_lost_before_the_agent_began(node: Node) -> None:
+    """A GPU that nobody could ask for its UUID is lost by its index, until it says who it is."""
+    node.tell("lost 5")
+
+    first = node.collect()
+    node.tell("")
+    healed = node.collect()
+
+    assert value(first, gpu.LOST, "index:5") == 1
+    assert value(first, gpu.DEVICES) == 8
+    assert told(first) == []
+    assert value(healed, gpu.LOST, "index:5") is None
+    assert value(healed, gpu.LOST, uuid(5)) == 0
+    assert told(healed) == [(events.GPU_FOUND.name, uuid(5))]
+
+
+def test_gpu_of_somebody_else(node: Node) -> None:
+    """A GPU that the agent may not use is a problem, and neither lost nor in the way of the others."""
+    node.tell("rule nvmlDeviceGetHandleByIndex 1 error 4")
+
+    batch = node.collect()
+
+    assert [one.reason for one in batch.problems] == ["no_permission"]
+    assert value(batch, gpu.LOST, uuid(1)) is None
+    assert value(batch, gpu.POWER, uuid(2), "gpu") == 302
+
+
+def test_process_list_fails(node: Node) -> None:
+    """A process list that fails is a problem by itself: the other list and the values stay."""
+    node.tell("rule nvmlDeviceGetComputeRunningProcesses 0 error 999")
+
+    batch = node.collect()
+
+    assert problems(batch) == {("unknown_error", uuid(0), "compute")}
+    assert value(batch, gpu.PROCESSES, uuid(0), "compute") is None
+    assert value(batch, gpu.PROCESSES, uuid(0), "graphics") == 0
+
+
+def test_driver_reloaded(node: Node) -> None:
+    """A reloaded driver is met again within the same run."""
+    before = node.collect()
+    node.tell("generation 2")
+
+    batch = node.collect()
+
+    assert {one[:2] for one in batch.readings} == {one[:2] for one in before.readings}
+    assert told(batch) == []
+
+
+def test_driver_unloaded_and_loaded(node: Node) -> None:
+    """A driver that goes away while GPUs are known is a failure, and heals when it is back."""
+    node.collect()
+    node.tell("generation 2\ninit 9")
+
+    first, second = node.try_("collect", 2.0), node.try_("collect", 3.0)
+    node.tell("generation 3")
+    healed = node.collect()
+
+    assert first[0] == second[0] == "DriverGone"
+    assert "modprobe nvidia" in first[1]
+    assert value(healed, gpu.POWER, uuid(7), "gpu") == 307
+    assert told(healed) == []
+
+
+def test_reordered_after_a_reload(node: Node) -> None:
+    """A GPU keeps its identity when a reload gives its index to another."""
+    node.collect()
+    swap = "rule nvmlDeviceGetUUID 0 text {1}\nrule nvmlDeviceGetUUID 1 text {0}"
+    node.tell("generation 2\n" + swap.format(uuid(0), uuid(1)))
+
+    batch = node.collect()
+
+    assert value(batch, gpu.POWER, uuid(1), "gpu") == 300
+    assert value(batch, gpu.POWER, uuid(0), "gpu") == 301
+    assert told(batch) == []
+
+
+def test_two_gpus_of_one_name(node: Node) -> None:
+    """Of two GPUs with the same UUID the second is a problem, and no series comes twice."""
+    node.tell(f"rule nvmlDeviceGetUUID 1 text {uuid(0)}")
+
+    batch = node.collect()
+
+    keys = [one[:2] for one in batch.readings]
+    assert len(keys) == len(set(keys))
+    assert [(one.reason, one.subject) for one in batch.problems] == [("duplicate_uuid", uuid(0))]
+
+
+def test_xids(node: Node) -> None:
+    """Each XID is an event and a count by code; fatal codes were there at 0."""
+    before = node.collect()
+    node.tell("xid 2 79\nxid 2 31\nxid 2 31\nxid -1 62\nxid 4 123456789")
+
+    batch, after = node.collect(), node.collect()
+
+    assert value(before, gpu.XID_EVENTS, uuid(2), "79") == 0
+    assert value(before, gpu.XID_EVENTS, uuid(2), "31") is None
+    assert value(after, gpu.XID_EVENTS, uuid(2), "79") == 1
+    assert value(after, gpu.XID_EVENTS, uuid(2), "31") == 2
+    assert value(after, gpu.XID_EVENTS, "", "62") == 1
+    assert told(batch) == [
+        (events.GPU_XID_FATAL.name, uuid(2)),
+        (events.GPU_XID.name, uuid(2)),
+        (events.GPU_XID.name, uuid(2)),
+        (events.GPU_XID_FATAL.name, ""),
+    ]
+    assert problems(batch) == {("out_of_range", "xid_events", "123456789")}
+    assert told(after) == []
+
+
+def test_a_storm_of_xids(node: Node) -> None:
+    """A storm is counted to the last, though not in one run."""
+    node.collect()
+    node.tell("xid 0 13\n" * 2500)
+
+    counts = [value(node.collect(), gpu.XID_EVENTS, uuid(0), "13") for _ in range(3)]
+
+    assert counts == [1000, 2000, 2500]
+
+
+def test_no_xids_from_this_driver(node: Node) -> None:
+    """Where a GPU's XIDs cannot be heard there is no count that would stay at 0 for ever."""
+    node.tell("rule nvmlDeviceRegisterEvents 0 error 3")
+
+    batch = node.collect()
+
+    assert value(batch, gpu.XID_EVENTS, uuid(0), "79") is None
+    assert value(batch, gpu.XID_EVENTS, uuid(1), "79") == 0
+    assert batch.problems == ()
+
+
+def test_events_heal(node: Node) -> None:
+    """An event set that fails is a problem, and made anew: the next XID is heard."""
+    node.collect()
+    node.tell("rule nvmlEventSetWait -1 error 999")
+    failing = node.collect()
+
+    node.tell("")
+    node.collect()
+    node.tell("xid 1 48")
+    batch = node.collect()
+
+    assert [one.reason for one in failing.problems] == ["unknown_error"]
+    assert value(failing, gpu.POWER, uuid(0), "gpu") == 300
+    assert value(batch, gpu.XID_EVENTS, uuid(1), "48") == 1
+
+
+def test_out_of_memory(node: Node) -> None:
+    """A leak that fills the device and dies is one event and one count of high confidence."""
+    for held in (60, 70, 77.9):
+        node.tell(f"process 6 compute 4242 {int(held * GIB)} /usr/bin/python3")
+        growing = node.collect()
+    node.tell("")
+
+    batch, after = node.collect(), node.collect()
+
+    assert value(growing, gpu.OOM_EVENTS, uuid(6), "high") == 0
+    assert value(after, gpu.OOM_EVENTS, uuid(6), "high") == 1
+    assert told(batch) == [(events.GPU_OOM.name, uuid(6))]
+    attributes = dict(batch.events[0].attributes)
+    assert attributes["process.pid"] == 4242
+    assert attributes["process.executable.name"] == "python3"
+    assert growing.holders[0].memory_bytes == int(77.9 * GIB)
+    assert set(growing.holders[0]) >= {uuid(6), 4242, "python3"}
+    assert told(after) == []
+
+
+def test_died_of_an_xid(node: Node) -> None:
+    """A process that dies with an XID on its GPU did not run out of memory."""
+    for held in (60, 70, 77.9):
+        node.tell(f"process 6 compute 4242 {int(held * GIB)} /usr/bin/python3")
+        node.collect()
+    node.tell("xid 6 13")
+
+    batch = node.collect()
+
+    assert told(batch) == [(events.GPU_XID.name, uuid(6))]

@@ -1,0 +1,73 @@
+"""The collector in a process of its own, which the dynamic linker gives the simulated library.
+
+A test cannot change where its own process finds `libnvidia-ml.so.1`, and a library once loaded stays. So a
+test starts this program with its own ``LD_LIBRARY_PATH`` and sends it questions, pickled, by a pipe.
+"""
+
+import asyncio
+import pickle
+import sys
+import time
+from typing import Any
+
+from agent.collectors.nvml.collector import NvmlCollector
+from agent.collectors.nvml.library import NvmlLibrary
+
+SETTLE_SECONDS = 0.006
+"""The simulated library reads its control file again after 5 ms."""
+
+
+class Side:
+    """The questions that can be asked; each is a method, and takes and gives what can be pickled."""
+
+    def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        self.now = 0.0
+        self.driver = NvmlLibrary()
+        self.collector = NvmlCollector(self.driver, clock=lambda: self.now)
+
+    async def renew(self) -> None:
+        """Begin again, as if the agent were started anew."""
+        await self.collector.close()
+        self._begin()
+
+    async def collect(self, now: float) -> Any:
+        """Run the collector once at ``now``."""
+        self.now = now
+        return await self.collector.collect()
+
+    async def ask(self, method: str, *arguments: Any) -> Any:
+        """Call the driver itself."""
+        return getattr(self.driver, method)(*arguments)
+
+    async def seconds(self, runs: int) -> float:
+        """Return the processor time of one run, over ``runs`` of them."""
+        began = time.process_time()
+        for _ in range(runs):
+            await self.collector.collect()
+        return (time.process_time() - began) / runs
+
+
+def main() -> None:
+    """Answer until the pipe ends: with ``("ok", result)`` or ``(type of the error, message)``."""
+    side, questions, answers = Side(), sys.stdin.buffer, sys.stdout.buffer
+    with asyncio.Runner() as runner:
+        while True:
+            try:
+                name, arguments = pickle.load(questions)  # noqa: S301 - from the test that started us
+            except EOFError:
+                break
+            time.sleep(SETTLE_SECONDS)
+            try:
+                answer = ("ok", runner.run(getattr(side, name)(*arguments)))
+            except Exception as error:  # noqa: BLE001 - the test judges it
+                answer = (type(error).__name__, str(error))
+            pickle.dump(answer, answers)
+            answers.flush()
+        runner.run(side.collector.close())
+
+
+if __name__ == "__main__":
+    main()
