@@ -5,6 +5,7 @@ as they were.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -57,7 +58,7 @@ def _flow(target: dashboard.Dashboard, row: Row, number: int, top: int) -> int:
             raise ValueError(f"{row.title}: a tile {tile.width} wide does not fit {WIDTH} columns")
         if left + tile.width > WIDTH:
             left, top, height = 0, top + height, 0
-        built = tile.panel.build()
+        built = copy(tile.panel.build())  # build() hands out the builder's own object
         built.id_val = number + position
         built.grid_pos = model.GridPos(x=left, y=top, w=tile.width, h=tile.height)
         target.with_panel(Built(built))

@@ -207,6 +207,7 @@ def facts(
         .unit(units.NoUnit)
         .no_value("unknown")
         .show_header(True)
+        .align(words.FieldTextAlignment.AUTO)
         .cell_height(words.TableCellHeight.SM)
         .with_transformation(
             model.DataTransformerConfig(

@@ -140,7 +140,12 @@ def _power() -> tuple[Panel, ...]:
             steps=((None, BLUE),),
             description="From the boards' own counters: no spike between two samples is lost.",
         ),
-        _graph("SM clock", per_gpu(gpu.CLOCK_FREQUENCY, sm), gpu.CLOCK_FREQUENCY),
+        _graph(
+            "SM clock",
+            per_gpu(gpu.CLOCK_FREQUENCY, sm),
+            gpu.CLOCK_FREQUENCY,
+            note="Of the streaming multiprocessors, which do the work.",
+        ),
         graph(
             "SM clock, share of the highest",
             of_gpu(f"{now} / {most}"),
@@ -160,6 +165,7 @@ def _power() -> tuple[Panel, ...]:
             "Memory clock",
             per_gpu(gpu.CLOCK_FREQUENCY, equals(CLOCK, "memory")),
             gpu.CLOCK_FREQUENCY,
+            note="Of the device memory.",
         ),
         _graph(
             "Performance state", per_gpu(gpu.PERFORMANCE_STATE), gpu.PERFORMANCE_STATE, ceiling=15

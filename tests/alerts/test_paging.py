@@ -1,0 +1,227 @@
+"""Who is paged, once, and with what text: through a real Alertmanager where it matters."""
+
+import json
+import re
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from alerts import build
+from alerts.paging import KEY_FILE
+from tests.real_parts.command import run
+from tests.real_parts.programs import Programs
+from tests.real_parts.servers import start_alertmanager
+
+CONFIG = build.GENERATED / "alertmanager.yaml"
+RULES = build.all_rules()
+GPU = {"alertname": "GPULost", "severity": "critical", "component": "gpu", "k8s_node_name": "n1"}
+PATIENCE = 20.0
+
+
+class Pager:
+    """Answers as PagerDuty's Events API does, and keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        pager = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                pager.events.append(json.loads(body))
+                self.send_response(202)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's
+                """Stay quiet."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/v2/enqueue"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def wait(self, count: int) -> list[dict[str, Any]]:
+        """Return the events once there are ``count``."""
+        deadline = time.monotonic() + PATIENCE
+        while len(self.events) < count and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert len(self.events) >= count, f"{len(self.events)} of {count} events came"
+        return self.events
+
+    def close(self) -> None:
+        """Stop answering."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def pager() -> Iterator[Pager]:
+    """Run a pager."""
+    running = Pager()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def alertmanager_url(pager: Pager, programs: Programs, tmp_path: Path) -> str:
+    """Run the generated configuration; changed is only what depends on this machine, and the patience."""
+    config = yaml.safe_load(CONFIG.read_text())
+    key = tmp_path / "key"
+    key.write_text("0123456789abcdef0123456789abcdef")
+    config["route"] |= {"group_wait": "1s", "group_interval": "1s"}
+    config["receivers"][0]["pagerduty_configs"][0] |= {
+        "routing_key_file": str(key),
+        "url": pager.url,
+    }
+    (tmp_path / "alertmanager.yaml").write_text(yaml.safe_dump(config))
+    (tmp_path / "pagerduty.tmpl").write_text(build.template())
+    return start_alertmanager(programs, tmp_path / "alertmanager.yaml").url
+
+
+def alert(**labels: str) -> dict[str, Any]:
+    """Return an alert as Prometheus sends it, with annotations that differ by GPU."""
+    which = labels.get("hw_gpu_index", "?")
+    return {
+        "labels": {**GPU, **labels},
+        "annotations": {
+            "summary": f"GPU {which} on node n1 is lost",
+            "description": f"UUID GPU-{which} was there.",
+            "action": "Cordon the node.",
+            "runbook_url": "https://docs.example/GPULost.md",
+            "dashboard_url": "/d/warpwatch-gpu-node?var-node=n1",
+        },
+    }
+
+
+def post(url: str, *alerts: dict[str, Any]) -> None:
+    """Send alerts to Alertmanager."""
+    request = urllib.request.Request(  # noqa: S310 - our own loopback address
+        f"{url}/api/v2/alerts",
+        json.dumps(alerts).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=PATIENCE):  # noqa: S310 - as above
+        pass
+
+
+def test_three_gpus_are_one_page_that_is_not_blank(alertmanager_url: str, pager: Pager) -> None:
+    """Alerts that differ make one incident whose text names them all."""
+    post(alertmanager_url, *(alert(hw_gpu_index=str(i), hw_id=f"GPU-{i}") for i in range(3)))
+
+    (event,) = pager.wait(1)
+
+    payload = event["payload"]
+    assert payload["summary"] == "n1: GPULost GPU 0; GPULost GPU 1; GPULost GPU 2"
+    assert (payload["source"], payload["severity"]) == ("n1", "critical")
+    assert (payload["component"], payload["class"]) == ("gpu", "GPULost")
+    assert all(f"UUID GPU-{i} was there." in payload["custom_details"]["what"] for i in range(3))
+    assert payload["custom_details"]["action"] == "Cordon the node."
+    assert payload["custom_details"]["firing"] == ""
+    assert event["routing_key"] == "0123456789abcdef0123456789abcdef"
+    assert event["links"] == [{"href": "https://docs.example/GPULost.md", "text": "Runbook"}]
+
+
+def test_one_alert_is_told_in_its_own_words_and_resolved(
+    alertmanager_url: str, pager: Pager
+) -> None:
+    """A page of one alert has its summary, and its end closes the same incident."""
+    one = alert(hw_gpu_index="3", hw_id="GPU-3")
+    post(alertmanager_url, one)
+    pager.wait(1)
+
+    post(alertmanager_url, one | {"endsAt": "2020-01-01T00:00:00Z"})
+
+    opened, closed = pager.wait(2)[:2]
+    assert opened["payload"]["summary"] == "GPU 3 on node n1 is lost"
+    assert (opened["event_action"], closed["event_action"]) == ("trigger", "resolve")
+    assert opened["dedup_key"] == closed["dedup_key"]
+    assert closed["payload"]["summary"] == "GPU 3 on node n1 is lost"
+
+
+def test_a_warning_never_swallows_a_page(alertmanager_url: str, pager: Pager) -> None:
+    """A critical alert opens an incident of its own, also where a warning's is open."""
+    warning = {"alertname": "GPUNearThermalLimit", "severity": "warning"}
+    post(alertmanager_url, alert(hw_gpu_index="1", **warning))
+    pager.wait(1)
+
+    post(alertmanager_url, alert(hw_gpu_index="2"))
+
+    first, second = pager.wait(2)[:2]
+    assert [e["payload"]["severity"] for e in (first, second)] == ["warning", "critical"]
+    assert first["dedup_key"] != second["dedup_key"]
+
+
+def test_a_storm_stays_small_and_says_how_big_it_is(alertmanager_url: str, pager: Pager) -> None:
+    """Hundreds of alerts are one page below the size at which Alertmanager drops all details."""
+    post(alertmanager_url, *(alert(hw_gpu_index=str(i), hw_id=f"GPU-{i}") for i in range(300)))
+
+    (event,) = pager.wait(1)
+
+    assert event["payload"]["summary"].endswith("; 300 alerts in all")
+    assert len(event["payload"]["summary"]) < 1024
+    assert "the first 20 are shown" in event["payload"]["custom_details"]["what"]
+    assert len(json.dumps(event)) < 16_384
+
+
+def test_agents_that_are_all_gone_are_one_page(alertmanager_url: str, pager: Pager) -> None:
+    """The page about all agents mutes the warnings about each."""
+    agents = {"component": "agent", "severity": "critical"}
+    gone = alert(alertname="WarpwatchNoAgents", **agents)
+    del gone["labels"]["k8s_node_name"]
+    each = (
+        alert(alertname="WarpwatchAgentMissing", component="agent", severity="warning", k8s_node_name=f"n{i}")
+        for i in range(5)
+    )  # fmt: skip
+    post(alertmanager_url, gone, *each, alert(hw_gpu_index="1"))
+
+    events = pager.wait(2)
+    time.sleep(1.5)  # more than group_wait: a warning that was not muted would have come
+
+    assert {e["payload"]["class"] for e in events} == {"WarpwatchNoAgents", "GPULost"}
+    assert {e["payload"]["source"] for e in events} == {"warpwatch", "n1"}
+
+
+def test_amtool_accepts_the_configuration(amtool: Path) -> None:
+    """Alertmanager's own tool takes the configuration and its templates."""
+    said = run(amtool, "check-config", CONFIG)
+
+    assert "1 templates" in said
+    assert "SUCCESS" in said
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.alert)
+def test_every_alert_reaches_the_pager(rule: Any, amtool: Path) -> None:
+    """No alert falls through to a receiver that nobody meant."""
+    labels = [f"alertname={rule.alert}", f"component={rule.component.value}"]
+    severity = f"severity={rule.severity.value}"
+
+    said = run(amtool, "config", "routes", "test", f"--config.file={CONFIG}",
+               "--verify.receivers=pagerduty", *labels, severity)  # fmt: skip
+
+    assert "pagerduty" in said
+
+
+def test_inhibitions_name_alerts_that_exist() -> None:
+    """What mutes and what is muted are alerts of ours, and nothing mutes itself."""
+    names = {rule.alert for rule in RULES}
+
+    for each in yaml.safe_load(CONFIG.read_text())["inhibit_rules"]:
+        (source,), targets = (
+            re.findall(r"\w+(?=[|\"])", " ".join(each[key])) for key in ("source_matchers", "target_matchers")
+        )  # fmt: skip
+        assert {source, *targets} <= names
+        assert source not in targets
+
+
+def test_no_key_is_in_the_configuration() -> None:
+    """The integration key comes from a file."""
+    text = CONFIG.read_text()
+
+    assert "routing_key:" not in text
+    assert f"routing_key_file: {KEY_FILE}" in text
