@@ -19,6 +19,13 @@ class Faults:
         count, first = self._seen.get((reason, family), (0, detail))
         self._seen[reason, family] = (count + 1, first)
 
+    def add_text(self, *, undecodable: int, cut: bool) -> None:
+        """Count what was left out before parsing: lines that are not UTF-8, and a last one cut off."""
+        if undecodable:
+            self.add("bad_encoding", "", f"{undecodable} lines are not UTF-8 and were left out")
+        if cut:
+            self.add("truncated", "", "the page ends within a line, which was left out")
+
     def add_page(self, page: Page) -> None:
         """Count what the parser found."""
         if page.malformed:

@@ -14,6 +14,8 @@ MAX_SERIES_PER_NAME: Final = 10_000
 """Series of one sample name on one page; a name with more is given up, the others survive.
 
 256 data-parallel engines with 22 buckets each have 5,632."""
+INLINE_BYTES: Final = 2**20
+"""A larger page is better parsed in a thread: it would hold the event loop for more than 10 ms."""
 _SLACK: Final = 1_000
 """Series that may be remembered beyond twice those of the last page."""
 _EXAMPLE_LENGTH: Final = 120

@@ -14,7 +14,7 @@ import aiohttp
 from agent.catalogue import events
 from agent.catalogue.attributes import DETAIL, PROVIDER, SERVER
 from agent.catalogue.serving import SCRAPE_DURATION, SERVER_UP
-from agent.collectors.exposition import Faults, Parser
+from agent.collectors.exposition import INLINE_BYTES, Faults, Parser
 from agent.collectors.scrape import MAX_BODY, Body, ScrapeError, Scraper, endpoint, text_of
 from agent.collectors.serving.budget import MAX_READINGS, within_budget
 from agent.collectors.serving.detection import detect, is_exposition, is_of, profile_named
@@ -22,8 +22,6 @@ from agent.collectors.serving.mapping import Translation
 from agent.collectors.serving.profile import Profile
 from agent.snapshot import Batch, Event, Problem, Reading
 
-INLINE_BYTES: Final = 2**20
-"""A larger page is parsed in a thread: it would hold the event loop for more than 10 ms."""
 _GRACE: Final = 2.0
 """Seconds beyond the timeout in which a page must be parsed before the sampler calls it stalled."""
 
@@ -90,10 +88,7 @@ class ServingCollector:
         text, undecodable, cut = text_of(body, self._shown)
         reader = self._reader_of(text)
         faults = Faults(self._server)
-        if undecodable:
-            faults.add("bad_encoding", "", f"{undecodable} lines are not UTF-8 and were left out")
-        if cut:
-            faults.add("truncated", "", "the page ends within a line, which was left out")
+        faults.add_text(undecodable=undecodable, cut=cut)
         page = reader.parser.parse(text)
         faults.add_page(page)
         readings = reader.translation.readings(page, faults)
