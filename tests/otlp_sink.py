@@ -6,6 +6,7 @@ ones and tests of whole processes can use the same.
 
 import asyncio
 import gzip
+import ssl
 import threading
 import time
 from collections import deque
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import grpc
@@ -50,6 +52,13 @@ class Point(NamedTuple):
     def key(self) -> tuple[str, tuple[tuple[str, Any], ...]]:
         """What tells one series from another."""
         return self.name, tuple(sorted(self.attributes.items()))
+
+
+class Pem(NamedTuple):
+    """A certificate and its key. A sink that has them demands a certificate that this one signed."""
+
+    certificate: Path
+    key: Path
 
 
 class Answer(NamedTuple):
@@ -116,7 +125,7 @@ class Received:
 class HttpSink(Received):
     """OTLP/HTTP with protobuf. Use as a context manager; ``port`` 0 takes a free one."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, tls: Pem | None = None) -> None:
         super().__init__()
         sink = self
 
@@ -147,9 +156,17 @@ class HttpSink(Received):
             daemon_threads = True
             block_on_close = False
 
+            def handle_error(self, request: object, client_address: object) -> None:
+                """Say nothing of clients that go away: tests make them do so."""
+
         self._server = Server(("127.0.0.1", port), Handler)
         self.port = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        if tls:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tls.certificate)
+            context.load_cert_chain(*tls)
+            context.verify_mode = ssl.CERT_REQUIRED
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -164,9 +181,9 @@ class HttpSink(Received):
 
 
 class GrpcSink(Received):
-    """OTLP/gRPC without TLS. Use as a context manager; ``port`` 0 takes a free one."""
+    """OTLP/gRPC. Use as a context manager; ``port`` 0 takes a free one."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, tls: Pem | None = None) -> None:
         super().__init__()
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="otlp-sink")
         self._server = grpc.server(self._threads, options=[("grpc.so_reuseport", 0)])
@@ -176,8 +193,14 @@ class GrpcSink(Received):
                 _handler("logs.v1.LogsService", self._export),
             ]
         )
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
-        self.url = f"http://127.0.0.1:{self.port}"
+        place = f"127.0.0.1:{port}"
+        if tls:
+            pair = (tls.key.read_bytes(), tls.certificate.read_bytes())
+            credentials = grpc.ssl_server_credentials([pair], pair[1], require_client_auth=True)
+            self.port = self._server.add_secure_port(place, credentials)
+        else:
+            self.port = self._server.add_insecure_port(place)
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self._server.start()
 
     def __enter__(self) -> Self:

@@ -50,8 +50,6 @@ class HttpTransport:
                 return _judged(self._target, response, await _answer(response))
         except TimeoutError:
             raise Retryable(f"no answer within {self._target.timeout:g} s") from None
-        except ssl.SSLError as error:
-            raise Retryable(f"TLS: {error.reason or error}") from error
         except (
             aiohttp.ClientError,
             OSError,

@@ -7,7 +7,6 @@ the oldest ones give way to newer ones, and every loss is counted.
 import asyncio
 import logging
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from typing import Final, NamedTuple
@@ -129,8 +128,7 @@ class Sender:
         if self._task is not None:
             await asyncio.wait({self._task}, timeout=within)
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait({self._task})  # what ended it early is for `join` to raise
         if lost := sum(request.items for request in self._queue):
             _log.warning("%s: %d items of %s undelivered at the end", self._name, lost, self.signal)
         while self._queue:
