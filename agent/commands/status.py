@@ -30,9 +30,11 @@ def show(options: argparse.Namespace) -> int:
         json.dump(status, sys.stdout, indent=2)
         print()
     else:
-        from exporters.table import print_status  # noqa: PLC0415 - loads rich
+        from rich.console import Console  # noqa: PLC0415 - the agent never loads it
 
-        print_status(status)
+        from exporters.table import print_status  # noqa: PLC0415
+
+        print_status(status, Console())
     return 0
 
 
