@@ -8,13 +8,35 @@ import asyncio
 import pickle
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 from agent.collectors.nvml.collector import NvmlCollector
 from agent.collectors.nvml.library import NvmlLibrary
+from agent.sampler import Sampler
+from agent.snapshot import Batch
 
 SETTLE_SECONDS = 0.006
 """The simulated library reads its control file again after 5 ms."""
+
+
+class Pulse:
+    """A collector beside the GPUs', which must go on while they hang."""
+
+    name = "pulse"
+    interval = 0.01
+    deadline = 1.0
+
+    def __init__(self) -> None:
+        self.beats = 0
+
+    async def collect(self) -> Batch:
+        """Count."""
+        self.beats += 1
+        return Batch(float(self.beats), ())
+
+    async def close(self) -> None:
+        """Have nothing to release."""
 
 
 class Side:
@@ -37,6 +59,28 @@ class Side:
         """Run the collector once at ``now``."""
         self.now = now
         return await self.collector.collect()
+
+    async def through_a_hang(self) -> tuple[list[str], int, int]:
+        """Run the sampler until the GPUs stalled and came back.
+
+        Returns the states they went through, the beats of another collector meanwhile, and how many
+        series there were of the GPUs in the end.
+        """
+        self.collector.interval, self.collector.deadline = 0.02, 0.1
+        pulse = Pulse()
+        sampler = Sampler([self.collector, pulse], interval=0.01)
+        running = asyncio.create_task(sampler.run())
+        states, beats, seen = [""], [0], 0
+        while states[-2:] != ["stalled", "ok"]:
+            snapshot = await sampler.next(seen)
+            seen, state = snapshot.sequence, snapshot.collectors[0].status.value
+            if state != states[-1]:
+                states.append(state)
+                beats.append(pulse.beats)
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        return states[1:], beats[-1] - beats[-2], len(snapshot.batches["nvml"].readings)
 
     async def ask(self, method: str, *arguments: Any) -> Any:
         """Call the driver itself."""

@@ -61,6 +61,8 @@ class NvmlLibrary:
         self._devices: dict[int, Device] = {}
         self._indices: dict[int | None, int] = {}
         self._events: Any = None
+        self._no_events: Any = None
+        """Why there is no event set; `None` where the driver has no such thing."""
 
     def open(self) -> DriverInfo:
         """Load the library and connect to the driver; costs nothing where that was done before."""
@@ -102,6 +104,8 @@ class NvmlLibrary:
     def xid_events(self) -> tuple[XidEvent, ...]:
         """Return the XIDs since the last call. Raises `DeviceError` where they cannot be had now."""
         nvml = self._nvml
+        if self._events is None:
+            self._retry_events()
         events: list[XidEvent] = []
         while self._events is not None and len(events) < _EVENTS_PER_POLL:
             try:
@@ -184,8 +188,18 @@ class NvmlLibrary:
     def _renew_events(self) -> None:
         """Make a new, empty event set, which the devices join one by one; none where unsupported."""
         self._free_events()
-        with suppress(self._nvml.NVMLError):
+        self._no_events = None
+        try:
             self._events = self._nvml.nvmlEventSetCreate()
+        except self._nvml.NVMLError as error:
+            self._no_events = None if error.value in codes.LACKING else error
+
+    def _retry_events(self) -> None:
+        """Try again to make an event set; say why it failed where it is not unsupported."""
+        if self._no_events is not None:
+            self._renew_events()
+        if self._no_events is not None:
+            raise self._failure(self._no_events)
 
     def _free_events(self) -> None:
         if self._events is not None:

@@ -21,11 +21,17 @@ from agent.collectors.nvml.driver import (
     FieldProblem,
     GpuDriver,
     GpuLost,
+    Identity,
     Processes,
     Sample,
     XidEvent,
 )
-from agent.collectors.nvml.readings import counter_readings, holders, process_readings
+from agent.collectors.nvml.readings import (
+    counter_readings,
+    holders,
+    info_reading,
+    process_readings,
+)
 from agent.collectors.nvml.roster import Gpu, Roster, title
 from agent.snapshot import Event, Holder, Problem, Reading
 
@@ -154,7 +160,9 @@ class Visit:
             self.readings.append(gpu.series.info)
             self.readings.append(Reading(lost, (gpu.uuid,), int(gpu.lost)))
             self.readings += counter_readings(gpu.uuid, gpu.xids, gpu.ooms)
-        self.readings += [Reading(lost, (hw_id,), 1) for hw_id in roster.nameless.values()]
+        for index, hw_id in roster.nameless.items():
+            self.readings.append(info_reading(index, Identity(hw_id), self._info))
+            self.readings.append(Reading(lost, (hw_id,), 1))
         self.readings += counter_readings("", roster.nobodys_xids, {})
 
     def _field_problems(self, uuid: str, found: Iterable[FieldProblem]) -> None:

@@ -28,11 +28,13 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 @pytest.fixture
 def start(tmp_path: Path, build: Callable[..., Path]) -> Iterator[Callable[..., Node]]:
-    """Return a function that starts a node, with ``without`` symbols or with no ``library`` at all."""
+    """Return a function that starts a node, ``without`` symbols or with no ``library`` at all."""
     nodes: list[Node] = []
 
-    def started(without: Sequence[str] = (), *, library: bool = True) -> Node:
-        nodes.append(Node(tmp_path, build(*without) if library else None))
+    def started(
+        without: Sequence[str] = (), *, library: bool = True, modules: Path | None = None
+    ) -> Node:
+        nodes.append(Node(tmp_path, build(*without) if library else None, modules))
         return nodes[-1]
 
     yield started

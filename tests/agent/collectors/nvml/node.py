@@ -16,12 +16,14 @@ from tests.simulated_nvml import agent_side
 class Node:
     """A process that reads GPUs; `tell` says what the simulated driver is to be from now on."""
 
-    def __init__(self, folder: Path, library: Path | None) -> None:
+    def __init__(self, folder: Path, library: Path | None, modules: Path | None = None) -> None:
         self.control = folder / "control"
         self.now = 1_000.0
         self.tell("")
         environment = {**os.environ, "SIMULATED_NVML": str(self.control)}
         environment["LD_LIBRARY_PATH"] = str(library.parent) if library else str(folder)
+        if modules:
+            environment["PYTHONPATH"] = str(modules)
         self.process = subprocess.Popen(  # noqa: S603 - this interpreter, our own program
             [sys.executable, agent_side.__file__],
             stdin=subprocess.PIPE,

@@ -1,7 +1,5 @@
 """The real binding on a simulated library that fails: GPUs, calls and the driver."""
 
-from collections.abc import Callable
-
 import pytest
 
 from agent.catalogue import events, gpu
@@ -9,7 +7,6 @@ from agent.snapshot import Batch
 from tests.agent.collectors.nvml.node import Node, problems, uuid, value
 
 GIB = 1024**3
-Start = Callable[..., Node]
 
 
 def told(batch: Batch) -> list[tuple[str, str]]:
@@ -125,6 +122,9 @@ def test_lost_before_the_agent_began(node: Node) -> None:
     healed = node.collect()
 
     assert value(first, gpu.LOST, "index:5") == 1
+    assert (
+        value(first, gpu.INFO, "index:5", "5", "", "NVIDIA", "", "", "550.54.15", "12.4", "") == 1
+    )
     assert value(first, gpu.DEVICES) == 8
     assert told(first) == []
     assert value(healed, gpu.LOST, "index:5") is None
@@ -263,6 +263,26 @@ def test_events_heal(node: Node) -> None:
     assert value(batch, gpu.XID_EVENTS, uuid(1), "48") == 1
 
 
+def test_event_set_that_cannot_be_made(node: Node) -> None:
+    """Without an event set there are no counts of XIDs; an error is a problem, and is tried again."""
+    node.tell("rule nvmlEventSetCreate -1 error 3")
+    lacking = node.collect()
+    node.renew()
+    node.tell("rule nvmlEventSetCreate -1 error 20")
+    failing = node.collect()
+
+    node.tell("")
+    node.collect()
+    healed = node.collect()
+
+    assert lacking.problems == healed.problems == ()
+    assert problems(failing) == {
+        ("out_of_host_memory", "xid_events", "Insufficient Memory (NVML 20)")
+    }
+    counts = [value(batch, gpu.XID_EVENTS, uuid(0), "79") for batch in (lacking, failing, healed)]
+    assert counts == [None, None, 0]
+
+
 def test_out_of_memory(node: Node) -> None:
     """A leak that fills the device and dies is one event and one count of high confidence."""
     for held in (60, 70, 77.9):
@@ -293,3 +313,14 @@ def test_died_of_an_xid(node: Node) -> None:
     batch = node.collect()
 
     assert told(batch) == [(events.GPU_XID.name, uuid(6))]
+
+
+def test_a_call_that_hangs(node: Node) -> None:
+    """A call that hangs stalls the GPUs alone, and they come back when it does."""
+    node.tell("rule nvmlDeviceGetPowerUsage 3 hang 500")
+
+    states, beats, series = node.ask("through_a_hang")
+
+    assert states == ["unavailable", "stalled", "ok"]
+    assert beats > 5
+    assert series > 400

@@ -1,6 +1,7 @@
 """The real binding on the simulated library: what is read, and how."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -273,22 +274,10 @@ def test_text_that_is_none(node: Node) -> None:
 
     batch = node.collect()
 
-    info = next(
-        reading.attributes
-        for reading in batch.readings
-        if reading.metric is not None and reading.metric == gpu.INFO
-    )
     assert problems(batch) == {("not_text", uuid(0), "model")}
-    assert info == (
-        uuid(0),
-        "0",
-        "",
-        "NVIDIA",
-        "",
-        "00000000:1B:00.0",
-        "550.54.15",
-        "12.4",
-        "96.00.89.00.01",
+    assert info(batch, 0) == (
+        *(uuid(0), "0", "", "NVIDIA", "", "00000000:1B:00.0"),
+        *("550.54.15", "12.4", "96.00.89.00.01"),
     )
 
 
@@ -333,7 +322,7 @@ def test_error_of_the_identity(node: Node) -> None:
 
 
 def test_clock_that_the_driver_does_not_know(node: Node) -> None:
-    """ "Invalid argument" to a choice among clocks or thresholds means that the device lacks it."""
+    """A choice among clocks or thresholds that is an invalid argument is one that the device lacks."""
     node.tell("rule nvmlDeviceGetTemperatureThreshold * error 2")
 
     batch = node.collect()
@@ -351,6 +340,19 @@ def test_no_library(start: Start) -> None:
     assert how == "Unavailable"
     assert "libnvidia-ml.so.1 is not on this machine" in message
     assert "install the driver" in message
+
+
+def test_the_retired_binding(start: Start, tmp_path: Path) -> None:
+    """A `pynvml` that is not nvidia-ml-py's is refused, by its path and with the cure."""
+    (tmp_path / "pynvml").mkdir()
+    (tmp_path / "pynvml" / "__init__.py").touch()
+    node = start(modules=tmp_path)
+
+    how, message = node.try_("collect", 1.0)
+
+    assert how == "WrongBinding"
+    assert f"{tmp_path}/pynvml/__init__.py" in message
+    assert "pip uninstall pynvml" in message
 
 
 @pytest.mark.parametrize(
