@@ -21,7 +21,7 @@ demo: $(VENV)/.runtime ## Watch a simulated node with 8 GPUs and model servers; 
 test: check ## Check, then run all tests against real programs; PYTEST="..." are options for pytest
 	$(BIN)/python -m tests.real_parts.install || test -z "$$CI"
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term $(PYTEST)
 
 check: $(VENV)/.dev ## Format, lint, types, layers, spelling, and that generated files are fresh
 	$(BIN)/ruff format --check $(SOURCES)

@@ -31,7 +31,9 @@ def free_port() -> int:
     return port
 
 
-def eventually(what: str, probe: Callable[[], T | None], timeout: float = 30.0) -> T:
+def eventually(
+    what: str, probe: Callable[[], T | None], timeout: float = 30.0, step: float = _STEP
+) -> T:
     """Call ``probe`` until it gives something true and return that; connection errors count as not yet."""
     give_up = time.monotonic() + timeout
     last: object = None
@@ -41,7 +43,7 @@ def eventually(what: str, probe: Callable[[], T | None], timeout: float = 30.0) 
                 return found
         except OSError as error:
             last = error
-        time.sleep(_STEP)
+        time.sleep(step)
     raise NotReadyError(f"{what}: not within {timeout:g} s ({last})")
 
 

@@ -1,0 +1,117 @@
+"""A node that is watched on both roads: they say the same, and all that is shipped to look at it works.
+
+One file, because its tests share one running node.
+"""
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from agent.catalogue import CATALOGUE
+from tests.e2e.conftest import CLUSTER, JOB, NODE, Node
+from tests.e2e.roads import Values, by_snapshot, pushed, scraped
+from tests.e2e.shipped import panel_expressions, rule_expressions, selectors
+from tests.promql_catalogue import plain
+from tests.real_parts.programs import eventually
+
+pytestmark = pytest.mark.e2e
+PAIRS = 5
+
+
+@pytest.fixture(scope="module")
+def pairs(node: Node) -> list[tuple[Values, Values]]:
+    """Return what came of the same snapshot on both roads, for several snapshots."""
+
+    def found() -> list[tuple[Values, Values]] | None:
+        by_scrape = by_snapshot(scraped(node.prometheus, JOB, 60))
+        by_push = by_snapshot(pushed(list(node.sink.metrics)))
+        shared = by_scrape.keys() & by_push.keys()
+        both = [(by_scrape[at], by_push[at]) for at in sorted(shared)]
+        return both if len(both) >= PAIRS else None
+
+    return eventually("snapshots that went both ways", found, timeout=60, step=0.5)
+
+
+def test_series_are_the_same(pairs: list[tuple[Values, Values]]) -> None:
+    """Every series that Prometheus scraped was pushed under the same name and labels, and no other."""
+    for by_scrape, by_push in pairs:
+        assert by_scrape.keys() == by_push.keys()
+
+
+def test_values_are_the_same(pairs: list[tuple[Values, Values]]) -> None:
+    """Every value is the same to the last digit."""
+    for by_scrape, by_push in pairs:
+        differing = {
+            series: (value, by_push[series])
+            for series, value in by_scrape.items()
+            if value != by_push[series]
+        }
+        assert differing == {}
+
+
+def test_every_source_is_there(pairs: list[tuple[Values, Values]]) -> None:
+    """GPUs, both model servers, dcgm-exporter's own GPU and the agent itself are in it."""
+    by_scrape, _ = pairs[-1]
+    names = {name for name, _ in by_scrape}
+    gpus = {dict(labels)["hw_id"] for name, labels in by_scrape if name == "hw_power_watts"}
+    servers = {
+        dict(labels)["inference_server_name"]
+        for (name, labels), value in by_scrape.items()
+        if name == "inference_server_up" and value == 1
+    }
+
+    assert len(gpus) == 8 + 1
+    assert servers == {"vllm", "triton"}
+    assert {"gen_ai_server_time_to_first_token_seconds_bucket", "warpwatch_info"} <= names
+
+
+def test_every_series_says_where_it_is_from(pairs: list[tuple[Values, Values]]) -> None:
+    """Node and cluster are labels of every series on both roads."""
+    for values in pairs[-1]:
+        homeless = [
+            s
+            for s in values
+            if not {("k8s_node_name", NODE), ("k8s_cluster_name", CLUSTER)} <= s[1]
+        ]
+
+        assert homeless == []
+
+
+def test_every_name_is_in_the_catalogue(pairs: list[tuple[Values, Values]]) -> None:
+    """The agent gives nothing that the catalogue does not know."""
+    known = {series for metric in CATALOGUE for series in metric.series}
+
+    assert {name for name, _ in pairs[-1][0]} <= known
+
+
+@pytest.mark.parametrize("panel", panel_expressions())
+def test_panel_has_data(panel: str, node: Node) -> None:
+    """A panel's expression gives data, with the dashboard's variables set as people set them."""
+    query = plain(panel_expressions()[panel], node=NODE, cluster=CLUSTER)
+
+    assert eventually("data", partial(node.prometheus.query, query), step=0.5)
+
+
+@pytest.mark.parametrize("alert", rule_expressions())
+def test_rule_has_data(alert: str, node: Node) -> None:
+    """Each selector of a rule finds series: a rule over nothing would never fire, and nobody would know."""
+    asked = selectors(rule_expressions()[alert])
+
+    assert asked
+    for selector in asked:
+        assert eventually(selector, partial(node.prometheus.query, selector), step=0.5)
+
+
+def test_rules_are_evaluated_without_complaint(node: Node) -> None:
+    """Prometheus evaluates each rule, joins and templates included, on the data of a whole node."""
+
+    def evaluated() -> list[dict[str, Any]] | None:
+        groups = node.prometheus.ask("rules")["groups"]
+        rules = [rule for group in groups for rule in group["rules"]]
+        return rules if rules and all(rule["health"] != "unknown" for rule in rules) else None
+
+    rules = eventually("an evaluation of every rule", evaluated, step=0.5)
+
+    complaints = {rule["name"]: rule.get("lastError", "") for rule in rules}
+    assert complaints == dict.fromkeys(rule_expressions(), "")
