@@ -11,8 +11,13 @@ from agent.catalogue import events
 from agent.catalogue.attributes import DETAIL, HW_ID
 from agent.collectors.nvml.driver import DriverInfo, Identity
 from agent.collectors.nvml.oom import Watched
-from agent.collectors.nvml.readings import Series, fatal_xids_at_zero, ooms_at_zero
-from agent.snapshot import Event
+from agent.collectors.nvml.readings import (
+    Series,
+    counter_readings,
+    fatal_xids_at_zero,
+    ooms_at_zero,
+)
+from agent.snapshot import Event, Reading
 
 
 @dataclass(slots=True, eq=False)
@@ -27,11 +32,33 @@ class Gpu:
     lost: bool = False
     watched: Watched | None = None
     xid_at: float | None = None
+    _counters: tuple[Reading, ...] | None = None
 
     @property
     def uuid(self) -> str:
         """The key of every series of this GPU."""
         return self.series.uuid
+
+    def count_xid(self, code: int, now: float) -> None:
+        """Count an XID."""
+        self.xids[code] = self.xids.get(code, 0) + 1
+        self.xid_at, self._counters = now, None
+
+    def count_oom(self, confidence: str) -> None:
+        """Count a process that ran out of memory."""
+        self.ooms[confidence] += 1
+        self._counters = None
+
+    def hear_xids(self) -> None:
+        """Count fatal XIDs from 0 from now on, without losing what was counted."""
+        self.xids = fatal_xids_at_zero() | self.xids
+        self._counters = None
+
+    def counters(self) -> tuple[Reading, ...]:
+        """Return the readings of the counts, the same objects as long as nothing happens."""
+        if self._counters is None:
+            self._counters = tuple(counter_readings(self.uuid, self.xids, self.ooms))
+        return self._counters
 
 
 class Roster:
@@ -53,6 +80,10 @@ class Roster:
         """Return the GPU that was last met at ``index``."""
         return self.gpus.get(self._at.get(index, "")) if index is not None else None
 
+    def count_nobodys_xid(self, code: int) -> None:
+        """Count an XID of which the driver did not say which GPU it was."""
+        self.nobodys_xids[code] = self.nobodys_xids.get(code, 0) + 1
+
     def meet(
         self, now: float, index: int, identity: Identity, driver: DriverInfo
     ) -> tuple[Gpu, list[Event]]:
@@ -68,7 +99,7 @@ class Roster:
             gpu.index, gpu.driver = index, driver
             gpu.series = Series(index, identity, driver)
             if identity.reports_xids:
-                gpu.xids = fatal_xids_at_zero() | gpu.xids
+                gpu.hear_xids()
         return gpu, []
 
     def answered(self, now: float, gpu: Gpu) -> list[Event]:

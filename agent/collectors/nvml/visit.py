@@ -137,10 +137,10 @@ class Visit:
                 self.problems.append(Problem("out_of_range", "xid_events", str(xid.code)))
                 continue
             gpu = self._roster.at(xid.gpu_index)
-            counts = self._roster.nobodys_xids if gpu is None else gpu.xids
-            counts[xid.code] = counts.get(xid.code, 0) + 1
-            if gpu is not None:
-                gpu.xid_at = self.now
+            if gpu is None:
+                self._roster.count_nobodys_xid(xid.code)
+            else:
+                gpu.count_xid(xid.code, self.now)
             self._told.append(_xid_event(self.now, xid, gpu))
 
     def _judge_deaths(self, gpu: Gpu, sample: Sample, processes: Processes) -> None:
@@ -148,7 +148,7 @@ class Visit:
         if gpu.xid_at is not None and self.now - gpu.xid_at <= _XID_SECONDS:
             return
         for death in deaths:
-            gpu.ooms[death.confidence] += 1
+            gpu.count_oom(death.confidence)
             self._told.append(_oom_event(self.now, gpu, death))
 
     def _account(self) -> None:
@@ -159,7 +159,7 @@ class Visit:
         for gpu in roster.gpus.values():
             self.readings.append(gpu.series.info)
             self.readings.append(Reading(lost, (gpu.uuid,), int(gpu.lost)))
-            self.readings += counter_readings(gpu.uuid, gpu.xids, gpu.ooms)
+            self.readings += gpu.counters()
         for index, hw_id in roster.nameless.items():
             self.readings.append(info_reading(index, Identity(hw_id), self._info))
             self.readings.append(Reading(lost, (hw_id,), 1))
