@@ -1,23 +1,26 @@
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import Metric as Family
-from prometheus_client.openmetrics.parser import (
-    text_string_to_metric_families as parse_openmetrics,
-)
-from prometheus_client.parser import text_string_to_metric_families as parse_text
-from prometheus_client.utils import floatToGoString
+from prometheus_client import parser, utils
+from prometheus_client.openmetrics import parser as open_parser
 
 from agent.catalogue import CATALOGUE, Kind, gpu, itself, serving
 from agent.snapshot import Batch, Distribution, Reading, Snapshot
 from exporters.prometheus import Exposition, bound, number
 from tests.exporters import snapshots
+from tests.real_parts.command import run
 
-GOLDEN = Path(__file__).parents[2] / "golden"
+Parse = Callable[[str], Iterable[Family]]
+parse_text: Final[Parse] = parser.text_string_to_metric_families
+parse_openmetrics: Final[Parse] = open_parser.text_string_to_metric_families
+GOLDEN: Final = Path(__file__).parents[2] / "golden"
 
 
 def snapshot_of(*readings: Reading, sequence: int = 1) -> Snapshot:
@@ -224,7 +227,7 @@ def test_bounds_are_spelled_as_client_libraries_do(value: float) -> None:
     """A bucket's bound is spelled as prometheus-client spells it, and is exact."""
     assert float(bound(value)) == value
     if value >= 0:
-        assert bound(value) == floatToGoString(value)
+        assert bound(value) == utils.floatToGoString(value)  # type: ignore[no-untyped-call]
 
 
 def test_one_snapshot_is_rendered_once() -> None:
@@ -270,3 +273,10 @@ def test_descriptions_are_escaped_by_their_format() -> None:
 
     assert b'# HELP warpwatch_odd a "b"\\\\c\\nd\n' in classic
     assert b'# HELP warpwatch_odd a \\"b\\"\\\\c\\nd\n' in open_
+
+
+def test_promtool_reads_the_exposition(promtool: Path) -> None:
+    """Prometheus' own checker reads the text and has nothing to say against the names."""
+    said = run("bash", "-c", f"{promtool} check metrics < {GOLDEN / 'exposition.classic.prom'}")
+
+    assert said == ""
