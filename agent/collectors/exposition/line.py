@@ -13,7 +13,7 @@ _ANY_LABEL: Final = _LABEL.replace("((", "(?:(").replace("([a", "(?:[a")
 _SAMPLE: Final = re.compile(
     r"([a-zA-Z_:][a-zA-Z0-9_:]*)"
     rf"(?:\{{((?:{_ANY_LABEL}(?:, *{_ANY_LABEL})*,?)?)\}})?"
-    r" ([^\s#]+)( -?\d+)?"
+    r" ([-+.0-9a-zA-Z_]+)( -?\d+)?"
 )
 _LABELS: Final = re.compile(_LABEL)
 _ESCAPE: Final = re.compile(r'\\[\\n"]')

@@ -1,0 +1,107 @@
+from agent.collectors.exposition import Faults, Page, Parser
+from agent.collectors.exposition.parser import MAX_SERIES_PER_NAME
+
+
+def test_a_malformed_line_is_counted_and_the_rest_survives() -> None:
+    """Where the library raises and loses the page, ours loses the line."""
+    page = Parser({"x"}).parse(
+        'x{a="1"} 1\nx{a="1" 2\nthis is no metric\nx{a="3"} nine\nx{a="2"} 2\n'
+    )
+
+    assert [value for _, value in page.samples["x"]] == [1, 2]
+    assert page.malformed == 3
+    assert page.malformed_example == 'x{a="1" 2'
+
+
+def test_unwanted_samples_are_not_read() -> None:
+    """What nobody asked for is not on the page, and no fault of it."""
+    page = Parser({"x"}).parse('y{a="1"} 1\ny{a="2"} 2\nz 3\nx 4\n')
+
+    assert list(page.samples) == ["x"]
+    assert page.malformed == 0
+
+
+def test_a_type_holds_wherever_it_stands() -> None:
+    """A family keeps its type when its TYPE line stands elsewhere, or a stray line interrupts it."""
+    text = "# TYPE x histogram\n# TYPE y gauge\nx_sum 1\nstray 2\nx_count 3\n# TYPE z counter\ny 4\nz 5\n"
+
+    page = Parser({"x_sum", "x_count", "y", "z"}).parse(text)
+
+    assert [page.type_of(name) for name in ("x_sum", "x_count", "y", "z", "w")] == [
+        "histogram",
+        "histogram",
+        "gauge",
+        "counter",
+        "unknown",
+    ]
+
+
+def test_a_suffix_makes_no_type() -> None:
+    """A counter named _count, a gauge named _sum and a histogram named _total are what TYPE says."""
+    text = "# TYPE a_count counter\n# TYPE b_sum gauge\n# TYPE c_total histogram\n"
+
+    page = Parser(()).parse(text)
+
+    assert [page.type_of(name) for name in ("a_count", "b_sum", "c_total_bucket", "a_sum")] == [
+        "counter",
+        "gauge",
+        "histogram",
+        "unknown",
+    ]
+
+
+def test_two_types_for_one_family_are_a_conflict() -> None:
+    """Twice the same type is fine, two different ones are neither."""
+    page = Parser(()).parse(
+        "# TYPE x gauge\n# TYPE x gauge\n# TYPE y gauge\n# TYPE y counter\n# TYPE z nonsense\n"
+    )
+
+    assert (page.type_of("x"), page.type_of("y"), page.type_of("z")) == (
+        "gauge",
+        "conflicting",
+        "unknown",
+    )
+    assert page.malformed == 1
+
+
+def test_equal_series_are_one_object() -> None:
+    """The order of labels tells no series from another."""
+    page = Parser({"x"}).parse('x{a="1",b="2"} 1\nx{b="2",a="1"} 2\nx{a="1"} 3\n')
+
+    first, second, third = (series for series, _ in page.samples["x"])
+    assert first is second
+    assert third is not first
+
+
+def test_a_name_with_too_many_series_is_given_up_alone() -> None:
+    """A label with a value per request costs its own family, and no other."""
+    bomb = "\n".join(f'x{{id="{number}"}} 1' for number in range(MAX_SERIES_PER_NAME + 1))
+
+    page = Parser({"x", "y"}).parse(f"{bomb}\ny 1\n")
+
+    assert set(page.samples) == {"y"}
+    assert page.crowded == {"x"}
+
+
+def test_labels_that_always_change_do_not_pile_up() -> None:
+    """What is remembered stays within a bound, however many series came and went."""
+    parser = Parser({"x"})
+
+    for round_ in range(30):
+        parser.parse("\n".join(f'x{{id="{round_}-{number}"}} 1' for number in range(200)))
+
+    assert parser.remembered <= 2 * 200 + 1_000 + 200
+
+
+def test_faults_are_gathered_per_kind_and_family() -> None:
+    """A fault in each of a thousand lines is one problem, which says how often."""
+    faults = Faults("chat")
+
+    for number in range(1_000):
+        faults.add("not_finite", "x", f"x is NaN in line {number}")
+    faults.add_page(Page(samples={}, malformed=2, malformed_example="?!", crowded=frozenset({"y"})))
+
+    reasons = {problem.reason: problem for problem in faults.problems()}
+    assert set(reasons) == {"not_finite", "malformed_line", "too_many_series"}
+    assert reasons["not_finite"].subject == "chat x"
+    assert reasons["not_finite"].detail == "x is NaN in line 0 (and 999 more)"
