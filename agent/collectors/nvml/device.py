@@ -77,7 +77,8 @@ class Device:
                 probe for probe in self._to_learn if not self._fill(probe, self._known, problems)
             ]
             if not self._known.get("uuid"):
-                raise DeviceError("no_uuid", "; ".join(map(str, problems)) or "the UUID is empty")
+                said = next((one.detail for one in problems if one.field == "uuid"), "it is empty")
+                raise DeviceError("no_uuid", f"the UUID cannot be read: {said}")
             identity = Identity(**self._known, problems=tuple(problems))
             if problems:
                 return identity

@@ -263,6 +263,32 @@ def test_events_heal(node: Node) -> None:
     assert value(batch, gpu.XID_EVENTS, uuid(1), "48") == 1
 
 
+def test_event_set_with_a_lost_gpu(node: Node) -> None:
+    """A lost GPU that breaks the event set is no problem of its own, and the others are heard again."""
+    node.collect()
+    node.tell("lost 0\nrule nvmlEventSetWait -1 error 15")
+    broken = node.collect()
+
+    node.tell("lost 0")
+    node.collect()
+    node.tell("lost 0\nxid 1 48")
+    batch = node.collect()
+
+    assert broken.problems == ()
+    assert value(batch, gpu.XID_EVENTS, uuid(1), "48") == 1
+
+
+@pytest.mark.parametrize("directive", ["error 999", "text [N/A]"])
+def test_no_uuid(node: Node, directive: str) -> None:
+    """A GPU without a UUID has no series, since nothing could tell them from another's."""
+    node.tell(f"rule nvmlDeviceGetUUID 0 {directive}")
+
+    batch = node.collect()
+
+    assert [(one.reason, one.subject) for one in batch.problems] == [("no_uuid", "GPU 0")]
+    assert value(batch, gpu.DEVICES) == 7
+
+
 def test_event_set_that_cannot_be_made(node: Node) -> None:
     """Without an event set there are no counts of XIDs; an error is a problem, and is tried again."""
     node.tell("rule nvmlEventSetCreate -1 error 3")
