@@ -6,7 +6,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-SOURCES := agent exporters dashboards alerts tests
+SOURCES := agent exporters dashboards alerts helm tests
+# Each writes what derives from the catalogue, and only looks with --check.
+GENERATORS := "-m agent.catalogue.document" "-m dashboards.build" "-m alerts.build" "helm/build.py"
 PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
@@ -27,18 +29,17 @@ check: $(VENV)/.dev ## Format, lint, types, layers, spelling, and that generated
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
+	$(BIN)/mypy helm/build.py
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 	$(BIN)/validate-pyproject pyproject.toml
 	@! grep -nE '[a-z]+://' requirements.lock requirements-dev.lock
-	$(BIN)/python -m agent.catalogue.document --check
-	$(BIN)/python -m dashboards.build --check
-	$(BIN)/python -m alerts.build --check
+	@for build in $(GENERATORS); do echo "$(BIN)/python $$build --check"; \
+	  $(BIN)/python $$build --check || exit 1; done
 
-generate: $(VENV)/.dev ## Write docs/metrics.md, dashboards and alert rules from the catalogue
-	$(BIN)/python -m agent.catalogue.document
-	$(BIN)/python -m dashboards.build
-	$(BIN)/python -m alerts.build
+generate: $(VENV)/.dev ## Write all that derives from the catalogue: reference, dashboards, rules, chart
+	@for build in $(GENERATORS); do echo "$(BIN)/python $$build"; \
+	  $(BIN)/python $$build || exit 1; done
 
 bench: $(VENV)/.dev ## Measure the agent against its budgets (about two minutes)
 	$(BIN)/python -m tests.bench
