@@ -21,6 +21,14 @@ def too_large(shown: str, limit: int) -> ScrapeError:
     )
 
 
+def overfull(shown: str) -> ScrapeError:
+    """Return the error for a page with more new, unusual or repeated lines than are read."""
+    return ScrapeError(
+        "too_many_series",
+        f"{shown} has too many series to be read; does a label have a value per request?",
+    )
+
+
 def truncated(shown: str) -> ScrapeError:
     """Return the error for a page that ends before it should."""
     return ScrapeError(
@@ -31,7 +39,7 @@ def truncated(shown: str) -> ScrapeError:
 def refused_status(shown: str, status: int) -> ScrapeError:
     """Return the error for an HTTP status that is neither OK nor a redirect."""
     if status in (401, 403):
-        advice = "it wants credentials, or other ones"
+        advice = "it refuses access; let the agent read its metrics"
     elif status == 404:
         advice = "the path is wrong, or the server runs with its metrics switched off"
     elif status >= 500:
