@@ -25,8 +25,13 @@ HW_DRIVER = Attribute("hw.driver_version", "Version of the kernel driver.")
 HW_FIRMWARE = Attribute("hw.firmware_version", "Version of the VBIOS.")
 GPU_INDEX = Attribute("hw.gpu.index", "NVML's index on this boot; it can change with the next.")
 GPU_PCI = Attribute("hw.gpu.pci.bus_id", "PCI address as domain:bus:device.function.")
+GPU_INFOROM = Attribute("hw.gpu.inforom.version", "Version of the board's InfoROM image.")
 GPU_CUDA = Attribute("hw.gpu.cuda.version", "Newest CUDA version that the driver supports.")
-GPU_TASK = Attribute("hw.gpu.task", "Which engine of the GPU.", ("general", "encoder", "decoder"))
+GPU_TASK = Attribute(
+    "hw.gpu.task",
+    "Which engine of the GPU; `ofa` is the optical flow accelerator.",
+    ("general", "encoder", "decoder", "jpeg", "ofa"),
+)
 SENSOR = Attribute("hw.sensor_location", "Where the sensor sits.", ("gpu", "memory"))
 LIMIT_TYPE = Attribute(
     "hw.limit_type",
@@ -37,8 +42,9 @@ LIMIT_TYPE = Attribute(
 CLOCK = Attribute("hw.gpu.clock.domain", "Which clock.", ("graphics", "sm", "memory", "video"))
 THROTTLE_REASON = Attribute(
     "hw.gpu.throttle.reason",
-    "Why the driver holds the clocks down. `sw_power_cap` is normal under full load; "
-    "the other reasons cost performance that was paid for.",
+    "Why the driver holds the clocks down. `sw_power_cap` is normal under full load, "
+    "`low_utilization` while idle; the other reasons cost performance that was paid for. "
+    "`board_limit`, `low_utilization` and `reliability` are known as time only.",
     (
         "sw_power_cap",
         "sw_thermal",
@@ -46,10 +52,101 @@ THROTTLE_REASON = Attribute(
         "hw_thermal",
         "hw_power_brake",
         "sync_boost",
+        "board_limit",
+        "low_utilization",
+        "reliability",
     ),
+)
+FAN = Attribute("hw.gpu.fan.index", "Which fan of the board, from 0.")
+DIRECTION = Attribute(
+    "network.io.direction",
+    "`transmit` leaves the GPU, `receive` reaches it.",
+    ("transmit", "receive"),
+)
+MEMORY_LOCATION = Attribute(
+    "hw.gpu.memory.location",
+    "Which memory the errors were in; `sram` may include the caches and registers.",
+    (
+        "dram",
+        "sram",
+        "l1_cache",
+        "l2_cache",
+        "register_file",
+        "texture_memory",
+        "shared_memory",
+        "cbu",
+    ),
+)
+RETIREMENT_CAUSE = Attribute(
+    "hw.gpu.memory.retirement.cause",
+    "Why pages were retired: several correctable errors, or one that was not.",
+    ("single_bit_ecc", "double_bit_ecc"),
+)
+REMAP_AVAILABILITY = Attribute(
+    "hw.gpu.memory.row_remap.availability",
+    "How many spare rows a bank has left: `max` is all of them.",
+    ("max", "high", "partial", "low", "none"),
+)
+NVLINK = Attribute("hw.gpu.nvlink.index", "Which NVLink of the GPU, from 0.")
+NVLINK_STATE = Attribute(
+    "hw.gpu.nvlink.state",
+    "The state of an NVLink.",
+    ("active", "inactive", "sleep", "traffic_disabled"),
+)
+FABRIC_STATE = Attribute(
+    "hw.gpu.fabric.state",
+    "How far the GPU's registration with the NVLink fabric is.",
+    ("not_started", "in_progress", "completed"),
+)
+FABRIC_HEALTH = Attribute(
+    "hw.gpu.fabric.health",
+    "The driver's summary of the fabric's health.",
+    ("healthy", "unhealthy", "limited_capacity"),
+)
+FABRIC_FAULT = Attribute(
+    "hw.gpu.fabric.fault",
+    "What is wrong with the GPU's place in the fabric.",
+    (
+        "degraded_bandwidth",
+        "route_recovery",
+        "route_unhealthy",
+        "access_timeout_recovery",
+        "incorrect_configuration",
+    ),
+)
+COMPUTE_MODE = Attribute(
+    "hw.gpu.compute.mode",
+    "Who may open a context on the GPU.",
+    ("default", "exclusive_thread", "prohibited", "exclusive_process"),
+)
+RECOVERY_ACTION = Attribute(
+    "hw.gpu.recovery.action",
+    "What NVIDIA's driver says must be done before the GPU can be relied on again.",
+    (
+        "none",
+        "gpu_reset",
+        "node_reboot",
+        "drain_p2p",
+        "drain_and_reset",
+        "recover_imex_domain",
+        "bus_reset",
+        "system_reboot",
+    ),
+)
+PIPE = Attribute(
+    "hw.gpu.pipe",
+    "Which arithmetic units; `tensor` is all tensor operations, the others are without them.",
+    ("tensor", "fp64", "fp32", "fp16", "integer"),
 )
 PROCESS_TYPE = Attribute(
     "hw.gpu.process.type", "What the process uses the GPU for.", ("compute", "graphics")
+)
+PEER_SIGNAL = Attribute(
+    "hw.gpu.peer.signal",
+    "In what the GPU is compared with its siblings: `temperature` (hotter), `clock` (SM clock lower), "
+    "`power` (less power for the same utilization), `throttle` (held down by more than its power limit "
+    "for a greater share of time), `errors` (more of them).",
+    ("temperature", "clock", "power", "throttle", "errors"),
 )
 XID = Attribute("hw.gpu.xid.code", "NVIDIA's number of the error, decimal.")
 CONFIDENCE = Attribute(

@@ -11,7 +11,7 @@ from agent.catalogue import attributes as attributes_module
 from agent.catalogue.document import document, main
 
 KNOWN = [value for value in vars(attributes_module).values() if isinstance(value, Attribute)]
-UNITS = re.compile(r"1|s|By|W|J|Hz|Cel|\{[a-z_]+\}")
+UNITS = re.compile(r"1|s|By(?:/s)?|W|J|Hz|Cel|\{[a-z_]+\}")
 """The UCUM units in use: base units, never scaled, so that no panel or rule has to convert."""
 DOTTED = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 SENTENCE = re.compile(r"[A-Z0-9`][^\n]*\.")
