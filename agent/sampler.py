@@ -17,6 +17,7 @@ from typing import Final
 from agent.catalogue import events
 from agent.collector import Collector, Unavailable
 from agent.cumulative import Count, follow
+from agent.folding import WINDOW, Folding
 from agent.introspection import (
     collector_readings,
     event_readings,
@@ -48,16 +49,23 @@ class _Slot:
 
     collector: Collector
     state: CollectorState
+    folding: Folding
     batch: Batch | None = None
+    """As collected, less what was refused."""
+    folded: Batch | None = None
+    """As exported; `batch` itself where there is nothing to fold."""
     keys: frozenset[SeriesKey] = frozenset()
+    """Of all series in `folded`, which are those in `batch` and more."""
     counts: dict[SeriesKey, Count] = field(default_factory=dict)
 
 
 class Sampler:
     """Owns time: runs collectors, judges their state, publishes snapshots.
 
-    ``interval`` (seconds) is how long at most two snapshots are apart; ``clock`` gives Unix seconds;
-    ``exporters`` is asked for the state of the exporters at each snapshot.
+    ``interval`` (seconds) is how long at most two snapshots are apart; ``window`` (seconds) is how far
+    back the exported mean, least and greatest values reach; ``distributions`` makes histograms of some
+    gauges as well; ``clock`` gives Unix seconds; ``exporters`` is asked for the state of the exporters at
+    each snapshot.
     """
 
     def __init__(
@@ -65,6 +73,8 @@ class Sampler:
         collectors: Sequence[Collector],
         *,
         interval: float = 1.0,
+        window: float = WINDOW,
+        distributions: bool = False,
         clock: Callable[[], float] = time.time,
         exporters: Callable[[], tuple[ExporterState, ...]] = tuple,
     ) -> None:
@@ -73,6 +83,7 @@ class Sampler:
             _Slot(
                 collector,
                 CollectorState(collector.name, Status.UNAVAILABLE, now, "not collected yet"),
+                Folding(interval=collector.interval, window=window, distributions=distributions),
             )
             for collector in collectors
         ]
@@ -146,9 +157,10 @@ class Sampler:
             _log.debug("collector %s failed", slot.collector.name, exc_info=error)
             self._settle(slot, Status.FAILED, said, duration)
         else:
-            batch, slot.keys = vet(call.result())
-            slot.counts = follow(slot.counts, batch)
-            slot.batch = batch
+            batch, keys = vet(call.result())
+            slot.batch, slot.folded = batch, slot.folding.fold(batch)
+            slot.keys = keys | slot.folding.keys
+            slot.counts = follow(slot.counts, slot.folded)
             self._count(slot, batch.problems)
             self._take(batch.events)
             self._settle(slot, Status.OK, "", duration)
@@ -169,7 +181,8 @@ class Sampler:
             problems=slot.batch.problems if status is Status.OK and slot.batch else (),
         )
         if status is not Status.OK:
-            slot.batch, slot.keys = None, frozenset()
+            slot.batch, slot.folded, slot.keys = None, None, frozenset()
+            slot.folding.lapse()
         if changed:
             self._tell(slot, was.status)
         self._dirty.set()
@@ -237,14 +250,19 @@ class Sampler:
             ),
         )
         self._own_counts = follow(self._own_counts, own)
-        batches = {}
+        batches: dict[str, Batch] = {}
+        samples: dict[str, Batch] = {}
         counts = dict(self._own_counts)
         seen: set[SeriesKey] = set()
         for slot in self._slots:
-            if slot.batch is not None:
-                batches[slot.collector.name] = _without_known(slot.batch, slot.keys, seen)
-                seen |= slot.keys
-                counts |= slot.counts
+            if slot.batch is None or slot.folded is None:
+                continue
+            name = slot.collector.name
+            batches[name] = _without_known(slot.folded, slot.keys, seen)
+            if slot.folded is not slot.batch:
+                samples[name] = _without_known(slot.batch, slot.keys, seen)
+            seen |= slot.keys
+            counts |= slot.counts
         batches[ITSELF] = own
         return Snapshot(
             sequence=self.snapshot.sequence + 1 if self.snapshot else 1,
@@ -255,6 +273,7 @@ class Sampler:
             events=tuple(self._events),
             event_total=self._event_total,
             starts={key: count.start for key, count in counts.items()},
+            samples=samples,
         )
 
 

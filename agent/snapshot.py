@@ -29,6 +29,19 @@ class Distribution(NamedTuple):
         return sum(self.counts)
 
 
+class Train(NamedTuple):
+    """What a source sampled of one series since its last batch, finer than the batches come.
+
+    ``samples`` are pairs, oldest first: for how many seconds a value held, and the value. A pair of 0
+    seconds tells a value and no time. Together they may cover less than the time between two batches:
+    what nobody saw is not covered.
+    """
+
+    metric: Metric
+    attributes: tuple[str, ...]
+    samples: tuple[tuple[float, float], ...]
+
+
 SeriesKey = tuple[Metric, tuple[str, ...]]
 """What tells one series from another: a reading without its value."""
 
@@ -88,6 +101,8 @@ class Batch:
     problems: tuple[Problem, ...] = ()
     events: tuple[Event, ...] = ()
     holders: tuple[Holder, ...] = ()
+    trains: tuple[Train, ...] = ()
+    """Of series that are among the readings."""
 
 
 class Status(Enum):
@@ -131,8 +146,9 @@ class ExporterState:
 class Snapshot:
     """All that the agent knows at ``taken_at`` (Unix seconds).
 
-    ``batches`` holds the current batch of each collector that has one, by collector name, with no series
-    twice; ``sequence`` counts snapshots from 1. ``events`` are the newest ones, oldest first, and
+    ``batches`` holds what is exported of each collector that has a batch, by collector name, with no
+    series twice: gauges that are sampled faster than they are exported are folded over the trailing
+    window. ``sequence`` counts snapshots from 1. ``events`` are the newest ones, oldest first, and
     ``event_total`` counts all there ever were: a reader that saw N of them lacks ``event_total - N``.
     ``starts`` says since when a cumulative series has been counting (Unix seconds): when it was first
     seen, or when it was last seen to fall.
@@ -146,3 +162,10 @@ class Snapshot:
     events: tuple[Event, ...] = ()
     event_total: int = 0
     starts: Mapping[SeriesKey, float] = field(default_factory=dict)
+    samples: Mapping[str, Batch] = field(default_factory=dict)
+    """The newest batches as they were collected, of those collectors whose exported batch is folded."""
+
+    @property
+    def latest(self) -> Mapping[str, Batch]:
+        """The newest values there are: for eyes, which want now and not the mean."""
+        return {**self.batches, **self.samples}

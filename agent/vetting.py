@@ -2,14 +2,15 @@
 
 Collectors know their sources' sentinels; what holds for every source is checked here, from the catalogue
 alone: finite numbers, ratios within 0..1, nothing negative that counts or measures an amount, no series
-twice. What is refused is absent, and counted as a problem.
+twice; and of the samples between two batches the same. What is refused is absent, and counted as a
+problem.
 """
 
 from collections.abc import Iterable
 from math import isfinite
 
 from agent.catalogue import Kind, Metric
-from agent.snapshot import Batch, Distribution, Problem, Reading, SeriesKey
+from agent.snapshot import Batch, Distribution, Problem, Reading, SeriesKey, Train
 
 _NEVER_NEGATIVE_UNITS = frozenset({"By", "W", "J", "Hz", "s"})
 
@@ -40,21 +41,55 @@ def vet(batch: Batch) -> tuple[Batch, frozenset[SeriesKey]]:
             refused.append((position, Problem(reason, subject, repr(value))))
         else:
             keys.add((metric, attributes))
-    if not refused:
+    trains, faults = _vetted_trains(batch.trains)
+    if not refused and not faults:
         return batch, frozenset(keys)
-    return _without(batch, dict(refused)), frozenset(keys)
+    return _without(batch, dict(refused), trains, faults), frozenset(keys)
 
 
-def _without(batch: Batch, refused: dict[int, Problem]) -> Batch:
+def _vetted_trains(trains: tuple[Train, ...]) -> tuple[tuple[Train, ...], list[Problem]]:
+    """Return the trains that can be true, and a problem for each other one."""
+    faults = [(train, _train_fault(train)) for train in trains]
+    return (
+        tuple(train for train, reason in faults if not reason),
+        [
+            Problem(
+                reason, " ".join((train.metric.name, *filter(None, train.attributes))), "samples"
+            )
+            for train, reason in faults
+            if reason
+        ],
+    )
+
+
+def _train_fault(train: Train) -> str:
+    """Judge a train by its sum and extremes: nothing in between can be worse."""
+    if not train.samples:
+        return ""
+    seconds, values = zip(*train.samples, strict=True)
+    if not isfinite(sum(values)) or not isfinite(sum(seconds)):
+        return "not_finite"
+    if min(seconds) < 0:
+        return "negative"
+    return fault(train.metric, min(values)) or fault(train.metric, max(values))
+
+
+def _without(
+    batch: Batch,
+    refused: dict[int, Problem],
+    trains: tuple[Train, ...],
+    faults: Iterable[Problem],
+) -> Batch:
     kept: Iterable[Reading] = (
         reading for position, reading in enumerate(batch.readings) if position not in refused
     )
     return Batch(
         taken_at=batch.taken_at,
         readings=tuple(kept),
-        problems=(*batch.problems, *refused.values()),
+        problems=(*batch.problems, *refused.values(), *faults),
         events=batch.events,
         holders=batch.holders,
+        trains=trains,
     )
 
 

@@ -6,12 +6,19 @@ Standard library only: the build-time rooms import it, and nothing else of ours.
 
 from typing import Final
 
-from agent.catalogue import gpu, itself, serving
+from agent.catalogue import gpu, gpu_health, gpu_work, itself, serving, window
 from agent.catalogue.attributes import COMMON
 from agent.catalogue.events import EVENT_KINDS
 from agent.catalogue.metric import Attribute, EventKind, Kind, Metric, Severity, Stability
 
-CATALOGUE: Final[tuple[Metric, ...]] = (*gpu.METRICS, *serving.METRICS, *itself.METRICS)
+CATALOGUE: Final[tuple[Metric, ...]] = (
+    *gpu.METRICS,
+    *gpu_health.METRICS,
+    *gpu_work.METRICS,
+    *window.METRICS,
+    *serving.METRICS,
+    *itself.METRICS,
+)
 BY_NAME: Final[dict[str, Metric]] = {metric.name: metric for metric in CATALOGUE}
 
 __all__ = [

@@ -9,6 +9,7 @@ from agent.catalogue.attributes import (
     HW_ID,
     MEMORY_LIMIT,
     MEMORY_USED,
+    PEER_SIGNAL,
     PROCESS_ID,
     PROCESS_NAME,
     PROVIDER,
@@ -47,6 +48,19 @@ GPU_FOUND = EventKind(
     description="A GPU that was lost answers again, or a GPU was added while the agent ran.",
     attributes=(HW_ID,),
 )
+GPU_OUTLIER = EventKind(
+    name="gpu.outlier",
+    severity=Severity.TICKET,
+    description="A GPU has been slower, hotter, more throttled or more erring than its siblings of the "
+    "same model under the same load for a minute.",
+    attributes=(HW_ID, PEER_SIGNAL, DETAIL),
+)
+GPU_OUTLIER_OVER = EventKind(
+    name="gpu.outlier.over",
+    severity=Severity.INFO,
+    description="A GPU that stood out from its siblings is like them again.",
+    attributes=(HW_ID, PEER_SIGNAL),
+)
 SERVER_DOWN = EventKind(
     name="inference.server.down",
     severity=Severity.TICKET,
@@ -78,6 +92,8 @@ EVENT_KINDS: Final = (
     GPU_OOM,
     GPU_LOST,
     GPU_FOUND,
+    GPU_OUTLIER,
+    GPU_OUTLIER_OVER,
     SERVER_DOWN,
     SERVER_UP,
     COLLECTOR_FAILED,

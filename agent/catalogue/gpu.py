@@ -7,6 +7,7 @@ from agent.catalogue.attributes import (
     CONFIDENCE,
     GPU_CUDA,
     GPU_INDEX,
+    GPU_INFOROM,
     GPU_PCI,
     GPU_TASK,
     HW_DRIVER,
@@ -30,15 +31,25 @@ FATAL_XIDS: Final = (
 """XIDs whose bucket in NVIDIA's catalogue (docs.nvidia.com/deploy/xid-errors) is a reset or a reboot, or
 which need a decision at once; their counters exist at 0, since `increase()` misses one born at 1."""
 
+_FOLDED: Final = "Mean over the export window."
 
-def _gpu(name: str, kind: Kind, unit: str, description: str, *attributes: Attribute) -> Metric:
+
+def _gpu(
+    name: str,
+    kind: Kind,
+    unit: str,
+    description: str,
+    *attributes: Attribute,
+    fold: bool = False,
+) -> Metric:
     return Metric(
         name=name,
         kind=kind,
         unit=unit,
-        description=description,
+        description=f"{description} {_FOLDED}" if fold else description,
         attributes=(HW_ID, *attributes),
         group="gpu",
+        fold=fold,
     )
 
 
@@ -55,6 +66,7 @@ INFO = _gpu(
     HW_DRIVER,
     GPU_CUDA,
     HW_FIRMWARE,
+    GPU_INFOROM,
 )
 DEVICES = Metric(
     name="hw.gpu.devices",
@@ -95,15 +107,17 @@ UTILIZATION = _gpu(
     "hw.gpu.utilization",
     Kind.GAUGE,
     "1",
-    "Share of the last sample period in which the engine was busy; for `general`, at least one "
-    "kernel was running, however small.",
+    "Share of time in which the engine was busy; for `general`, at least one kernel was running, "
+    "however small.",
     GPU_TASK,
+    fold=True,
 )
 MEMORY_CONTROLLER = _gpu(
     "hw.gpu.memory.controller.utilization",
     Kind.GAUGE,
     "1",
-    "Share of the last sample period in which device memory was being read or written.",
+    "Share of time in which device memory was being read or written.",
+    fold=True,
 )
 TEMPERATURE = _gpu("hw.temperature", Kind.GAUGE, "Cel", "Temperature of the sensor.", SENSOR)
 TEMPERATURE_LIMIT = _gpu(
@@ -121,7 +135,7 @@ TEMPERATURE_MARGIN = _gpu(
     "Degrees left until the driver slows the GPU down: NVML's own margin, else the slowdown limit "
     "less the temperature. 0 or less: it is slowing down.",
 )
-POWER = _gpu("hw.power", Kind.GAUGE, "W", "Power drawn by the board.", HW_TYPE)
+POWER = _gpu("hw.power", Kind.GAUGE, "W", "Power drawn by the board.", HW_TYPE, fold=True)
 POWER_LIMIT = _gpu(
     "hw.gpu.power.limit",
     Kind.GAUGE,
@@ -129,7 +143,9 @@ POWER_LIMIT = _gpu(
     "Power at which the driver holds the board (enforced limit).",
 )
 ENERGY = _gpu("hw.energy", Kind.COUNTER, "J", "Energy used since the driver was loaded.", HW_TYPE)
-CLOCK_FREQUENCY = _gpu("hw.gpu.clock.frequency", Kind.GAUGE, "Hz", "Clock now.", CLOCK)
+CLOCK_FREQUENCY = _gpu(
+    "hw.gpu.clock.frequency", Kind.GAUGE, "Hz", "What the clock runs at.", CLOCK, fold=True
+)
 CLOCK_LIMIT = _gpu(
     "hw.gpu.clock.limit", Kind.GAUGE, "Hz", "Highest clock that the board supports.", CLOCK
 )

@@ -55,7 +55,8 @@ class Metric:
     """One metric: all that is said about it is said here, once.
 
     ``unit`` is UCUM; ``attributes`` are complete and ordered: a reading's values follow this order.
-    ``k8s.node.name`` and ``k8s.cluster.name`` are on every series and not repeated here.
+    ``k8s.node.name`` and ``k8s.cluster.name`` are on every series and not repeated here. ``fold``: what
+    is exported is the mean over the trailing window, because the value of one moment says little.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Metric:
     attributes: tuple[Attribute, ...] = ()
     group: str
     stability: Stability = Stability.DEVELOPMENT
+    fold: bool = False
 
     @cached_property
     def family(self) -> str:

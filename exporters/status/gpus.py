@@ -134,7 +134,7 @@ def _holders(hw_id: str, snapshot: Snapshot) -> tuple[Holder, ...]:
     """Return who holds memory, the largest first."""
     found = [
         Holder(holder.pid, holder.name, holder.memory_bytes)
-        for batch in snapshot.batches.values()
+        for batch in snapshot.latest.values()
         for holder in batch.holders
         if holder.hw_id == hw_id
     ]

@@ -64,7 +64,7 @@ class History:
             self._timelines.clear()
             self._fed.clear()
         self._now = snapshot.taken_at
-        for name, batch in snapshot.batches.items():
+        for name, batch in snapshot.latest.items():
             if batch.taken_at - self._fed.get(name, 0.0) >= SPACING - _JITTER:
                 self._fed[name] = batch.taken_at
                 self._add(batch)

@@ -14,7 +14,7 @@ class Lookup:
         self._history = history
         self._snapshot = snapshot
         self._points: dict[str, dict[tuple[str, ...], Point]] = {}
-        for batch in snapshot.batches.values():
+        for batch in snapshot.latest.values():
             for metric, attributes, value in batch.readings:
                 self._points.setdefault(metric.name, {})[attributes] = batch.taken_at, value
 

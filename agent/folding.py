@@ -1,0 +1,225 @@
+"""Folds what is sampled fast into what is exported slowly, so that nothing in between is lost.
+
+The window trails: what is exported is true of the last seconds before the newest sample, not of the time
+since somebody last looked, because several scrapers and a push all see the same snapshot. Counters (busy
+seconds, distributions) take in every sample once and so have no window.
+
+Time that nobody saw counts for nothing: a value stands for the time since the one before it, but never for
+more than two intervals, and for none after a pause. Sources that sample finer than they are asked say
+themselves how much time they saw (`agent.snapshot.Train`).
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from typing import Final
+
+from agent.catalogue import Metric
+from agent.catalogue.window import FOLDS, Fold
+from agent.snapshot import Batch, Distribution, Reading, SeriesKey, Train
+from agent.trailing import Cell, Trailing
+
+WINDOW: Final = 15.0
+"""Seconds: the usual interval of exports and scrapes."""
+_LONGEST: Final = 2.0
+"""Intervals that a value stands for at most: its own, and one that came late."""
+_REMEMBERED: Final = 4096
+"""No more counters than this are kept, those of series that are gone included: they may come back."""
+_FOLDS: Final = {metric.name: fold for metric, fold in FOLDS.items()}
+_MEAN_ALONE: Final = Fold()
+
+_Key = tuple[str, tuple[str, ...]]
+"""A metric's name and the attributes: hashed faster than a `SeriesKey`."""
+
+
+class _Counters:
+    """What only grows of one series, window or no window."""
+
+    __slots__ = ("counts", "integral", "sum")
+
+    def __init__(self, buckets: int) -> None:
+        self.integral = 0.0
+        self.counts = [0] * buckets
+        self.sum = 0.0
+
+    def observe(self, bounds: tuple[float, ...], values: Iterable[float]) -> None:
+        """Count values in the buckets; a value on a bound is below it, as OpenTelemetry has it."""
+        for value in values:
+            self.counts[bisect_left(bounds, value)] += 1
+            self.sum += value
+
+
+class _Series:
+    """One gauge that is folded, and what is made of it."""
+
+    __slots__ = ("attributes", "counters", "fold", "key", "metric", "position", "trailing")
+
+    def __init__(self, key: _Key, metric: Metric, fold: Fold, counters: _Counters) -> None:
+        self.key = key
+        self.metric = metric
+        self.attributes = key[1]
+        self.fold = fold
+        self.counters = counters
+        self.position = 0
+        self.trailing: Trailing | None = None
+        """`None` before its first value: a value alone stands for no time."""
+
+
+class Folding:
+    """The memory of one collector's folded series. ``interval`` is how often it collects, seconds.
+
+    ``window`` is the length of the trailing window, seconds. A collector that gives fewer than two batches
+    a window has nothing to fold: its batches pass as they are. ``distributions``: also make histograms.
+    """
+
+    def __init__(
+        self, *, interval: float, window: float = WINDOW, distributions: bool = False
+    ) -> None:
+        self._window = window
+        self._longest = _LONGEST * interval
+        self._active = 2 * interval <= window
+        self._distributions = distributions
+        self._last: float | None = None
+        self._paused = True
+        self._layout: tuple[tuple[object, ...], ...] = ()
+        self._plan: list[_Series] = []
+        self._counters: dict[_Key, _Counters] = {}
+        self.keys: frozenset[SeriesKey] = frozenset()
+        """The series that the last folded batch has and the batch as collected has not."""
+
+    def lapse(self) -> None:
+        """Take in that the collector gives no values now: windows end, counters wait."""
+        self._plan, self._layout, self._paused = [], (), True
+
+    def fold(self, batch: Batch) -> Batch:
+        """Return the batch as it is exported. ``batch`` must be vetted."""
+        if not self._active or not batch.readings:
+            self.lapse()
+            return batch
+        metrics, attributes, values = zip(*batch.readings, strict=True)
+        if self._last is not None and batch.taken_at < self._last:
+            self.lapse()  # the clock was set back: ends of cells would lie in the future
+        if (metrics, attributes) != self._layout:
+            self._arrange(metrics, attributes)
+        elapsed = 0.0 if self._last is None else max(0.0, batch.taken_at - self._last)
+        seen = 0.0 if self._paused else min(elapsed, self._longest)
+        self._last, self._paused = batch.taken_at, False
+        return Batch(
+            taken_at=batch.taken_at,
+            readings=self._fold(batch, values, elapsed, seen),
+            problems=batch.problems,
+            events=batch.events,
+            holders=batch.holders,
+        )
+
+    def _fold(
+        self, batch: Batch, values: tuple[float, ...], elapsed: float, seen: float
+    ) -> tuple[Reading, ...]:
+        now = batch.taken_at
+        horizon = now - self._window
+        trains = {(train[0].name, train[1]): train for train in batch.trains}
+        readings, more = list(batch.readings), []
+        for series in self._plan:
+            value = values[series.position]
+            trailing = series.trailing
+            weight = seen
+            if trailing is None:
+                trailing = series.trailing = Trailing()
+                weight = 0.0
+            train = trains.get(series.key) if trains else None
+            cell: Cell = (
+                (now, weight, value * weight, value, value)
+                if train is None
+                else _cell(now, weight, elapsed, value, train)
+            )
+            mean, low, high = trailing.add(cell, value, horizon)
+            metric, fold, attributes = series.metric, series.fold, series.attributes
+            if metric.fold:
+                readings[series.position] = Reading(metric, attributes, mean)
+            if fold is _MEAN_ALONE:
+                continue
+            if fold.minimum is not None:
+                more.append(Reading(fold.minimum, attributes, low))
+            if fold.maximum is not None:
+                more.append(Reading(fold.maximum, attributes, high))
+            if fold.integral is not None:
+                series.counters.integral += cell[2]
+                more.append(Reading(fold.integral, attributes, series.counters.integral))
+            if self._distributions and fold.distribution is not None:
+                more.append(_distribution(series, fold.distribution, value, train))
+        readings += more
+        return tuple(readings)
+
+    def _arrange(
+        self, metrics: tuple[Metric, ...], attributes: tuple[tuple[str, ...], ...]
+    ) -> None:
+        """Find what is to be folded in batches that look like this, and go on with what is known."""
+        known = {series.key: series for series in self._plan}
+        self._plan = []
+        for position, metric in enumerate(metrics):
+            if not metric.fold and metric.name not in _FOLDS:
+                continue
+            key = metric.name, attributes[position]
+            series = known.get(key) or self._series(key, metric)
+            series.position = position
+            self._plan.append(series)
+        self._layout = metrics, attributes
+        self.keys = frozenset(
+            (made, series.attributes)
+            for series in self._plan
+            for made in _made(series.fold, distributions=self._distributions)
+        )
+        self._forget()
+
+    def _series(self, key: _Key, metric: Metric) -> _Series:
+        fold = _FOLDS.get(metric.name, _MEAN_ALONE)
+        counters = self._counters.get(key)
+        if counters is None:
+            counters = _Counters(len(fold.bounds) + 1)
+            if fold.integral is not None or fold.distribution is not None:
+                self._counters[key] = counters
+        return _Series(key, metric, fold, counters)
+
+    def _forget(self) -> None:
+        """Keep the memory of series that are gone within bounds, those seen longest ago going first."""
+        if len(self._counters) <= _REMEMBERED:
+            return
+        here = {series.key for series in self._plan}
+        gone = [key for key in self._counters if key not in here]
+        for key in gone[: len(self._counters) - _REMEMBERED]:
+            del self._counters[key]
+
+
+def _cell(now: float, weight: float, elapsed: float, value: float, train: Train) -> Cell:
+    """Return what a train says: its mean for the time, and the extremes of it and of the value.
+
+    The source may have seen more than this agent did, but not more than time went by.
+    """
+    seconds = total = 0.0
+    low = high = value
+    for held, sample in train.samples:
+        seconds += held
+        total += held * sample
+        if sample < low:
+            low = sample
+        elif sample > high:
+            high = sample
+    weight = min(elapsed, max(weight, seconds))
+    mean = total / seconds if seconds else value
+    return now, weight, mean * weight, low, high
+
+
+def _distribution(series: _Series, metric: Metric, value: float, train: Train | None) -> Reading:
+    """Count the samples there were: the train's, else the one value."""
+    counters, bounds = series.counters, series.fold.bounds
+    samples = [sample for _, sample in train.samples] if train else ()
+    counters.observe(bounds, samples or (value,))
+    told = Distribution(bounds, tuple(counters.counts), counters.sum)
+    return Reading(metric, series.attributes, told)
+
+
+def _made(fold: Fold, *, distributions: bool) -> Iterable[Metric]:
+    """Return what is exported beside a gauge."""
+    made = [fold.minimum, fold.maximum, fold.integral]
+    if distributions:
+        made.append(fold.distribution)
+    return [metric for metric in made if metric is not None]
