@@ -6,15 +6,28 @@ Standard library only: the build-time rooms import it, and nothing else of ours.
 
 from typing import Final
 
-from agent.catalogue import gpu, gpu_health, gpu_work, itself, serving, window
+from agent.catalogue import (
+    gpu,
+    gpu_errors,
+    gpu_health,
+    gpu_mig,
+    gpu_owners,
+    gpu_work,
+    itself,
+    serving,
+    window,
+)
 from agent.catalogue.attributes import COMMON
 from agent.catalogue.events import EVENT_KINDS
 from agent.catalogue.metric import Attribute, EventKind, Kind, Metric, Severity, Stability
 
 CATALOGUE: Final[tuple[Metric, ...]] = (
     *gpu.METRICS,
+    *gpu_errors.METRICS,
     *gpu_health.METRICS,
     *gpu_work.METRICS,
+    *gpu_mig.METRICS,
+    *gpu_owners.METRICS,
     *window.METRICS,
     *serving.METRICS,
     *itself.METRICS,

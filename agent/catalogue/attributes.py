@@ -141,6 +141,23 @@ PIPE = Attribute(
 PROCESS_TYPE = Attribute(
     "hw.gpu.process.type", "What the process uses the GPU for.", ("compute", "graphics")
 )
+OWNER_KIND = Attribute(
+    "hw.gpu.owner.kind",
+    "To whom processes are summed up: `container` by its id, `command` by the executable's name where "
+    "there is no container, `unknown` where there is neither, `other` for all beyond the largest 16 "
+    "owners of a GPU.",
+    ("container", "command", "unknown", "other"),
+)
+CONTAINER_ID = Attribute("container.id", "The container's id, as its runtime gives it.")
+HW_PARENT = Attribute("hw.parent", "The UUID of the GPU that a part belongs to.")
+MIG_PROFILE = Attribute(
+    "hw.gpu.mig.profile", "NVIDIA's name of the instance's size, such as 1g.10gb or 1c.2g.20gb."
+)
+GPU_INSTANCE = Attribute("hw.gpu.mig.gpu_instance.id", "NVML's number of the GPU instance.")
+COMPUTE_INSTANCE = Attribute(
+    "hw.gpu.mig.compute_instance.id",
+    "NVML's number of the compute instance within its GPU instance.",
+)
 PEER_SIGNAL = Attribute(
     "hw.gpu.peer.signal",
     "In what the GPU is compared with its siblings: `temperature` (hotter), `clock` (SM clock lower), "
@@ -149,6 +166,30 @@ PEER_SIGNAL = Attribute(
     ("temperature", "clock", "power", "throttle", "errors"),
 )
 XID = Attribute("hw.gpu.xid.code", "NVIDIA's number of the error, decimal.")
+URGENCY = Attribute(
+    "hw.gpu.xid.class",
+    "Who should care about the error, and when, by the policy in force.",
+    ("info", "ticket", "page"),
+)
+SWITCH_PCI = Attribute(
+    "hw.nvswitch.pci.bus_id", "PCI address of the NVSwitch as domain:bus:device.function."
+)
+SXID = Attribute("hw.nvswitch.sxid.code", "NVIDIA's number of the switch's error, decimal.")
+DRIVER_EVENT = Attribute(
+    "hw.gpu.driver.event",
+    "What the driver announced: a storm of corrected memory errors, DRAM retired or not to be "
+    "retired, poisoned data that harms one application or the GPU, a GPU that cannot be used, "
+    "a new recovery action.",
+    (
+        "ecc_storm",
+        "dram_retired",
+        "dram_retirement_failed",
+        "poison",
+        "poison_fatal",
+        "unavailable",
+        "recovery_action",
+    ),
+)
 CONFIDENCE = Attribute(
     "warpwatch.confidence",
     "How sure an inferred event is.",
@@ -187,3 +228,22 @@ PROCESS_NAME = Attribute("process.executable.name", "Its executable's name, neve
 MEMORY_USED = Attribute("hw.gpu.memory.usage", "Device memory in use then, bytes.")
 MEMORY_LIMIT = Attribute("hw.gpu.memory.limit", "Device memory there is, bytes.")
 DETAIL = Attribute("error.message", "What the source said.")
+XID_NAME = Attribute("hw.gpu.xid.name", "What the XID is, in a few words.")
+XID_ACTION = Attribute(
+    "hw.gpu.xid.action", "NVIDIA's bucket for what to do at once, such as RESET_GPU."
+)
+XID_NOTE = Attribute("hw.gpu.xid.note", "What the line of the error says beyond its code, decoded.")
+XID_FOLLOWS = Attribute(
+    "hw.gpu.xid.follows", "The worst error of the same burst, which this one follows from."
+)
+XID_SIMULATED = Attribute(
+    "hw.gpu.xid.simulated", "Whether somebody made the error to test something."
+)
+XID_SOURCE = Attribute("hw.gpu.xid.source", "Who reported the error: nvml or kernel.")
+BURST_ERRORS = Attribute("hw.gpu.xid.burst.errors", "How many errors the burst had.")
+BURST_SECONDS = Attribute(
+    "hw.gpu.xid.burst.duration", "Seconds from the first error of the burst to the last."
+)
+BURST_CODES = Attribute(
+    "hw.gpu.xid.burst.codes", "The codes of the burst, each once, the most frequent first."
+)

@@ -3,9 +3,14 @@
 from typing import Final
 
 from agent.catalogue.attributes import (
+    BURST_CODES,
+    BURST_ERRORS,
+    BURST_SECONDS,
     COLLECTOR,
     CONFIDENCE,
     DETAIL,
+    GPU_PCI,
+    HW_DRIVER,
     HW_ID,
     MEMORY_LIMIT,
     MEMORY_USED,
@@ -14,21 +19,72 @@ from agent.catalogue.attributes import (
     PROCESS_NAME,
     PROVIDER,
     SERVER,
+    SWITCH_PCI,
+    SXID,
+    URGENCY,
     XID,
+    XID_ACTION,
+    XID_FOLLOWS,
+    XID_NAME,
+    XID_NOTE,
+    XID_SIMULATED,
+    XID_SOURCE,
 )
 from agent.catalogue.metric import EventKind, Severity
+
+_OF_XID: Final = (
+    HW_ID,
+    XID,
+    XID_NAME,
+    URGENCY,
+    XID_ACTION,
+    XID_NOTE,
+    XID_FOLLOWS,
+    XID_SIMULATED,
+    XID_SOURCE,
+    GPU_PCI,
+    HW_DRIVER,
+    PROCESS_ID,
+    PROCESS_NAME,
+    DETAIL,
+)
+_OF_SXID: Final = (SWITCH_PCI, SXID, URGENCY, XID_ACTION, XID_SIMULATED, DETAIL)
 
 GPU_XID_FATAL = EventKind(
     name="gpu.xid.fatal",
     severity=Severity.PAGE,
     description="The driver reported an XID that needs a reset, a reboot or a decision at once.",
-    attributes=(HW_ID, XID, DETAIL),
+    attributes=_OF_XID,
+)
+GPU_XID_TICKET = EventKind(
+    name="gpu.xid.ticket",
+    severity=Severity.TICKET,
+    description="The driver reported an XID that somebody should look into, at working hours.",
+    attributes=_OF_XID,
 )
 GPU_XID = EventKind(
     name="gpu.xid",
     severity=Severity.INFO,
     description="The driver reported an XID that is the application's or needs no action of its own.",
-    attributes=(HW_ID, XID, DETAIL),
+    attributes=_OF_XID,
+)
+GPU_XID_BURST = EventKind(
+    name="gpu.xid.burst",
+    severity=Severity.INFO,
+    description="A burst of XID and SXID errors on this node is over; its errors were told as they came.",
+    attributes=(URGENCY, BURST_ERRORS, BURST_SECONDS, BURST_CODES),
+)
+NVSWITCH_SXID_FATAL = EventKind(
+    name="nvswitch.sxid.fatal",
+    severity=Severity.PAGE,
+    description="An NVSwitch reported an error that it calls fatal: the GPUs of its fabric need a reset.",
+    attributes=_OF_SXID,
+)
+NVSWITCH_SXID = EventKind(
+    name="nvswitch.sxid",
+    severity=Severity.INFO,
+    description="An NVSwitch reported an error that it does not call fatal.",
+    attributes=_OF_SXID,
 )
 GPU_OOM = EventKind(
     name="gpu.oom",
@@ -88,7 +144,11 @@ COLLECTOR_RECOVERED = EventKind(
 
 EVENT_KINDS: Final = (
     GPU_XID_FATAL,
+    GPU_XID_TICKET,
     GPU_XID,
+    GPU_XID_BURST,
+    NVSWITCH_SXID_FATAL,
+    NVSWITCH_SXID,
     GPU_OOM,
     GPU_LOST,
     GPU_FOUND,

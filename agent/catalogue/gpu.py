@@ -24,14 +24,13 @@ from agent.catalogue.attributes import (
     XID,
 )
 from agent.catalogue.metric import Attribute, Kind, Metric
+from agent.xid.table import PAGING
 
-FATAL_XIDS: Final = (
-    46, 48, 62, 64, 74, 79, 95, 109, 110, 119, 120, 136, 140, 143, 155, 156, 158,
-)  # fmt: skip
+FATAL_XIDS: Final = PAGING
 """XIDs whose bucket in NVIDIA's catalogue (docs.nvidia.com/deploy/xid-errors) is a reset or a reboot, or
 which need a decision at once; their counters exist at 0, since `increase()` misses one born at 1."""
 
-_FOLDED: Final = "Mean over the export window."
+FOLDED: Final = "Mean over the export window."
 
 
 def _gpu(
@@ -46,7 +45,7 @@ def _gpu(
         name=name,
         kind=kind,
         unit=unit,
-        description=f"{description} {_FOLDED}" if fold else description,
+        description=f"{description} {FOLDED}" if fold else description,
         attributes=(HW_ID, *attributes),
         group="gpu",
         fold=fold,
