@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from math import isfinite
 
 from agent.catalogue import Kind, Metric
-from agent.snapshot import Batch, Distribution, Problem, Reading, SeriesKey, Train
+from agent.snapshot import Batch, Distribution, Problem, Reading, SeriesKey, Train, series_key
 
 _NEVER_NEGATIVE_UNITS = frozenset({"By", "W", "J", "Hz", "s"})
 
@@ -34,13 +34,14 @@ def vet(batch: Batch) -> tuple[Batch, frozenset[SeriesKey]]:
     refused: list[tuple[int, Problem]] = []
     for position, (metric, attributes, value) in enumerate(batch.readings):
         reason = fault(metric, value)
-        if not reason and (metric, attributes) in keys:
+        key = series_key(metric, attributes)
+        if not reason and key in keys:
             reason = "duplicate_series"
         if reason:
             subject = " ".join((metric.name, *filter(None, attributes)))
             refused.append((position, Problem(reason, subject, repr(value))))
         else:
-            keys.add((metric, attributes))
+            keys.add(key)
     trains, faults = _vetted_trains(batch.trains)
     if not refused and not faults:
         return batch, frozenset(keys)

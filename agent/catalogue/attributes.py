@@ -148,6 +148,10 @@ OWNER_KIND = Attribute(
     "owners of a GPU.",
     ("container", "command", "unknown", "other"),
 )
+OWNER_NAME = Attribute(
+    "hw.gpu.owner.name",
+    "Of a `command`: the name of the executable that its processes run, never an argument.",
+)
 CONTAINER_ID = Attribute("container.id", "The container's id, as its runtime gives it.")
 HW_PARENT = Attribute("hw.parent", "The UUID of the GPU that a part belongs to.")
 MIG_PROFILE = Attribute(

@@ -57,6 +57,8 @@ class Metric:
     ``unit`` is UCUM; ``attributes`` are complete and ordered: a reading's values follow this order.
     ``k8s.node.name`` and ``k8s.cluster.name`` are on every series and not repeated here. ``fold``: what
     is exported is the mean over the trailing window, because the value of one moment says little.
+    ``facts`` marks a metric that is always 1 and carries facts in its attributes: there is one series
+    for each value of the first attribute, or joins on it would find two.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Metric:
     group: str
     stability: Stability = Stability.DEVELOPMENT
     fold: bool = False
+    facts: bool = False
 
     @cached_property
     def family(self) -> str:
