@@ -17,10 +17,11 @@ from agent.collectors.nvml.driver import (
     GpuProcess,
     Identity,
     Processes,
+    RecentSamples,
     Sample,
     XidEvent,
 )
-from agent.simulation import noise
+from agent.simulation import noise, texture
 from agent.simulation.physics import Moment, Trace, trace
 from agent.simulation.scenario import Scenario
 from agent.simulation.spec import GpuModel, NodeSpec
@@ -36,6 +37,10 @@ _MEMORY_WARMER: Final = 4
 """Kelvin by which memory is warmer than the chip."""
 _TRAFFIC: Final = 0.45
 """Share of the busy time in which memory is read or written."""
+SAMPLE_RATE: Final = 10
+"""Samples a second that the driver takes by itself."""
+SAMPLES_KEPT: Final = 120
+"""How many of them it keeps."""
 
 
 class SimulatedGpus:
@@ -54,6 +59,8 @@ class SimulatedGpus:
         self._clock = clock
         self._start = clock()
         self._xids_told_until: float | None = None
+        self._sampled_until: dict[int, int] = {}
+        """By GPU: how many samples of its own the driver has told, or let pass."""
         self._trace: Callable[[int], Trace] = cache(
             lambda index: trace(self.scenario, spec.model, index)
         )
@@ -85,6 +92,18 @@ class SimulatedGpus:
         used = sum(process.memory for process in self.scenario.occupants(index, elapsed))
         energy = _energy_before(self._model, self.scenario.seed, index) + board.energy_at(elapsed)
         return _sample(self._model, board.at(elapsed), used, energy)
+
+    def recent(self, index: int) -> RecentSamples:
+        """Return what the driver sampled of a GPU since the last call, ten times a second."""
+        until = int(self._reach(index) * SAMPLE_RATE)
+        since = self._sampled_until.get(index, until)
+        self._sampled_until[index] = until
+        first = max(since, until - SAMPLES_KEPT)
+        board, seed = self._trace(index), self.scenario.seed
+        return _recent(
+            [texture.sample(self._model, board, seed, index, n) for n in range(first, until)],
+            whole=first == since,
+        )
 
     def processes(self, index: int) -> Processes:
         """Return who uses a GPU now."""
@@ -165,6 +184,21 @@ def _sample(model: GpuModel, board: Moment, used: int, energy: int) -> Sample:
         pcie_generation=model.pcie_generation,
         pcie_width=_PCIE_LANES,
         throttle_reasons=_throttle_reasons(model, board),
+    )
+
+
+def _recent(samples: list[texture.Fine], *, whole: bool) -> RecentSamples:
+    """Return samples as the driver tells them; the first after a hole in them stands for no time."""
+    seconds = [1 / SAMPLE_RATE] * len(samples)
+    if samples and not whole:
+        seconds[0] = 0.0
+    shares = [int(sample.utilization * 100) / 100 for sample in samples]
+    traffic = [int(sample.utilization * _TRAFFIC * 100) / 100 for sample in samples]
+    watts = [sample.power / 1_000 for sample in samples]
+    return RecentSamples(
+        utilization=tuple(zip(seconds, shares, strict=True)),
+        memory_controller_utilization=tuple(zip(seconds, traffic, strict=True)),
+        power=tuple(zip(seconds, watts, strict=True)),
     )
 
 

@@ -32,7 +32,7 @@ def build(folder: Path, without: Sequence[str] = ()) -> Path:
         *(compiler, "-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror"),
         *("-shared", "-fPIC", f"-Wl,-soname,{NAME}", f"-Wl,--version-script={hidden}"),
         *("-I", str(header().parent), "-o", str(library)),
-        *(str(HERE / "nvml.c"), str(HERE / "control.c")),
+        *map(str, sorted(HERE.glob("*.c"))),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a fixed command
     if done.returncode != 0:

@@ -7,10 +7,12 @@ from agent.collectors.nvml.driver import DeviceError, DriverGone, GpuLost
 SUCCESS: Final = 0
 INVALID_ARGUMENT: Final = 2
 NO_PERMISSION: Final = 4
+NOT_FOUND: Final = 6
 DRIVER_NOT_LOADED: Final = 9
 TIMEOUT: Final = 10
 LIBRARY_NOT_FOUND: Final = 12
 LIBRARY_MISMATCH: Final = 18
+IN_USE: Final = 19
 GPU_NOT_FOUND: Final = 28
 
 LACKING: Final = frozenset({3, 13, 25, 26})
@@ -23,14 +25,14 @@ GONE: Final = frozenset({1, DRIVER_NOT_LOADED, LIBRARY_MISMATCH})
 _REASONS: Final = {
     INVALID_ARGUMENT: "invalid_argument",
     NO_PERMISSION: "no_permission",
-    6: "not_found",
+    NOT_FOUND: "not_found",
     7: "insufficient_size",
     8: "insufficient_power",
     TIMEOUT: "timeout",
     11: "irq_issue",
     14: "corrupted_inforom",
     17: "operating_system",
-    19: "in_use",
+    IN_USE: "in_use",
     20: "out_of_host_memory",
     21: "no_data",
     23: "insufficient_resources",

@@ -84,6 +84,7 @@ class NvmlCollector:
             problems=tuple(visit.problems),
             events=told,
             holders=tuple(visit.holders),
+            trains=tuple(visit.trains),
         )
 
     def _open(self) -> DriverInfo:

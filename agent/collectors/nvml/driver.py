@@ -6,11 +6,17 @@ of 1), never in the library's; `None` is a value that the device lacks or that c
 Only the second is a `FieldProblem`.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from agent.catalogue.attributes import THROTTLE_REASON
 
-ALL_THROTTLE_REASONS: frozenset[str] = frozenset(THROTTLE_REASON.values)
+ALL_THROTTLE_REASONS: frozenset[str] = frozenset(THROTTLE_REASON.values) - {
+    "board_limit",
+    "low_utilization",
+    "reliability",
+}
+"""The reasons that a GPU can say to be active now; the others are only counted as time."""
 
 
 class DeviceError(Exception):
@@ -61,6 +67,7 @@ class Identity(NamedTuple):
     pci_bus_id: str = ""
     """As NVML gives it: ``00000000:1B:00.0``."""
     vbios: str = ""
+    inforom: str = ""
     graphics_clock_limit: float | None = None
     """Highest clocks that the board supports, Hz."""
     sm_clock_limit: float | None = None
@@ -73,12 +80,78 @@ class Identity(NamedTuple):
     shutdown_temperature: float | None = None
     maximum_temperature: float | None = None
     maximum_memory_temperature: float | None = None
+    power_default_limit: float | None = None
+    """W: what the board starts with, and between what the limit can be set."""
+    power_minimum_limit: float | None = None
+    power_maximum_limit: float | None = None
     throttle_reasons: frozenset[str] = ALL_THROTTLE_REASONS
     """The reasons that this GPU can report, in the catalogue's words."""
     reports_xids: bool = True
     """Whether this GPU's XIDs come through `GpuDriver.xid_events`."""
     problems: tuple[FieldProblem, ...] = ()
     """Not empty: worth asking for the identity again later."""
+
+
+class Link(NamedTuple):
+    """One NVLink of a GPU, in the catalogue's words."""
+
+    index: int
+    state: str | None = None
+    bandwidth: float | None = None
+    """Bytes per second in one direction."""
+    transmitted: int | None = None
+    """Payload bytes, cumulative."""
+    received: int | None = None
+    errors: Mapping[str, int] | None = None
+    """Cumulative, by kind."""
+
+
+class Condition(NamedTuple):
+    """What moves slowly, asked every few seconds and kept in between.
+
+    The same object in two samples means that nothing was asked in between. A state is one of the words of
+    the catalogue's attribute; a mapping has the entries that the GPU can tell.
+    """
+
+    bar1_total: int | None = None
+    """Bytes."""
+    bar1_used: int | None = None
+    fan_speeds: Mapping[str, float] | None = None
+    """Shares of 1, by the fan's index."""
+    ecc_errors: Mapping[tuple[str, str], int] | None = None
+    """By kind (corrected, uncorrected) and location: since the driver was loaded."""
+    ecc_lifetime_errors: Mapping[tuple[str, str], int] | None = None
+    sram_threshold_exceeded: bool | None = None
+    retired_pages: Mapping[str, int] | None = None
+    """By cause."""
+    retired_pages_pending: bool | None = None
+    remapped_rows: Mapping[str, int] | None = None
+    """By kind (corrected, uncorrected)."""
+    row_remap_pending: bool | None = None
+    row_remap_failure: bool | None = None
+    row_remap_banks: Mapping[str, int] | None = None
+    """By how many spare rows they have left."""
+    persistence_mode: bool | None = None
+    compute_mode: str | None = None
+    ecc_enabled: bool | None = None
+    ecc_enabled_pending: bool | None = None
+    mig_enabled: bool | None = None
+    mig_enabled_pending: bool | None = None
+    fabric_state: str | None = None
+    fabric_failed: bool | None = None
+    """Whether the registration ended with an error; `None` before it ended."""
+    fabric_health: str | None = None
+    fabric_faults: Mapping[str, bool] | None = None
+    nvlinks: Mapping[str, int] | None = None
+    """How many links are in each state."""
+    nvlink_bandwidth: float | None = None
+    """Bytes per second in one direction, all active links together."""
+    nvlink_errors: Mapping[str, int] | None = None
+    """All links together, by kind, cumulative."""
+    nvlink_bytes: Mapping[str, int] | None = None
+    """All links together, by direction, where the driver gives them per link only."""
+    links: tuple[Link, ...] | None = None
+    """Each link by itself, where that was asked for."""
 
 
 class Sample(NamedTuple):
@@ -115,6 +188,53 @@ class Sample(NamedTuple):
     pcie_width: int | None = None
     throttle_reasons: frozenset[str] | None = None
     """The reasons that hold the clocks down now, in the catalogue's words."""
+    jpeg_utilization: float | None = None
+    """Shares of 1, as are the other engines'."""
+    ofa_utilization: float | None = None
+    power_instant: float | None = None
+    """W, at this moment and on average of the last second."""
+    power_average: float | None = None
+    throttle_time: Mapping[str, float] | None = None
+    """Seconds, cumulative, by reason."""
+    recovery_action: str | None = None
+    """What the driver asks for, in the catalogue's words."""
+    pcie_bytes: Mapping[str, int] | None = None
+    """Cumulative, by direction (transmit, receive); wraps of the hardware's counter are undone."""
+    pcie_throughput: Mapping[str, float] | None = None
+    """Bytes per second, by direction."""
+    pcie_replays: int | None = None
+    """Cumulative."""
+    nvlink_bytes: Mapping[str, int] | None = None
+    """Payload over all links, cumulative, by direction."""
+    nvlink_throughput: Mapping[str, float] | None = None
+    """Bytes per second over all links, by direction."""
+    sm_active: float | None = None
+    """Shares of 1 between the last sample and this one, from the GPU's performance counters."""
+    sm_occupancy: float | None = None
+    pipe_active: Mapping[str, float] | None = None
+    """By pipe: tensor, fp64, fp32, fp16, integer."""
+    memory_bandwidth_utilization: float | None = None
+    condition: Condition | None = None
+    """What moves slowly; `None` where it was never asked for."""
+    problems: tuple[FieldProblem, ...] = ()
+
+
+Timed = tuple[float, float]
+"""For how many seconds a value held, and the value."""
+
+
+class RecentSamples(NamedTuple):
+    """What the driver itself sampled since it was last asked, oldest first; empty where it does not.
+
+    Together the samples may cover less than the time since then: a value of 0 seconds tells a value and
+    no time.
+    """
+
+    utilization: tuple[Timed, ...] = ()
+    """Shares of 1, as in `Sample`."""
+    memory_controller_utilization: tuple[Timed, ...] = ()
+    power: tuple[Timed, ...] = ()
+    """W."""
     problems: tuple[FieldProblem, ...] = ()
 
 
@@ -170,6 +290,10 @@ class GpuDriver(Protocol):
 
     def sample(self, index: int) -> Sample:
         """Return what is true of a GPU now."""
+        ...
+
+    def recent(self, index: int) -> RecentSamples:
+        """Return what the driver sampled of a GPU since the last call, and nothing at the first one."""
         ...
 
     def processes(self, index: int) -> Processes:

@@ -21,9 +21,11 @@ from agent.collectors.nvml.driver import (
     GpuLost,
     Identity,
     Processes,
+    RecentSamples,
     Sample,
     XidEvent,
 )
+from agent.collectors.nvml.driver_samples import DriverSamples
 
 T = TypeVar("T")
 
@@ -59,6 +61,7 @@ class NvmlLibrary:
         self._info: DriverInfo | None = None
         self._count = 0
         self._devices: dict[int, Device] = {}
+        self._samples: dict[int, DriverSamples] = {}
         self._indices: dict[int | None, int] = {}
         self._events: Any = None
         self._no_events: Any = None
@@ -96,6 +99,10 @@ class NvmlLibrary:
     def sample(self, index: int) -> Sample:
         """Return what is true of a GPU now."""
         return self._of(index, Device.sample)
+
+    def recent(self, index: int) -> RecentSamples:
+        """Return what the driver sampled of a GPU since the last call."""
+        return self._of(index, lambda _: self._samples[index].recent())
 
     def processes(self, index: int) -> Processes:
         """Return who uses a GPU now."""
@@ -183,6 +190,7 @@ class NvmlLibrary:
             raise GpuLost(str(error)) from error
         self._indices[_address(handle)] = index
         device = self._devices[index] = Device(self._nvml, handle)
+        self._samples[index] = DriverSamples(self._nvml, handle)
         return device
 
     def _renew_events(self) -> None:

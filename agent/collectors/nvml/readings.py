@@ -13,9 +13,10 @@ from agent.collectors.nvml.driver import (
     GpuProcess,
     Identity,
     Processes,
+    RecentSamples,
     Sample,
 )
-from agent.snapshot import Holder, Reading
+from agent.snapshot import Holder, Reading, Train
 
 _VENDOR: Final = "NVIDIA"
 _GPU: Final = "gpu"
@@ -55,6 +56,11 @@ _OF_IDENTITY: Final[tuple[tuple[str, Metric, tuple[str, ...]], ...]] = (
     ("maximum_temperature", gpu.TEMPERATURE_LIMIT, (_GPU, "high.degraded")),
     ("maximum_memory_temperature", gpu.TEMPERATURE_LIMIT, (_MEMORY, "high.degraded")),
 )
+_TRAINS: Final = tuple(
+    (RecentSamples._fields.index(field), metric, attributes)
+    for field, metric, attributes in _OF_SAMPLE
+    if field in RecentSamples._fields
+)
 _POSITIONS: Final = tuple(Sample._fields.index(field) for field, _, _ in _OF_SAMPLE)
 
 
@@ -76,6 +82,15 @@ class Series:
             for reason in THROTTLE_REASON.values
             if reason in identity.throttle_reasons
         )
+
+    def trains(self, recent: RecentSamples) -> list[Train]:
+        """Return what the driver sampled between two ticks, of the series that it belongs to."""
+        told: tuple[Any, ...] = recent
+        return [
+            Train(metric, (self.uuid, *attributes), told[position])
+            for position, metric, attributes in _TRAINS
+            if told[position]
+        ]
 
     def moving(self, sample: Sample) -> list[Reading]:
         """Return a reading for each value that the sample has, and for what follows from them."""

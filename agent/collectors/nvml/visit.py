@@ -23,6 +23,7 @@ from agent.collectors.nvml.driver import (
     GpuLost,
     Identity,
     Processes,
+    RecentSamples,
     Sample,
     XidEvent,
 )
@@ -33,7 +34,7 @@ from agent.collectors.nvml.readings import (
     process_readings,
 )
 from agent.collectors.nvml.roster import Gpu, Roster, title
-from agent.snapshot import Event, Holder, Problem, Reading
+from agent.snapshot import Event, Holder, Problem, Reading, Train
 
 _XID_SECONDS: Final = 5.0
 """A process that vanishes so soon after an XID on its GPU died of that, and not for want of memory."""
@@ -57,6 +58,7 @@ class Visit:
         self.readings: list[Reading] = []
         self.problems: list[Problem] = []
         self.holders: list[Holder] = []
+        self.trains: list[Train] = []
 
     def run(self) -> None:
         """Visit every GPU. Raises `DriverGone`; whatever befalls a single GPU is part of the result."""
@@ -99,6 +101,7 @@ class Visit:
         for index, gpu in met.items():
             try:
                 sample = self._driver.sample(index)
+                recent = self._recent(index, gpu)
                 processes = self._processes(index, gpu)
             except GpuLost as error:
                 self._told += self._roster.lose(self.now, gpu, str(error))
@@ -108,13 +111,25 @@ class Visit:
                 continue
             self._told += self._roster.answered(self.now, gpu)
             self._field_problems(gpu.uuid, sample.problems)
+            self._field_problems(gpu.uuid, recent.problems)
             self._field_problems(gpu.uuid, processes.problems)
             self.readings += gpu.series.limits
             self.readings += gpu.series.moving(sample)
+            self.trains += gpu.series.trains(recent)
             self.readings += process_readings(gpu.uuid, processes)
             self.holders += holders(gpu.uuid, processes)
             sights.append((gpu, sample, processes))
         return sights
+
+    def _recent(self, index: int, gpu: Gpu) -> RecentSamples:
+        """Return what the driver sampled by itself; without it the GPU's values still count."""
+        try:
+            return self._driver.recent(index)
+        except GpuLost:
+            raise
+        except DeviceError as error:
+            self._problem(error, gpu.uuid)
+            return RecentSamples()
 
     def _processes(self, index: int, gpu: Gpu) -> Processes:
         """Return who uses a GPU; where that fails as a whole its values still count."""

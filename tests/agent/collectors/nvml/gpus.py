@@ -7,6 +7,7 @@ from agent.collectors.nvml.driver import (
     DriverInfo,
     Identity,
     Processes,
+    RecentSamples,
     Sample,
     XidEvent,
 )
@@ -25,6 +26,7 @@ class Gpus:
 
     identities: list[Identity | Exception]
     samples: dict[int, Sample | Exception] = field(default_factory=dict)
+    recents: dict[int, RecentSamples | Exception] = field(default_factory=dict)
     lists: dict[int, Processes | Exception] = field(default_factory=dict)
     xids: list[XidEvent] | Exception = field(default_factory=list)
     opening: Exception | None = None
@@ -57,6 +59,12 @@ class Gpus:
             self.gate.wait(10)
         answer = made_of(self.samples.get(index, Sample(power=100.0 + index)))
         assert isinstance(answer, Sample)
+        return answer
+
+    def recent(self, index: int) -> RecentSamples:
+        """Return what was sampled since the last time, by default nothing."""
+        answer = made_of(self.recents.get(index, RecentSamples()))
+        assert isinstance(answer, RecentSamples)
         return answer
 
     def processes(self, index: int) -> Processes:

@@ -1,0 +1,145 @@
+"""The driver's own sample buffers: what a GPU did between two ticks.
+
+The driver samples utilization some six times a second and power more often, and keeps the last hundred or
+so. Reading what is new in them costs one call a kind, and shows a spike that no polling would. Only
+differences between the driver's timestamps are used, never a timestamp as such, so its clock need not be
+ours. Calls and units are from NVIDIA's public header (nvmlDeviceGetSamples).
+"""
+
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, Final
+
+from agent.collectors.nvml import codes
+from agent.collectors.nvml.decoding import PERCENT, WATTS, Decode, Refused
+from agent.collectors.nvml.driver import DeviceError, FieldProblem, RecentSamples, Timed
+from agent.collectors.nvml.union import number
+
+_MICROSECONDS: Final = 1_000_000
+_LONGEST: Final = 1.5
+"""Seconds between two samples from which on nobody looked in between; the longest sample period that the
+header knows is one second."""
+_QUIET: Final = 10
+"""Asking so often without an answer means that the clock of the timestamps was set back, perhaps."""
+_ALL: Final = 0
+"""Newer than this is every sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A buffer: the field of `RecentSamples` that it fills, and its name in the binding."""
+
+    field: str
+    constant: str
+    decode: Decode
+
+
+_KINDS: Final = (
+    _Kind("utilization", "NVML_GPU_UTILIZATION_SAMPLES", PERCENT),
+    _Kind("memory_controller_utilization", "NVML_MEMORY_UTILIZATION_SAMPLES", PERCENT),
+    _Kind("power", "NVML_TOTAL_POWER_SAMPLES", WATTS),
+)
+
+
+@dataclass(slots=True)
+class _Buffer:
+    """How far one buffer has been read. ``seen`` is the driver's timestamp in microseconds."""
+
+    kind: _Kind
+    seen: int | None = None
+    quiet: int = 0
+
+
+class DriverSamples:
+    """Reads the buffers of one GPU, and remembers what it lacks and what was read.
+
+    ``nvml`` is the binding's module, initialized; ``handle`` the device.
+    """
+
+    def __init__(self, nvml: Any, handle: Any) -> None:
+        self._nvml = nvml
+        self._handle = handle
+        self._buffers = [_Buffer(kind) for kind in _KINDS if hasattr(nvml, kind.constant)]
+
+    def recent(self) -> RecentSamples:
+        """Return what was sampled since the last call; the first call only finds out where now is.
+
+        Raises `GpuLost` and `DriverGone`. Any other failure is a problem of the one kind.
+        """
+        told: dict[str, tuple[Timed, ...]] = {}
+        problems: list[FieldProblem] = []
+        for buffer in tuple(self._buffers):
+            try:
+                told[buffer.kind.field] = self._read(buffer, problems)
+            except DeviceError as error:
+                if error.reason == "gpu_lost":
+                    raise
+                problems.append(FieldProblem(buffer.kind.field, error.reason, str(error)))
+        return RecentSamples(**told, problems=tuple(problems))
+
+    def _read(self, buffer: _Buffer, problems: list[FieldProblem]) -> tuple[Timed, ...]:
+        since = buffer.seen
+        if since is None or buffer.quiet >= _QUIET:
+            return self._catch_up(buffer)
+        samples = [each for each in self._ask(buffer, since, problems) if each[0] > since]
+        if not samples:
+            buffer.quiet += 1
+            return ()
+        buffer.seen, buffer.quiet = samples[-1][0], 0
+        return _timed(since, samples)
+
+    def _catch_up(self, buffer: _Buffer) -> tuple[Timed, ...]:
+        """Find the newest sample, and take none: they are history, or of a clock that was set anew."""
+        samples = self._ask(buffer, _ALL, [])
+        buffer.quiet = 0
+        if samples:
+            buffer.seen = samples[-1][0]
+        return ()
+
+    def _ask(
+        self, buffer: _Buffer, since: int, problems: list[FieldProblem]
+    ) -> list[tuple[int, float | None]]:
+        """Return timestamps and values, oldest first; `None` stands for one that cannot be true."""
+        nvml, kind = self._nvml, buffer.kind
+        try:
+            value_type, samples = nvml.nvmlDeviceGetSamples(
+                self._handle, getattr(nvml, kind.constant), since
+            )
+        except nvml.NVMLError as error:
+            if error.value == codes.NOT_FOUND:
+                return []
+            if error.value == codes.INVALID_ARGUMENT or error.value in codes.LACKING:
+                self._buffers.remove(buffer)
+                return []
+            raise codes.failure(error.value, str(error)) from error
+        read = [(int(each.timeStamp), number(each.sampleValue, value_type)) for each in samples]
+        refused: list[str] = []
+        believed = [
+            (stamp, _believed(kind.decode, raw, refused))
+            for stamp, raw in sorted(read, key=itemgetter(0))
+            if stamp
+        ]
+        if refused:
+            said = f"{len(refused)} of {len(read)} samples, such as {refused[0]}"
+            problems.append(FieldProblem(kind.field, "out_of_range", said))
+        return believed
+
+
+def _believed(decode: Decode, raw: float | None, refused: list[str]) -> float | None:
+    answer = Refused("a value of unknown type") if raw is None else decode(raw)[0]
+    if isinstance(answer, Refused):
+        refused.append(answer.seen)
+        return None
+    return answer if isinstance(answer, float | int) else None
+
+
+def _timed(since: int, samples: list[tuple[int, float | None]]) -> tuple[Timed, ...]:
+    """Return each value with the seconds since the sample before it, 0 where those are too many."""
+    told = []
+    before = since
+    for stamp, value in samples:
+        seconds = (stamp - before) / _MICROSECONDS
+        before = stamp
+        if value is not None:
+            told.append((seconds if seconds <= _LONGEST else 0.0, value))
+    return tuple(told)
