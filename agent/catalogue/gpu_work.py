@@ -13,17 +13,26 @@ from agent.catalogue.attributes import (
     NVLINK_STATE,
     PIPE,
 )
+from agent.catalogue.gpu import FOLDED
 from agent.catalogue.metric import Attribute, Kind, Metric
 
 
-def _gpu(name: str, kind: Kind, unit: str, description: str, *attributes: Attribute) -> Metric:
+def _gpu(
+    name: str,
+    kind: Kind,
+    unit: str,
+    description: str,
+    *attributes: Attribute,
+    fold: bool = False,
+) -> Metric:
     return Metric(
         name=name,
         kind=kind,
         unit=unit,
-        description=description,
+        description=f"{description} {FOLDED}" if fold else description,
         attributes=(HW_ID, *attributes),
         group="gpu",
+        fold=fold,
     )
 
 
@@ -41,6 +50,7 @@ PCIE_THROUGHPUT = _gpu(
     "Bytes per second over PCIe: between two samples where the GPU can profile, "
     "else over 20 ms once in a while.",
     DIRECTION,
+    fold=True,
 )
 PCIE_REPLAYS = _gpu(
     "hw.gpu.pcie.replays",
@@ -68,6 +78,7 @@ NVLINK_THROUGHPUT = _gpu(
     "By/s",
     "Bytes per second over all NVLinks between two samples (GPUs that can profile).",
     DIRECTION,
+    fold=True,
 )
 NVLINK_BANDWIDTH = _gpu(
     "hw.gpu.nvlink.bandwidth.limit",
@@ -145,12 +156,14 @@ SM_ACTIVE = _gpu(
     Kind.GAUGE,
     "1",
     "Share of the streaming multiprocessors that were busy, on average between two samples.",
+    fold=True,
 )
 SM_OCCUPANCY = _gpu(
     "hw.gpu.sm.occupancy",
     Kind.GAUGE,
     "1",
     "Warps that were active as a share of the most there can be, between two samples.",
+    fold=True,
 )
 PIPE_ACTIVE = _gpu(
     "hw.gpu.pipe.active",
@@ -158,12 +171,14 @@ PIPE_ACTIVE = _gpu(
     "1",
     "Share of the time in which the arithmetic units worked, between two samples.",
     PIPE,
+    fold=True,
 )
 MEMORY_BANDWIDTH = _gpu(
     "hw.gpu.memory.bandwidth.utilization",
     Kind.GAUGE,
     "1",
     "Device memory bandwidth used as a share of the most there can be, between two samples.",
+    fold=True,
 )
 
 METRICS: Final = (
