@@ -82,6 +82,8 @@ class Holder(NamedTuple):
     pid: int
     name: str
     memory_bytes: int | None
+    container: str = ""
+    """The id of the container that it runs in, where one is known."""
 
 
 @dataclass(frozen=True, slots=True)
