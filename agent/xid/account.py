@@ -54,6 +54,8 @@ class Account:
         self.sxids: dict[tuple[str, int], int] = {}
         """SXIDs by the switch's PCI address and code."""
         self.bursts: Final = Bursts()
+        self.changes = 0
+        """Goes up with every change of a count."""
         self._worst: tuple[Urgency, str] | None = None
         self._unknown_series = 0
 
@@ -109,6 +111,7 @@ class Account:
                 return False
             self._unknown_series += strange
         counts[key] = counts.get(key, 0) + 1
+        self.changes += 1
         if not sighting.switch:
             level = error.hw_id, error.judgement.urgency
             self.by_urgency[level] = self.by_urgency.get(level, 0) + 1

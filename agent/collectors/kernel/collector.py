@@ -1,0 +1,155 @@
+"""The collector of the kernel log: reads what is new in it and tells the ledger of XIDs.
+
+It has no readings of its own: what it hears is counted where what NVML hears is counted too.
+"""
+
+import asyncio
+import stat
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from agent.collector import Unavailable
+from agent.collectors.kernel.cursor import Cursor
+from agent.collectors.kernel.kmsg import PATH, Kmsg
+from agent.collectors.kernel.lines import BrokenLine, Line, LocatedLine, XidLine, read
+from agent.collectors.kernel.log import KernelLog, Portion, Record
+from agent.collectors.kernel.log_file import LogFile
+from agent.snapshot import Batch, Problem
+from agent.xid.ledger import XidLedger
+from agent.xid.sighting import Sighting
+
+_PORTIONS: Final = 8
+"""A run reads no more portions: a flood must not keep it from ending, and the next run goes on."""
+_BROKEN_TOLD: Final = 20
+"""Unreadable lines that a run reports one by one."""
+
+
+def kernel_log(path: Path, clock: Callable[[], float]) -> KernelLog:
+    """Return what reads ``path``: the kernel's device, or a file that a daemon writes."""
+    try:
+        regular = stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        regular = path != PATH
+    return LogFile(path, clock=clock) if regular else Kmsg(path)
+
+
+class KernelCollector:
+    """Reads ``path`` from where it was left.
+
+    ``state_dir`` is where the position outlives the agent; without it an agent that starts begins at the
+    end of the log. ``interval`` and ``deadline`` are seconds, ``clock`` gives Unix seconds. Idle, a run is
+    one read that finds nothing.
+    """
+
+    name = "kernel"
+
+    def __init__(
+        self,
+        ledger: XidLedger,
+        *,
+        path: Path = PATH,
+        state_dir: Path | None = None,
+        interval: float = 0.25,
+        deadline: float = 5.0,
+        clock: Callable[[], float] = time.time,
+        log: KernelLog | None = None,
+    ) -> None:
+        self.interval = interval
+        self.deadline = deadline
+        self._ledger = ledger
+        self._path = path
+        self._cursor = Cursor(state_dir)
+        self._clock = clock
+        self._given = log
+        self._log: KernelLog | None = None
+
+    async def collect(self) -> Batch:
+        """Tell the ledger what is new. See `agent.collector.Collector.collect`."""
+        try:
+            return await self._collect()
+        except (OSError, Unavailable):
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Close the log."""
+        self._ledger.deaf("kernel")
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+    async def _collect(self) -> Batch:
+        problems: list[Problem] = []
+        log = self._open(problems)
+        for _ in range(_PORTIONS):
+            portion = log.read()
+            self._report(log, portion, problems)
+            if not portion.more:
+                break
+            await asyncio.sleep(0)  # a flood of lines must not stop everything else
+        return Batch(self._clock(), (), tuple(problems))
+
+    def _open(self, problems: list[Problem]) -> KernelLog:
+        """Open the log, and keep where it begins: what is written while the agent is down is news."""
+        if self._log is None:
+            log = self._given or kernel_log(self._path, self._clock)
+            log.open(self._cursor.load(str(self._path)))
+            self._log = log
+            self._report(log, log.read(), problems, always=True)
+        return self._log
+
+    def _report(
+        self, log: KernelLog, portion: Portion, problems: list[Problem], *, always: bool = False
+    ) -> None:
+        """Tell the ledger what a portion holds, after keeping that it was read."""
+        problems += portion.problems
+        now = self._clock()
+        sightings, broken = _sightings(portion.records, now, self._ledger)
+        if portion.records or always:
+            failed = self._cursor.save(str(self._path), log.position())
+            problems += (failed,) if failed else ()
+        problems += [
+            Problem("kernel_line_unreadable", str(self._path), line.text)
+            for line in broken[:_BROKEN_TOLD]
+        ]
+        self._ledger.hear("kernel", now, sightings)
+
+
+def _sightings(
+    records: Iterable[Record], now: float, ledger: XidLedger
+) -> tuple[list[Sighting], list[BrokenLine]]:
+    sightings: list[Sighting] = []
+    broken: list[BrokenLine] = []
+    for record in records:
+        at = now - (record.age or 0.0)
+        for line in _lines(record.message):
+            match line:
+                case XidLine():
+                    sightings.append(_sighting(line, at))
+                case LocatedLine(pci, uuid):
+                    ledger.locate(pci, uuid)
+                case BrokenLine():
+                    broken.append(line)
+    return sightings, broken
+
+
+def _lines(message: bytes) -> list[Line]:
+    text = message.decode("utf-8", "replace")
+    return [line for part in text.split("\n") for line in read(part)] if text else []
+
+
+def _sighting(line: XidLine, at: float) -> Sighting:
+    return Sighting(
+        source="kernel",
+        code=line.code,
+        time=at,
+        since=at,
+        pci=line.pci,
+        text=line.text,
+        pid=line.pid,
+        process=line.process,
+        switch=line.switch,
+        fatal=line.fatal,
+    )

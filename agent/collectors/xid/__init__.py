@@ -1,0 +1,1 @@
+"""The errors of the driver, whoever saw them: counted once, judged, grouped and told."""
