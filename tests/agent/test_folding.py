@@ -312,12 +312,13 @@ Tick = tuple[float, dict[str, tuple[float, Timed]]]
 """Seconds since the tick before, and by GPU the value and the driver's samples."""
 
 shares = st.floats(0.0, 1.0)
-trains = st.lists(st.tuples(st.floats(0.0, 1.0), shares), max_size=12).map(tuple)
+seconds = st.one_of(st.just(0.0), st.floats(0.001, 3.0))
+trains = st.lists(st.tuples(seconds, shares), max_size=12).map(tuple)
 ticks = st.lists(
     st.one_of(
         st.none(),
         st.tuples(
-            st.one_of(st.floats(0.0, 3.0), st.floats(-50.0, 50.0)),
+            st.one_of(seconds, st.integers(-50, 50)),
             st.dictionaries(
                 st.sampled_from(["GPU-1", "GPU-2", "GPU-3"]), st.tuples(shares, trains), max_size=3
             ),
