@@ -10,8 +10,10 @@ from agent.collector import Unavailable
 from agent.collectors.nvml.driver import DriverGone, DriverInfo, GpuDriver
 from agent.collectors.nvml.roster import Roster
 from agent.collectors.nvml.visit import Visit
+from agent.collectors.xid.telling import Teller
 from agent.snapshot import Batch, Event
 from agent.worker import Worker
+from agent.xid.ledger import XidLedger
 
 _CLOSE_SECONDS: Final = 1.0
 """How long closing waits for the driver: one that hangs must not hold up the end of the agent."""
@@ -23,6 +25,9 @@ class NvmlCollector:
     ``interval`` and ``deadline`` are seconds; ``clock`` gives Unix seconds. All calls to the driver are
     made in one thread, and one run is one hop to it. A machine that never had a GPU is `Unavailable`; one
     whose driver goes away while GPUs are known has failed.
+
+    XIDs go to ``ledger``, for an `agent.collectors.xid.XidCollector` to count; without one this collector
+    counts them itself.
     """
 
     name = "nvml"
@@ -33,6 +38,7 @@ class NvmlCollector:
         *,
         interval: float = 1.0,
         deadline: float = 5.0,
+        ledger: XidLedger | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.interval = interval
@@ -43,6 +49,8 @@ class NvmlCollector:
         self._used = False
         self._closed = False
         self._roster = Roster()
+        self._ledger = ledger or XidLedger()
+        self._teller = None if ledger else Teller(self._ledger)
         self._told: list[Event] = []
         """Events that have not left yet: a driver that goes away halfway must not swallow them."""
 
@@ -75,9 +83,16 @@ class NvmlCollector:
             raise
 
     def _read(self) -> Batch:
-        visit = Visit(self._driver, self._open(), self._roster, self._clock(), self._told)
+        visit = Visit(
+            self._driver, self._open(), self._roster, self._clock(), self._told, self._ledger
+        )
         visit.run()
         told, self._told = tuple(self._told), []
+        if self._teller:
+            xids = self._teller.batch(visit.now)
+            visit.readings += xids.readings
+            visit.problems += xids.problems
+            told += xids.events
         return Batch(
             taken_at=visit.now,
             readings=tuple(visit.readings),

@@ -6,7 +6,7 @@ Attributes are made once per GPU and used again at every sample, as are the read
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from agent.catalogue import Metric, gpu
+from agent.catalogue import Metric, gpu, gpu_health
 from agent.catalogue.attributes import CONFIDENCE, THROTTLE_REASON
 from agent.collectors.nvml.driver import (
     DriverInfo,
@@ -16,6 +16,7 @@ from agent.collectors.nvml.driver import (
     RecentSamples,
     Sample,
 )
+from agent.collectors.nvml.families import Families
 from agent.snapshot import Holder, Reading, Train
 
 _VENDOR: Final = "NVIDIA"
@@ -30,6 +31,8 @@ _OF_SAMPLE: Final[tuple[tuple[str, Metric, tuple[str, ...]], ...]] = (
     ("utilization", gpu.UTILIZATION, ("general",)),
     ("encoder_utilization", gpu.UTILIZATION, ("encoder",)),
     ("decoder_utilization", gpu.UTILIZATION, ("decoder",)),
+    ("jpeg_utilization", gpu.UTILIZATION, ("jpeg",)),
+    ("ofa_utilization", gpu.UTILIZATION, ("ofa",)),
     ("memory_controller_utilization", gpu.MEMORY_CONTROLLER, ()),
     ("temperature", gpu.TEMPERATURE, (_GPU,)),
     ("memory_temperature", gpu.TEMPERATURE, (_MEMORY,)),
@@ -55,6 +58,9 @@ _OF_IDENTITY: Final[tuple[tuple[str, Metric, tuple[str, ...]], ...]] = (
     ("shutdown_temperature", gpu.TEMPERATURE_LIMIT, (_GPU, "high.critical")),
     ("maximum_temperature", gpu.TEMPERATURE_LIMIT, (_GPU, "high.degraded")),
     ("maximum_memory_temperature", gpu.TEMPERATURE_LIMIT, (_MEMORY, "high.degraded")),
+    ("power_default_limit", gpu_health.POWER_DEFAULT_LIMIT, ()),
+    ("power_minimum_limit", gpu_health.POWER_MINIMUM_LIMIT, ()),
+    ("power_maximum_limit", gpu_health.POWER_MAXIMUM_LIMIT, ()),
 )
 _TRAINS: Final = tuple(
     (RecentSamples._fields.index(field), metric, attributes)
@@ -77,6 +83,7 @@ class Series:
             for position, (_, metric, attributes) in zip(_POSITIONS, _OF_SAMPLE, strict=True)
         )
         self._only_uuid = (uuid,)
+        self._families = Families(uuid)
         self._throttle = tuple(
             (reason, (uuid, reason))
             for reason in THROTTLE_REASON.values
@@ -112,6 +119,7 @@ class Series:
                 Reading(gpu.THROTTLE, attributes, int(reason in active))
                 for reason, attributes in self._throttle
             ]
+        readings += self._families.readings(sample)
         return readings
 
 
@@ -129,6 +137,7 @@ def info_reading(index: int, identity: Identity, driver: DriverInfo) -> Reading:
             driver.driver_version,
             driver.cuda_version,
             identity.vbios,
+            identity.inforom,
         ),
         1,
     )
@@ -181,19 +190,10 @@ def holders(uuid: str, processes: Processes) -> tuple[Holder, ...]:
     return tuple(Holder(uuid, one.pid, one.name, one.memory) for one in ordered)
 
 
-def counter_readings(
-    uuid: str, xids: Mapping[int, int], ooms: Mapping[str, int]
-) -> Iterable[Reading]:
-    """Return the counters of what happened to a GPU, by XID and by how sure an OOM is."""
-    for code, count in xids.items():
-        yield Reading(gpu.XID_EVENTS, (uuid, str(code)), count)
+def counter_readings(uuid: str, ooms: Mapping[str, int]) -> Iterable[Reading]:
+    """Return the counters of what happened to a GPU, by how sure an OOM is."""
     for confidence, count in ooms.items():
         yield Reading(gpu.OOM_EVENTS, (uuid, confidence), count)
-
-
-def fatal_xids_at_zero() -> dict[int, int]:
-    """Return counts for the XIDs whose series exist before their first event."""
-    return dict.fromkeys(gpu.FATAL_XIDS, 0)
 
 
 def ooms_at_zero() -> dict[str, int]:

@@ -14,7 +14,6 @@ from agent.collectors.nvml.oom import Watched
 from agent.collectors.nvml.readings import (
     Series,
     counter_readings,
-    fatal_xids_at_zero,
     ooms_at_zero,
 )
 from agent.snapshot import Event, Reading
@@ -27,7 +26,6 @@ class Gpu:
     index: int
     driver: DriverInfo
     series: Series
-    xids: dict[int, int]
     ooms: dict[str, int] = field(default_factory=ooms_at_zero)
     lost: bool = False
     watched: Watched | None = None
@@ -39,25 +37,15 @@ class Gpu:
         """The key of every series of this GPU."""
         return self.series.uuid
 
-    def count_xid(self, code: int, now: float) -> None:
-        """Count an XID."""
-        self.xids[code] = self.xids.get(code, 0) + 1
-        self.xid_at, self._counters = now, None
-
     def count_oom(self, confidence: str) -> None:
         """Count a process that ran out of memory."""
         self.ooms[confidence] += 1
         self._counters = None
 
-    def hear_xids(self) -> None:
-        """Count fatal XIDs from 0 from now on, without losing what was counted."""
-        self.xids = fatal_xids_at_zero() | self.xids
-        self._counters = None
-
     def counters(self) -> tuple[Reading, ...]:
         """Return the readings of the counts, the same objects as long as nothing happens."""
         if self._counters is None:
-            self._counters = tuple(counter_readings(self.uuid, self.xids, self.ooms))
+            self._counters = tuple(counter_readings(self.uuid, self.ooms))
         return self._counters
 
 
@@ -71,18 +59,12 @@ class Roster:
         self.gpus: dict[str, Gpu] = {}
         self.nameless: dict[int, str] = {}
         """GPUs that were lost before anybody could ask for their UUID: index, and an id in its place."""
-        self.nobodys_xids: dict[int, int] = {}
-        """Counts of XIDs of which the driver did not say which GPU it was."""
         self._at: dict[int, str] = {}
         self._complete = False
 
     def at(self, index: int | None) -> Gpu | None:
         """Return the GPU that was last met at ``index``."""
         return self.gpus.get(self._at.get(index, "")) if index is not None else None
-
-    def count_nobodys_xid(self, code: int) -> None:
-        """Count an XID of which the driver did not say which GPU it was."""
-        self.nobodys_xids[code] = self.nobodys_xids.get(code, 0) + 1
 
     def meet(
         self, now: float, index: int, identity: Identity, driver: DriverInfo
@@ -91,15 +73,12 @@ class Roster:
         self._at[index] = identity.uuid
         gpu = self.gpus.get(identity.uuid)
         if gpu is None:
-            xids = fatal_xids_at_zero() if identity.reports_xids else {}
-            gpu = Gpu(index, driver, Series(index, identity, driver), xids)
+            gpu = Gpu(index, driver, Series(index, identity, driver))
             self.gpus[identity.uuid] = gpu
             return gpu, [_found(now, identity, index, "was added")] if self._complete else []
         if gpu.series.identity != identity or (gpu.index, gpu.driver) != (index, driver):
             gpu.index, gpu.driver = index, driver
             gpu.series = Series(index, identity, driver)
-            if identity.reports_xids:
-                gpu.hear_xids()
         return gpu, []
 
     def answered(self, now: float, gpu: Gpu) -> list[Event]:

@@ -12,7 +12,6 @@ from agent.catalogue.attributes import (
     MEMORY_USED,
     PROCESS_ID,
     PROCESS_NAME,
-    XID,
 )
 from agent.collectors.nvml import oom
 from agent.collectors.nvml.driver import (
@@ -25,36 +24,45 @@ from agent.collectors.nvml.driver import (
     Processes,
     RecentSamples,
     Sample,
-    XidEvent,
 )
 from agent.collectors.nvml.readings import (
-    counter_readings,
     holders,
     info_reading,
     process_readings,
 )
 from agent.collectors.nvml.roster import Gpu, Roster, title
 from agent.snapshot import Event, Holder, Problem, Reading, Train
+from agent.xid.ledger import XidLedger
+from agent.xid.policy import LARGEST_CODE
+from agent.xid.sighting import KnownGpu, Sighting, address
 
 _XID_SECONDS: Final = 5.0
 """A process that vanishes so soon after an XID on its GPU died of that, and not for want of memory."""
-_LARGEST_XID: Final = 9999
-"""Codes above are garbage, and would each be a series of their own."""
 
 _Sight = tuple[Gpu, Sample, Processes]
 
 
 class Visit:
-    """What one visit found. ``told`` takes in the events as they are found, and outlives the visit."""
+    """What one visit found.
+
+    ``told`` takes in the events as they are found, and outlives the visit; ``ledger`` takes in the XIDs.
+    """
 
     def __init__(
-        self, driver: GpuDriver, info: DriverInfo, roster: Roster, now: float, told: list[Event]
+        self,
+        driver: GpuDriver,
+        info: DriverInfo,
+        roster: Roster,
+        now: float,
+        told: list[Event],
+        ledger: XidLedger,
     ) -> None:
         self._driver = driver
         self._info = info
         self._roster = roster
         self.now = now
         self._told = told
+        self._ledger = ledger
         self.readings: list[Reading] = []
         self.problems: list[Problem] = []
         self.holders: list[Holder] = []
@@ -91,6 +99,7 @@ class Visit:
             self._field_problems(identity.uuid, identity.problems)
             gpu, news = self._roster.meet(self.now, index, identity, self._info)
             self._told += news
+            self._ledger.know(_known(gpu))
             met[index] = gpu
         self._told += self._roster.close_round(self.now, present, unreachable)
         return met
@@ -142,21 +151,29 @@ class Visit:
             return Processes()
 
     def _take_xids(self) -> None:
+        """Tell the ledger what the driver reported.
+
+        Not more is known of the time than that it was after the last answer that held nothing: a storm
+        comes in portions, the last of them late.
+        """
         try:
             reported = self._driver.xid_events()
         except DeviceError as error:
             self._problem(error, "xid_events")
+            self._ledger.deaf("nvml")
             return
+        since = self._ledger.heard_until("nvml") or self.now
+        sightings: list[Sighting] = []
         for xid in reported:
-            if not 0 <= xid.code <= _LARGEST_XID:
+            if not 1 <= xid.code <= LARGEST_CODE:
                 self.problems.append(Problem("out_of_range", "xid_events", str(xid.code)))
                 continue
             gpu = self._roster.at(xid.gpu_index)
-            if gpu is None:
-                self._roster.count_nobodys_xid(xid.code)
-            else:
-                gpu.count_xid(xid.code, self.now)
-            self._told.append(_xid_event(self.now, xid, gpu))
+            if gpu is not None:
+                gpu.xid_at = self.now
+            hw_id = gpu.uuid if gpu else ""
+            sightings.append(Sighting("nvml", xid.code, self.now, since, hw_id))
+        self._ledger.hear("nvml", since if reported else self.now, sightings)
 
     def _judge_deaths(self, gpu: Gpu, sample: Sample, processes: Processes) -> None:
         gpu.watched, deaths = oom.observe(gpu.watched, self.now, sample, processes)
@@ -178,7 +195,6 @@ class Visit:
         for index, hw_id in roster.nameless.items():
             self.readings.append(info_reading(index, Identity(hw_id), self._info))
             self.readings.append(Reading(lost, (hw_id,), 1))
-        self.readings += counter_readings("", roster.nobodys_xids, {})
 
     def _field_problems(self, uuid: str, found: Iterable[FieldProblem]) -> None:
         self.problems += [
@@ -189,15 +205,16 @@ class Visit:
         self.problems.append(Problem(error.reason, subject, str(error)))
 
 
-def _xid_event(now: float, xid: XidEvent, gpu: Gpu | None) -> Event:
-    fatal = xid.code in metrics.FATAL_XIDS
-    who = title(gpu.series.identity, gpu.index) if gpu else "A GPU that the driver does not name"
-    verdict = ", which needs a reset, a reboot or a decision at once" if fatal else ""
-    attributes: tuple[tuple[str, str | int], ...] = ((XID.key, xid.code),)
-    if gpu:
-        attributes = ((HW_ID.key, gpu.uuid), *attributes)
-    kind = events.GPU_XID_FATAL if fatal else events.GPU_XID
-    return Event(kind, now, f"{who} reported XID {xid.code}{verdict}", attributes)
+def _known(gpu: Gpu) -> KnownGpu:
+    """Return what the ledger must know of a GPU."""
+    identity = gpu.series.identity
+    return KnownGpu(
+        gpu.uuid,
+        address(identity.pci_bus_id),
+        title(identity, gpu.index),
+        gpu.driver.driver_version,
+        identity.reports_xids,
+    )
 
 
 def _oom_event(now: float, gpu: Gpu, death: oom.Death) -> Event:

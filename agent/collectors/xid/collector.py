@@ -6,15 +6,10 @@ neither the counters nor the other source.
 
 import time
 from collections.abc import Callable
-from typing import Final
 
-from agent.collectors.xid.telling import readings, tell
-from agent.snapshot import Batch, Problem, Reading
-from agent.xid.account import News, title
+from agent.collectors.xid.telling import Teller
+from agent.snapshot import Batch
 from agent.xid.ledger import XidLedger
-
-_REFUSED_TOLD: Final = 20
-"""Refused sightings that a run reports one by one."""
 
 
 class XidCollector:
@@ -41,33 +36,3 @@ class XidCollector:
 
     async def close(self) -> None:
         """Do nothing: the ledger holds no resource."""
-
-
-class Teller:
-    """Makes a batch of what a ledger has; keeps its readings as long as nothing happens."""
-
-    def __init__(self, ledger: XidLedger) -> None:
-        self._ledger = ledger
-        self._shape = (-1, -1)
-        self._readings: tuple[Reading, ...] = ()
-
-    def batch(self, now: float) -> Batch:
-        """Settle the ledger at ``now`` (Unix seconds)."""
-        news = self._ledger.settle(now)
-        account = self._ledger.account
-        shape = account.changes, len(account.xids)
-        if shape != self._shape:
-            self._shape, self._readings = shape, tuple(readings(account))
-        return Batch(now, self._readings, _problems(news), tell(news.errors, news.bursts))
-
-
-def _problems(news: News) -> tuple[Problem, ...]:
-    refused = [
-        Problem("xid_refused", one.hw_id or one.pci, f"{title(one)} from the {one.source} log")
-        for one in news.refused[:_REFUSED_TOLD]
-    ]
-    if news.lost:
-        refused.append(
-            Problem("xid_overflow", "", f"{news.lost} errors came too fast to be counted")
-        )
-    return tuple(refused)

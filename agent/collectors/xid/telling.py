@@ -1,4 +1,4 @@
-"""From judged errors and bursts to events and readings of the catalogue. Pure."""
+"""From judged errors and bursts to events and readings of the catalogue."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -26,9 +26,10 @@ from agent.catalogue.attributes import (
     XID_SOURCE,
 )
 from agent.catalogue.metric import Attribute, EventKind
-from agent.snapshot import Event, Reading
-from agent.xid.account import Account, Error, title
+from agent.snapshot import Batch, Event, Problem, Reading
+from agent.xid.account import Account, Error, News, title
 from agent.xid.bursts import Burst
+from agent.xid.ledger import XidLedger
 from agent.xid.record import Action, Urgency
 
 _KINDS: Final = {
@@ -50,8 +51,28 @@ _MEANING: Final = {
     Action.WORKFLOW_NVLINK: "find the link's fault, then reset the GPU",
 }
 _CODES_TOLD: Final = 20
+_REFUSED_TOLD: Final = 20
+"""Refused sightings that a run reports one by one."""
 
 Value = str | int | float
+
+
+class Teller:
+    """Makes a batch of what a ledger has; keeps its readings as long as nothing happens."""
+
+    def __init__(self, ledger: XidLedger) -> None:
+        self._ledger = ledger
+        self._shape = (-1, -1)
+        self._readings: tuple[Reading, ...] = ()
+
+    def batch(self, now: float) -> Batch:
+        """Settle the ledger at ``now`` (Unix seconds)."""
+        news = self._ledger.settle(now)
+        account = self._ledger.account
+        shape = account.changes, len(account.xids)
+        if shape != self._shape:
+            self._shape, self._readings = shape, tuple(readings(account))
+        return Batch(now, self._readings, _problems(news), tell(news.errors, news.bursts))
 
 
 def error_event(error: Error) -> Event:
@@ -177,3 +198,15 @@ def tell(errors: Iterable[Error], bursts: Iterable[Burst]) -> tuple[Event, ...]:
     """Return the events of errors and of bursts that are over, in the order of their time."""
     told = [*map(error_event, errors), *map(burst_event, bursts)]
     return tuple(sorted(told, key=lambda event: event.time))
+
+
+def _problems(news: News) -> tuple[Problem, ...]:
+    refused = [
+        Problem("xid_refused", one.hw_id or one.pci, f"{title(one)} from {one.source}")
+        for one in news.refused[:_REFUSED_TOLD]
+    ]
+    if news.lost:
+        refused.append(
+            Problem("xid_overflow", "", f"{news.lost} errors came too fast to be counted")
+        )
+    return tuple(refused)
