@@ -1,10 +1,14 @@
 """One GPU behind the library: what it has, what it lacks, and what it says now."""
 
 from collections.abc import Sequence
+from math import inf
 from typing import Any, Final
 
 from agent.collectors.nvml import codes
+from agent.collectors.nvml.condition import LINK_COUNT, SLOW
+from agent.collectors.nvml.decoding import Refused
 from agent.collectors.nvml.driver import (
+    Condition,
     DeviceError,
     FieldProblem,
     GpuLost,
@@ -13,37 +17,78 @@ from agent.collectors.nvml.driver import (
     Processes,
     Sample,
 )
+from agent.collectors.nvml.fields import (
+    QUICK,
+    SLOW_FIELDS,
+    Answer,
+    FieldBatch,
+    FieldValue,
+)
+from agent.collectors.nvml.guards import Backwards, Contradiction
+from agent.collectors.nvml.nvlink import NvLinks
+from agent.collectors.nvml.pcie import PcieTraffic, capacity
 from agent.collectors.nvml.probes import (
-    BATCH,
     MOVING,
     PROCESS_LISTS,
     STATIC,
     UUID,
-    FieldValue,
+    Key,
     Probe,
-    Refused,
+    label,
 )
 from agent.collectors.nvml.process_name import executable
+from agent.collectors.nvml.profiling import Profiling
 
-_UNION_MEMBER: Final = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")
-"""Which member of a field's value is valid, by nvmlValueType_t."""
+SLOW_INTERVAL: Final = 10.0
+"""Seconds between two questions for what moves slowly."""
+_COUNTERS: Final = frozenset(
+    {"energy", "throttle_time", "ecc_errors", "ecc_lifetime_errors", "pcie_replays", "nvlink_bytes"}
+)
+"""Fields that only ever grow while the driver is loaded; PCIe's and NVLink's meters judge their own."""
 
 
 class Device:
     """Asks one GPU, and remembers what it lacks as long as the handle holds.
 
-    ``nvml`` is the binding's module, initialized. Every method may raise `DeviceError` and `DriverGone`.
+    ``nvml`` is the binding's module, initialized. What moves slowly is asked every ``slow_interval``
+    seconds; ``phase``, a share of it, keeps the GPUs from all being asked in one run. ``nvlink_links``:
+    tell each NVLink by itself. Every method may raise `DeviceError` and `DriverGone`.
     """
 
-    def __init__(self, nvml: Any, handle: Any) -> None:
+    def __init__(
+        self,
+        nvml: Any,
+        handle: Any,
+        *,
+        slow_interval: float = SLOW_INTERVAL,
+        phase: float = 1.0,
+        nvlink_links: bool = False,
+    ) -> None:
         self._nvml = nvml
         self._handle = handle
+        self._slow_interval = slow_interval
+        self._phase = phase
+        self._nvlink_links = nvlink_links
         self._lacking: dict[Probe, int] = {}
-        self._known: dict[str, Any] = {"reports_xids": False}
+        self._known: dict[Any, Any] = {"reports_xids": False}
         self._to_learn: list[Probe] = [UUID, *STATIC]
         self._identity: Identity | None = None
         self._moving: list[Probe] = list(MOVING)
-        self._batch: list[FieldValue] = list(BATCH)
+        self._quick: list[FieldValue] = list(QUICK)
+        self._slow: list[FieldValue] = list(SLOW_FIELDS)
+        self._slow_probes: list[Probe] = list(SLOW)
+        self._often: FieldBatch | None = None
+        self._full: FieldBatch | None = None
+        self._links: NvLinks | None = None
+        self._condition: Condition | None = None
+        self._slow_at = -inf
+        self._sampled_at: float | None = None
+        self._profiling = Profiling(nvml, handle)
+        self._pcie = PcieTraffic(nvml, handle)
+        self.wants_throughput = False
+        """Whether its PCIe traffic can only be had by the question that takes 20 ms."""
+        self._backwards = Backwards()
+        self._contradiction = Contradiction()
         self._memory_total: int | None = None
         self._names: dict[int, str] = {}
         self._watched_by: Any = None
@@ -85,26 +130,39 @@ class Device:
             self._identity = identity
         return self._identity
 
-    def sample(self) -> Sample:
-        """Return what moves. Raises `GpuLost` where not a single value can be read."""
-        values: dict[str, Any] = {}
+    def sample(self, now: float, *, throughput: bool = False) -> Sample:
+        """Return what moves, at ``now`` (seconds of any clock). Raises `GpuLost` where nothing can be read.
+
+        ``throughput``: it is this GPU's turn for the question that takes 20 ms.
+        """
+        values: dict[Key, Any] = {}
+        slow: dict[Key, Any] | None = {} if now >= self._slow_at else None
         problems: list[FieldProblem] = []
-        self._fill_batch(values, problems)  # first: what it lacks is asked for below instead
+        self._ask_fields(now, values, slow, problems)  # first: what it lacks is asked for below
         for probe in self._moving:
             self._fill(probe, values, problems)
+        self._profiling.read(now, values, problems)
+        if slow is not None:
+            self._renew_condition(now, slow, problems)
         if problems and not values:
             raise _nothing(problems)
-        self._memory_total = values.get("memory_total")
-        return Sample(**values, problems=tuple(problems))
+        self._add_throughput(values, problems, asking=throughput)
+        self._judge(values, problems)
+        self._memory_total, self._sampled_at = values.get("memory_total"), now
+        return Sample(**_record(values), condition=self._condition, problems=tuple(problems))
+
+    def release(self) -> None:
+        """Free what the library holds for this device. Safe twice; the device can go on."""
+        self._profiling.release()
 
     def processes(self) -> Processes:
         """Return who uses the GPU."""
-        values: dict[str, Any] = {}
+        values: dict[Any, Any] = {}
         problems: list[FieldProblem] = []
         for probe in PROCESS_LISTS:
             self._fill(probe, values, problems)
         names: dict[int, str] = {}
-        lists = {
+        lists: dict[str, Any] = {
             kind: tuple(self._process(entry, kind, names, problems) for entry in listed)
             for kind, listed in values.items()
         }
@@ -126,7 +184,7 @@ class Device:
                 raise DeviceError("not_text", repr(error.object[:80])) from error
         return None
 
-    def _fill(self, probe: Probe, values: dict[str, Any], problems: list[FieldProblem]) -> bool:
+    def _fill(self, probe: Probe, values: dict[Key, Any], problems: list[FieldProblem]) -> bool:
         """Take in what ``probe`` gives; return whether it needs no asking again."""
         try:
             answers = self._ask(probe)
@@ -134,43 +192,174 @@ class Device:
             raise
         except DeviceError as error:
             said = str(error)
-            problems += [FieldProblem(name, error.reason, said) for name in probe.fields]
+            problems += [FieldProblem(label(key), error.reason, said) for key in probe.fields]
             return False
         if answers is not None:
-            for name, answer in zip(probe.fields, answers, strict=True):
-                _take(name, answer, values, problems)
+            for key, answer in zip(probe.fields, answers, strict=True):
+                self._take(key, answer, values, problems)
         return True
 
-    def _fill_batch(self, values: dict[str, Any], problems: list[FieldProblem]) -> None:
+    def _ask_fields(
+        self,
+        now: float,
+        values: dict[Key, Any],
+        slow: dict[Key, Any] | None,
+        problems: list[FieldProblem],
+    ) -> None:
         """Take in all fields that come in one call, each with a return code of its own."""
-        if not self._batch:
+        if slow is not None and self._links is None:
+            self._find_links(problems)
+        batch = self._batch(slow=slow is not None)
+        if not batch.wanted:
             return
-        nvml, wanted = self._nvml, tuple(self._batch)
-        try:
-            answers = nvml.nvmlDeviceGetFieldValues(self._handle, [one.number for one in wanted])
-        except nvml.NVMLError as error:
-            for one in wanted:
-                self._miss(one, error.value, problems)
+        code = batch.ask()
+        if code != codes.SUCCESS:
+            self._miss_all(batch, code, problems)
             return
-        for one, answer in zip(wanted, answers, strict=True):
-            if answer.nvmlReturn == codes.SUCCESS:
-                _take(one.field, _decoded(one, answer), values, problems)
-            elif answer.nvmlReturn == codes.INVALID_ARGUMENT:
-                self._ask_instead(one)  # the driver does not know this field
+        silent: list[tuple[FieldValue, int]] = []
+        quick = len(self._quick)
+        for position, answer in enumerate(batch.answers()):
+            if answer.code == codes.SUCCESS:
+                into = values if position < quick or slow is None else slow
+                self._take_answer(now, answer, into, problems)
             else:
-                self._miss(one, answer.nvmlReturn, problems)
+                silent.append((answer.wanted, answer.code))
+        for wanted, code in silent:
+            self._miss(wanted, code, slow or {}, problems)
+        if slow is not None and self._links is not None and self._links.settle():
+            self._full = None
+            if probe := self._links.state_by_call():
+                self._slow_probes.append(probe)
 
-    def _miss(self, wanted: FieldValue, code: int, problems: list[FieldProblem]) -> None:
-        if code in codes.LACKING:
-            self._ask_instead(wanted)
-        else:
+    def _batch(self, *, slow: bool) -> FieldBatch:
+        """Return the kept call for what moves, or the one for everything."""
+        if slow:
+            if self._full is None:
+                links = self._links.fields() if self._links else []
+                wanted = [*self._quick, *self._slow, *links]
+                self._full = FieldBatch(self._nvml, self._handle, wanted)
+            return self._full
+        if self._often is None:
+            self._often = FieldBatch(self._nvml, self._handle, self._quick)
+        return self._often
+
+    def _find_links(self, problems: list[FieldProblem]) -> None:
+        found: dict[Key, Any] = {}
+        if self._fill(LINK_COUNT, found, problems):
+            self._links = NvLinks(found.get("links", 0), detail=self._nvlink_links)
+            self._full = None
+
+    def _take_answer(
+        self, now: float, answer: Answer, values: dict[Key, Any], problems: list[FieldProblem]
+    ) -> None:
+        key, value = answer.wanted.key, answer.value
+        if key[0] == "pcie_bytes" and isinstance(value, int):
+            seconds = now - self._sampled_at if self._sampled_at is not None else None
+            fast = capacity(self._known)
+            farthest = seconds * fast if seconds is not None and fast is not None else None
+            value = self._pcie.count(key[1], value, answer.type, farthest)
+            if value is None:
+                self._ask_instead(answer.wanted)
+        self._take(key, value, values, problems)
+
+    def _miss_all(self, batch: FieldBatch, code: int, problems: list[FieldProblem]) -> None:
+        """Take in that the whole call failed: asked for one by one if there is no such call."""
+        if code not in codes.LACKING:
             fault = self._fault(self._nvml.NVMLError(code))
-            problems.append(FieldProblem(wanted.field, fault.reason, str(fault)))
+            problems.append(FieldProblem("field_values", fault.reason, str(fault)))
+            return
+        self._links = NvLinks(0, detail=False)
+        for wanted in batch.wanted:
+            if wanted.key[0] != "link":
+                self._ask_instead(wanted, batched=False)
 
-    def _ask_instead(self, lacking: FieldValue) -> None:
-        self._batch.remove(lacking)
-        if lacking.instead:
-            self._moving.append(lacking.instead)
+    def _miss(
+        self,
+        wanted: FieldValue,
+        code: int,
+        slow: dict[Key, Any],
+        problems: list[FieldProblem],
+    ) -> None:
+        """Take in that one field has no value: it is lacking, or this is a problem."""
+        is_link = wanted.key[0] == "link"
+        if code in codes.LACKING or code == codes.INVALID_ARGUMENT:
+            if is_link and self._links is not None:
+                self._links.lacks(wanted)
+            else:
+                self._ask_instead(wanted)
+            return
+        fault = self._fault(self._nvml.NVMLError(code))
+        if is_link and slow.get(("link", (wanted.key[1][0], "state"))) == "inactive":
+            return  # a link that is down has nothing to tell
+        problems.append(FieldProblem(label(wanted.key), fault.reason, str(fault)))
+
+    def _ask_instead(self, lacking: FieldValue, *, batched: bool = True) -> None:
+        """Stop asking for a field, and ask for the same in an older way where there is one."""
+        self._full = self._often = None
+        fields, probes = (
+            (self._quick, self._moving)
+            if lacking in self._quick
+            else (self._slow, self._slow_probes)
+        )
+        fields.remove(lacking)
+        instead = lacking.instead
+        while isinstance(instead, FieldValue) and not batched:
+            instead = instead.instead
+        if isinstance(instead, FieldValue):
+            fields.append(instead)
+        elif instead is None and lacking.key[0] == "nvlink_bytes" and self._links is not None:
+            self._links.sum_bytes()
+        elif instead is not None and instead not in probes:
+            probes.append(instead)
+
+    def _renew_condition(
+        self, now: float, values: dict[Key, Any], problems: list[FieldProblem]
+    ) -> None:
+        """Ask for what moves slowly, and keep it until the next time."""
+        first, self._slow_at = self._condition is None, now + self._slow_interval
+        if first:
+            self._slow_at = now + self._slow_interval * self._phase
+        for probe in self._slow_probes:
+            self._fill(probe, values, problems)
+        record = _record(values)
+        links = record.pop("link", {})
+        if self._links is not None:
+            record |= self._links.amount_to(links, problems)
+        self._condition = Condition(**record)
+
+    def _add_throughput(
+        self, values: dict[Key, Any], problems: list[FieldProblem], *, asking: bool
+    ) -> None:
+        """Add what the dear question gave, where neither counters nor the profiler tell."""
+        self.wants_throughput = self._pcie.can_be_asked and not (
+            ("pcie_throughput", "transmit") in values
+            or any(one.key[0] == "pcie_bytes" for one in self._quick)
+        )
+        if not self.wants_throughput:
+            return
+        if asking:
+            self._pcie.ask(problems)
+        for direction, seen in self._pcie.seen.items():
+            values["pcie_throughput", direction] = seen
+
+    def _judge(self, values: dict[Key, Any], problems: list[FieldProblem]) -> None:
+        contradicts = self._contradiction.judge(values.get("utilization"), values.get("sm_active"))
+        if contradicts:
+            del values["sm_active"]
+            problems.append(FieldProblem("sm_active", "contradiction", contradicts))
+
+    def _take(
+        self, key: Key, answer: object, values: dict[Key, Any], problems: list[FieldProblem]
+    ) -> None:
+        """Take in a value, if it can be believed."""
+        if isinstance(answer, int | float) and (
+            key in _COUNTERS if isinstance(key, str) else key[0] in _COUNTERS
+        ):
+            answer = self._backwards.judge(key, answer)
+        if type(answer) is Refused:
+            problems.append(FieldProblem(label(key), answer.reason, answer.seen))
+        elif answer is not None:
+            values[key] = answer
 
     def _process(
         self, entry: Any, kind: str, names: dict[int, str], problems: list[FieldProblem]
@@ -200,18 +389,15 @@ class Device:
         return failure
 
 
-def _take(name: str, answer: object, values: dict[str, Any], problems: list[FieldProblem]) -> None:
-    if type(answer) is Refused:
-        problems.append(FieldProblem(name, "out_of_range", answer.seen))
-    elif answer is not None:
-        values[name] = answer
-
-
-def _decoded(wanted: FieldValue, answer: Any) -> object:
-    """Read the member of the union that the library says it filled."""
-    if not 0 <= answer.valueType < len(_UNION_MEMBER):
-        return Refused(f"value of unknown type {answer.valueType}")
-    return wanted.decode(getattr(answer.value, _UNION_MEMBER[answer.valueType]))[0]
+def _record(values: dict[Key, Any]) -> dict[str, Any]:
+    """Return the fields of a record, the entries of a mapping gathered under its name."""
+    record: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(key, str):
+            record[key] = value
+        else:
+            record.setdefault(key[0], {})[key[1]] = value
+    return record
 
 
 def _nothing(problems: Sequence[FieldProblem]) -> DeviceError:

@@ -95,7 +95,8 @@ class Identity(NamedTuple):
 class Link(NamedTuple):
     """One NVLink of a GPU, in the catalogue's words."""
 
-    index: int
+    number: int
+    """From 0."""
     state: str | None = None
     bandwidth: float | None = None
     """Bytes per second in one direction."""
@@ -246,6 +247,13 @@ class GpuProcess(NamedTuple):
     """The executable's name, never its path or arguments; empty where it cannot be known."""
     memory: int | None
     """Device memory that it holds, bytes; `None` where the driver does not tell."""
+    utilization: float | None = None
+    """Share of 1 of the time since the last question in which its kernels ran."""
+    container: str = ""
+    """The id of the container that it runs in; empty where it runs in none, or none is known."""
+    gpu_instance: int | None = None
+    """Which part of a GPU divided by MIG it uses; `None` where the GPU is not divided."""
+    compute_instance: int | None = None
 
 
 class Processes(NamedTuple):
@@ -253,6 +261,42 @@ class Processes(NamedTuple):
 
     compute: tuple[GpuProcess, ...] | None = None
     graphics: tuple[GpuProcess, ...] | None = None
+    complete: bool = False
+    """Whether every process of the machine would be listed, those of other containers too."""
+    problems: tuple[FieldProblem, ...] = ()
+
+
+class MigDevice(NamedTuple):
+    """A compute instance within a GPU instance, which its programs see as a GPU.
+
+    What belongs to the GPU instance is told by the first of the compute instances that share it, and
+    `None` in the others.
+    """
+
+    uuid: str
+    gpu_instance: int
+    compute_instance: int
+    profile: str = ""
+    """NVIDIA's name of its size, such as ``1g.10gb``; empty is unknown."""
+    memory_total: int | None = None
+    """Bytes, of the GPU instance."""
+    memory_used: int | None = None
+    memory_free: int | None = None
+    utilization: float | None = None
+    """Shares of 1 between the last sample and this one, of the GPU instance."""
+    sm_active: float | None = None
+    sm_occupancy: float | None = None
+    pipe_active: Mapping[str, float] | None = None
+    memory_bandwidth_utilization: float | None = None
+
+
+class Mig(NamedTuple):
+    """How MIG divides a GPU."""
+
+    enabled: bool | None = None
+    """`None` where the GPU cannot be divided, or does not say."""
+    devices: tuple[MigDevice, ...] = ()
+    """In the order of their numbers."""
     problems: tuple[FieldProblem, ...] = ()
 
 
@@ -298,6 +342,10 @@ class GpuDriver(Protocol):
 
     def processes(self, index: int) -> Processes:
         """Return who uses a GPU now."""
+        ...
+
+    def mig(self, index: int) -> Mig:
+        """Return into what MIG divides a GPU now."""
         ...
 
     def xid_events(self) -> tuple[XidEvent, ...]:

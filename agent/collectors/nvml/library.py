@@ -5,15 +5,17 @@ sample, save those that say that the GPU or the whole driver is gone.
 """
 
 import ctypes
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import metadata
+from math import inf
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from agent.collector import Unavailable
 from agent.collectors.nvml import codes
-from agent.collectors.nvml.device import Device
+from agent.collectors.nvml.device import SLOW_INTERVAL, Device
 from agent.collectors.nvml.driver import (
     DeviceError,
     DriverGone,
@@ -32,6 +34,9 @@ T = TypeVar("T")
 _DISTRIBUTION: Final = "nvidia-ml-py"
 _EVENTS_PER_POLL: Final = 1000
 """A storm of XIDs must not keep a poll from ending; the rest comes with the next one."""
+_PHASES: Final = 8
+"""GPUs of which each is asked at another time for what moves slowly: as many as a node has, mostly."""
+_THROUGHPUT_SECONDS: Final = 1.0
 _ADVICE: Final = {
     codes.LIBRARY_NOT_FOUND: "libnvidia-ml.so.1 is not on this machine: if it has an NVIDIA GPU, install "
     "the driver; in a container, use the NVIDIA runtime with the driver capability `utility`",
@@ -54,9 +59,25 @@ class WrongBinding(Exception):  # noqa: N818 - names what is wrong
 
 
 class NvmlLibrary:
-    """`GpuDriver` over the machine's own ``libnvidia-ml.so.1``."""
+    """`GpuDriver` over the machine's own ``libnvidia-ml.so.1``.
 
-    def __init__(self) -> None:
+    ``nvlink_links``: tell each NVLink by itself as well, some 180 series for a GPU with 18 of them.
+    ``slow_interval``: seconds between two questions for what moves slowly; ``clock`` gives seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        nvlink_links: bool = False,
+        slow_interval: float = SLOW_INTERVAL,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._nvlink_links = nvlink_links
+        self._slow_interval = slow_interval
+        self._clock = clock
+        self._throughput_turn = -1
+        self._throughput_last = -1
+        self._throughput_at = -inf
         self._nvml: Any = None
         self._info: DriverInfo | None = None
         self._count = 0
@@ -81,9 +102,9 @@ class NvmlLibrary:
         count = int(self._answer(self._nvml.nvmlDeviceGetCount))
         if count != self._count:
             self._count = count
-            self._devices.clear()
-            self._indices.clear()
+            self._forget()
             self._renew_events()
+        self._pass_turn()
         return count
 
     def identity(self, index: int) -> Identity:
@@ -98,7 +119,8 @@ class NvmlLibrary:
 
     def sample(self, index: int) -> Sample:
         """Return what is true of a GPU now."""
-        return self._of(index, Device.sample)
+        now, turn = self._clock(), index == self._throughput_turn
+        return self._of(index, lambda device: device.sample(now, throughput=turn))
 
     def recent(self, index: int) -> RecentSamples:
         """Return what the driver sampled of a GPU since the last call."""
@@ -129,8 +151,7 @@ class NvmlLibrary:
 
     def close(self) -> None:
         """Free the event set and leave the driver; the library stays loaded."""
-        self._devices.clear()
-        self._indices.clear()
+        self._forget()
         self._count = 0
         if self._info is not None:
             self._info = None
@@ -177,7 +198,8 @@ class NvmlLibrary:
         try:
             return question(self._devices.get(index) or self._meet(index))
         except GpuLost:
-            self._devices.pop(index, None)
+            if device := self._devices.pop(index, None):
+                device.release()
             raise
 
     def _meet(self, index: int) -> Device:
@@ -189,9 +211,34 @@ class NvmlLibrary:
                 raise
             raise GpuLost(str(error)) from error
         self._indices[_address(handle)] = index
-        device = self._devices[index] = Device(self._nvml, handle)
+        device = self._devices[index] = Device(
+            self._nvml,
+            handle,
+            slow_interval=self._slow_interval,
+            phase=(index % _PHASES + 1) / _PHASES,
+            nvlink_links=self._nvlink_links,
+        )
         self._samples[index] = DriverSamples(self._nvml, handle)
         return device
+
+    def _forget(self) -> None:
+        """Trust no handle any more."""
+        for device in self._devices.values():
+            device.release()
+        self._devices.clear()
+        self._indices.clear()
+
+    def _pass_turn(self) -> None:
+        """Choose whose turn it is for the question that takes 20 ms: one GPU a run, a second apart."""
+        now = self._clock()
+        waiting = sorted(index for index, one in self._devices.items() if one.wants_throughput)
+        self._throughput_turn = -1
+        if not waiting or now - self._throughput_at < _THROUGHPUT_SECONDS:
+            return
+        self._throughput_at = now
+        last = self._throughput_last
+        turn = next((index for index in waiting if index > last), waiting[0])
+        self._throughput_turn = self._throughput_last = turn
 
     def _renew_events(self) -> None:
         """Make a new, empty event set, which the devices join one by one; none where unsupported."""

@@ -1,0 +1,190 @@
+"""The NVLinks of one device: which questions its generation answers, and what they amount to together.
+
+Only bytes are summed by the driver; state, speed and errors are told link by link, under other numbers on
+each generation. Links of one GPU answer alike, so a question is given up when no link answers it. What is
+summed here is made of increments: a link that is down or was reset does not make the sum fall.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from agent.collectors.nvml.condition import MAX_LINKS
+from agent.collectors.nvml.decoding import (
+    BYTES,
+    KIBIBYTES,
+    MEGABYTES_A_SECOND,
+    Decode,
+    Refused,
+    count,
+    word,
+)
+from agent.collectors.nvml.driver import FieldProblem, Link
+from agent.collectors.nvml.fields import FieldValue
+from agent.collectors.nvml.guards import Meter
+from agent.collectors.nvml.probes import Probe
+
+_NUMBERED: Final = 12
+"""Links that have field numbers of their own; later ones are named by the scope of a shared number."""
+_STATE_WORDS: Final = ("inactive", "active", "sleep", "traffic_disabled")
+_BYTES: Final = ("transmit", "receive")
+
+_Way = Callable[[int], FieldValue]
+"""One way to ask for something of a link, by the link's index."""
+
+
+def _scoped(kind: str, number: int, decode: Decode) -> _Way:
+    return lambda link: FieldValue(("link", (link, kind)), number, decode, scope=link)
+
+
+def _numbered(kind: str, first: int, seventh: int, decode: Decode) -> _Way:
+    """Return the way of links before Hopper: six numbers in a row, and six more elsewhere."""
+
+    def field(link: int) -> FieldValue:
+        number = first + link if link < 6 else seventh + link - 6
+        return FieldValue(("link", (link, kind)), number, decode)
+
+    field.most = _NUMBERED  # type: ignore[attr-defined]
+    return field
+
+
+_WAYS: Final[Mapping[str, tuple[_Way, ...]]] = {
+    "state": (_scoped("state", 165, word(*_STATE_WORDS)),),
+    "speed": (
+        _scoped("speed", 164, MEGABYTES_A_SECOND),
+        _numbered("speed", 84, 132, MEGABYTES_A_SECOND),
+    ),
+    "crc": (_scoped("crc", 163, count), _numbered("crc", 32, 96, count)),
+    "crc_data": (_numbered("crc_data", 39, 102, count),),
+    "ecc_data": (_numbered("ecc_data", 148, 154, count),),
+    "replay": (_scoped("replay", 161, count), _numbered("replay", 46, 108, count)),
+    "recovery": (
+        _scoped("recovery", 162, count),
+        _numbered("recovery", 53, 114, count),
+        _scoped("recovery", 215, count),
+    ),
+    "recovery_failed": (_scoped("recovery_failed", 214, count),),
+    "malformed": (_scoped("malformed", 206, count),),
+    "overrun": (_scoped("overrun", 207, count),),
+    "receive_errors": (_scoped("receive_errors", 208, count),),
+    "integrity": (_scoped("integrity", 211, count),),
+    "discard": (_scoped("discard", 212, count),),
+    "effective": (_scoped("effective", 219, count),),
+    "transmit": (_scoped("transmit", 138, KIBIBYTES), _scoped("transmit", 202, BYTES)),
+    "receive": (_scoped("receive", 139, KIBIBYTES), _scoped("receive", 204, BYTES)),
+}
+"""Numbers from nvml.h; from `malformed` to `effective` NVLink 5 (Blackwell) alone counts."""
+_NO_ERRORS: Final = frozenset({"state", "speed", *_BYTES})
+
+
+class NvLinks:
+    """What to ask of ``count`` links, and what the answers amount to.
+
+    ``detail``: tell each link by itself as well.
+    """
+
+    def __init__(self, links: int, *, detail: bool) -> None:
+        self._links = links
+        self._detail = detail
+        self._ways: dict[str, list[_Way]] = {
+            kind: [way for way in ways if links <= getattr(way, "most", MAX_LINKS)]
+            for kind, ways in _WAYS.items()
+            if detail or kind not in _BYTES
+        }
+        self._lacked: Counter[str] = Counter()
+        self._meters: dict[tuple[int, str], Meter] = {}
+        self._asked_by_call = False
+
+    def fields(self) -> list[FieldValue]:
+        """Return what to ask for in the batch."""
+        return [
+            ways[0](link) for ways in self._ways.values() if ways for link in range(self._links)
+        ]
+
+    def sum_bytes(self) -> None:
+        """Ask for the bytes link by link, since the driver does not sum them."""
+        for kind in _BYTES:
+            self._ways.setdefault(kind, list(_WAYS[kind]))
+
+    def lacks(self, wanted: FieldValue) -> None:
+        """Take in that a link does not know a field."""
+        self._lacked[wanted.key[1][1]] += 1
+
+    def settle(self) -> bool:
+        """Give up what no link knew; return whether other questions are to be asked next time."""
+        given_up = [kind for kind, links in self._lacked.items() if links >= self._links]
+        for kind in given_up:
+            self._ways[kind].pop(0)
+        self._lacked.clear()
+        return bool(given_up)
+
+    def state_by_call(self) -> Probe | None:
+        """Return the older question for the states, once, where no field tells them."""
+        if self._asked_by_call or self._ways["state"]:
+            return None
+        self._asked_by_call = True
+        links = range(self._links)
+        states = word("inactive", "active")
+        return Probe(
+            tuple(("link", (link, "state")) for link in links),
+            (lambda nvml, device: [nvml.nvmlDeviceGetNvLinkState(device, i) for i in links],),
+            lambda found: tuple(states(state)[0] for state in found),
+        )
+
+    def amount_to(
+        self, answers: Mapping[tuple[int, str], Any], problems: list[FieldProblem]
+    ) -> dict[str, Any]:
+        """Return fields of `Condition`, from the answers by link and kind."""
+        states = {link: said for (link, kind), said in answers.items() if kind == "state"}
+        errors: Counter[str] = Counter()
+        moved: Counter[str] = Counter()
+        for kind, total in self._totals(answers, problems):
+            (moved if kind in _BYTES else errors)[kind] += total
+        told: dict[str, Any] = {"nvlink_errors": dict(errors) or None}
+        if moved and not self._detail:
+            told["nvlink_bytes"] = dict(moved)
+        if states and len(states) == self._links:
+            told["nvlinks"] = dict.fromkeys(_STATE_WORDS, 0) | Counter(states.values())
+            told["nvlink_bandwidth"] = _speed_of_active(states, answers)
+        if self._detail and answers:
+            told["links"] = tuple(_link(index, answers) for index in range(self._links))
+        return told
+
+    def _totals(
+        self, answers: Mapping[tuple[int, str], Any], problems: list[FieldProblem]
+    ) -> Iterator[tuple[str, int]]:
+        """Yield what each counter of each link has counted; those that are silent count on."""
+        for (link, kind), value in answers.items():
+            if kind in {"state", "speed"}:
+                continue
+            judged = self._meters.setdefault((link, kind), Meter()).judge(value)
+            if isinstance(judged, Refused):
+                problems.append(FieldProblem(f"link {link} {kind}", judged.reason, judged.seen))
+        heard = {kind for _, kind in answers}
+        for (_, kind), meter in self._meters.items():
+            if kind in heard:
+                yield kind, meter.total
+
+
+def _speed_of_active(
+    states: Mapping[int, str], answers: Mapping[tuple[int, str], Any]
+) -> float | None:
+    speeds = [answers.get((link, "speed")) for link, state in states.items() if state == "active"]
+    known = [speed for speed in speeds if speed is not None]
+    return sum(known) if len(known) == len(speeds) else None
+
+
+def _link(index: int, answers: Mapping[tuple[int, str], Any]) -> Link:
+    errors = {
+        kind: value
+        for (link, kind), value in answers.items()
+        if link == index and kind not in _NO_ERRORS
+    }
+    return Link(
+        index,
+        answers.get((index, "state")),
+        answers.get((index, "speed")),
+        answers.get((index, "transmit")),
+        answers.get((index, "receive")),
+        errors or None,
+    )

@@ -1,0 +1,168 @@
+"""What a GPU's performance counters say (GPM): how much of it worked, not only whether it did.
+
+Hopper and newer, without root and without DCGM. Metrics are the difference of two samples, so the first
+sample gives none. Whoever profiles a program has the right of way: while the driver says that the counters
+are taken, or not ours, they are left alone for a minute.
+"""
+
+from contextlib import suppress
+from ctypes import c_char, sizeof
+from struct import Struct
+from typing import Any, Final, NamedTuple
+
+from agent.collectors.nvml import codes
+from agent.collectors.nvml.decoding import (
+    MEBIBYTES_A_SECOND,
+    Decode,
+    Refused,
+    profiled_share,
+)
+from agent.collectors.nvml.driver import DeviceError, FieldProblem, GpuLost
+from agent.collectors.nvml.probes import Key, label
+
+GIVE_WAY: Final = 60.0
+"""Seconds for which counters that somebody else holds are not asked for."""
+_SHORTEST: Final = 0.1
+"""Seconds between two samples: the GPU renews its own no faster (nvml.h)."""
+_HELD: Final = frozenset({codes.IN_USE, codes.NO_PERMISSION})
+_ANSWER: Final = Struct("=IId24x")
+"""nvmlGpmMetric_t: number, return code, value, and pointers to names."""
+_WHOLE: Final = "profiling"
+
+
+class _Metric(NamedTuple):
+    key: Key
+    number: int
+    decode: Decode
+
+
+_METRICS: Final = (
+    _Metric("sm_active", 2, profiled_share),
+    _Metric("sm_occupancy", 3, profiled_share),
+    _Metric(("pipe_active", "integer"), 4, profiled_share),
+    _Metric(("pipe_active", "tensor"), 5, profiled_share),
+    _Metric("memory_bandwidth_utilization", 10, profiled_share),
+    _Metric(("pipe_active", "fp64"), 11, profiled_share),
+    _Metric(("pipe_active", "fp32"), 12, profiled_share),
+    _Metric(("pipe_active", "fp16"), 13, profiled_share),
+    _Metric(("pcie_throughput", "transmit"), 20, MEBIBYTES_A_SECOND),
+    _Metric(("pcie_throughput", "receive"), 21, MEBIBYTES_A_SECOND),
+    _Metric(("nvlink_throughput", "receive"), 60, MEBIBYTES_A_SECOND),
+    _Metric(("nvlink_throughput", "transmit"), 61, MEBIBYTES_A_SECOND),
+)
+"""Numbers and units of nvmlGpmMetricId_t."""
+_OF_INSTANCE: Final = (
+    _Metric("utilization", 1, profiled_share),
+    *(metric for metric in _METRICS if metric.decode is profiled_share),
+)
+"""Of a part of a GPU: PCIe and NVLink belong to the whole, and the driver has no other utilization."""
+
+
+class Profiling:
+    """The performance counters of one device, or of one GPU ``instance`` of a device that MIG divides.
+
+    `release` when it is not used any more.
+
+    ``nvml`` is the binding's module, initialized. Two samples are kept, and reused by turns.
+    """
+
+    def __init__(self, nvml: Any, handle: Any, instance: int | None = None) -> None:
+        self._nvml = nvml
+        self._handle = handle
+        self._instance = instance
+        self._supported: bool | None = None
+        self._idle_until = 0.0
+        self._samples: list[Any] = []
+        self._taken_at: float | None = None
+        self._wanted = list(_METRICS if instance is None else _OF_INSTANCE)
+        self._request: Any = None
+        self._answers: Any = None
+
+    def read(self, now: float, values: dict[Key, Any], problems: list[FieldProblem]) -> None:
+        """Take in what the counters say of the time since the last call; ``now`` is in seconds."""
+        if self._supported is False or now < self._idle_until:
+            return
+        nvml = self._nvml
+        try:
+            if self._supported is None:
+                self._supported = bool(
+                    nvml.nvmlGpmQueryDeviceSupport(self._handle).isSupportedDevice
+                )
+            if self._supported and self._sampled(now):
+                self._take(values, problems)
+        except nvml.NVMLError as error:
+            self._fail(error, now, problems)
+
+    def release(self) -> None:
+        """Free the samples. Safe at any time; asking again makes new ones."""
+        samples, self._samples, self._taken_at = self._samples, [], None
+        for sample in samples:
+            with suppress(self._nvml.NVMLError):
+                self._nvml.nvmlGpmSampleFree(sample)
+
+    def _sampled(self, now: float) -> bool:
+        """Take a sample; return whether there is an older one to compare it with."""
+        nvml = self._nvml
+        while len(self._samples) < 2:
+            self._samples.append(nvml.nvmlGpmSampleAlloc())
+        if self._taken_at is not None and now - self._taken_at < _SHORTEST:
+            return False
+        before, self._taken_at = self._taken_at, None
+        self._samples.reverse()
+        if self._instance is None:
+            nvml.nvmlGpmSampleGet(self._handle, self._samples[1])
+        else:
+            nvml.nvmlGpmMigSampleGet(self._handle, self._instance, self._samples[1])
+        self._taken_at = now
+        return before is not None
+
+    def _take(self, values: dict[Key, Any], problems: list[FieldProblem]) -> None:
+        nvml, request = self._nvml, self._request or self._prepare()
+        request.sample1, request.sample2 = self._samples
+        nvml.nvmlGpmMetricsGet(request)
+        lacking: list[_Metric] = []
+        for metric, (_, code, value) in zip(
+            self._wanted, _ANSWER.iter_unpack(self._answers), strict=True
+        ):
+            if code in codes.LACKING or code == codes.INVALID_ARGUMENT:
+                lacking.append(metric)
+            elif code != codes.SUCCESS:
+                problems.append(_problem(metric.key, nvml.NVMLError(code)))
+            elif isinstance(judged := metric.decode(value)[0], Refused):
+                problems.append(FieldProblem(label(metric.key), judged.reason, judged.seen))
+            else:
+                values[metric.key] = judged
+        if lacking:
+            self._wanted = [metric for metric in self._wanted if metric not in lacking]
+            self._request = None
+            self._supported = bool(self._wanted)
+
+    def _prepare(self) -> Any:
+        """Make the request for the metrics that are wanted, and a view of its answers."""
+        nvml = self._nvml
+        request = self._request = nvml.c_nvmlGpmMetricsGet_t()
+        request.version = nvml.NVML_GPM_METRICS_GET_VERSION
+        request.numMetrics = len(self._wanted)
+        for cell, metric in zip(request.metrics, self._wanted, strict=False):
+            cell.metricId = metric.number
+        size = sizeof(nvml.c_nvmlGpmMetric_t) * len(self._wanted)
+        start = type(request).metrics.offset
+        self._answers = (c_char * size).from_buffer(request, start)
+        return request
+
+    def _fail(self, error: Any, now: float, problems: list[FieldProblem]) -> None:
+        """Take in that a call failed: for ever, for a while, or for this time."""
+        self.release()
+        if error.value in codes.LACKING:
+            self._supported = False
+            return
+        problems.append(_problem(_WHOLE, error))
+        if error.value in _HELD:
+            self._idle_until = now + GIVE_WAY
+
+
+def _problem(key: Key, error: Any) -> FieldProblem:
+    failure = codes.failure(error.value, str(error))
+    if isinstance(failure, GpuLost) or not isinstance(failure, DeviceError):
+        raise failure from error
+    return FieldProblem(label(key), failure.reason, str(failure))
