@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.catalogue import events, gpu
+from agent.catalogue import events, gpu, gpu_errors
 from agent.snapshot import Batch
 from tests.agent.collectors.nvml.node import Node, problems, uuid, value
 
@@ -18,7 +18,7 @@ def told(batch: Batch) -> list[tuple[str, str]]:
 
 def of(batch: Batch, index: int) -> set[tuple[object, ...]]:
     """Return what a GPU has beyond what every GPU ever met has."""
-    always = {gpu.INFO, gpu.LOST, gpu.XID_EVENTS, gpu.OOM_EVENTS}
+    always = {gpu.INFO, gpu.LOST, gpu.XID_EVENTS, gpu_errors.XID_FAULTS, gpu.OOM_EVENTS}
     return {
         (one.metric, *one.attributes[1:])
         for one in batch.readings
