@@ -1,15 +1,16 @@
 """From a page of dcgm-exporter to one set of values per GPU.
 
-The exporter writes a row per GPU and pod, and a row per MIG instance. A GPU that several pods share stands
-there several times with the same value: that is one value. If the rows differ, they are not about the
-whole GPU, and none is used. A MIG instance's row is never the GPU's.
+The exporter writes a row per GPU and pod, and a row per MIG instance or NVLink where it watches them. A GPU
+that several pods share stands there several times with the same value: that is one value, whether the pod
+is called ``pod``, ``exported_pod`` (behind a Prometheus) or ``pod_name`` (old namespace). If the rows
+differ, they are not about the whole GPU, and none is used. The row of a part is never the GPU's.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 
-from agent.collectors.dcgm.fields import is_blank
+from agent.collectors.dcgm.field import is_blank
 from agent.collectors.exposition import Faults, Page
 
 
@@ -36,8 +37,10 @@ def gpus(page: Page, faults: Faults) -> dict[str, Gpu]:
 
 
 def _uuid(labels: Mapping[str, str], name: str, faults: Faults) -> str:
-    """Return whose row it is; empty where it is not a whole GPU's."""
-    uuid = labels.get("UUID", "")
+    """Return whose row it is; empty where it is not a whole GPU's. The old namespace has ``uuid``."""
+    uuid = labels.get("UUID") or labels.get("uuid", "")
+    if labels.get("nvlink") or labels.get("nvswitch"):
+        return ""
     if not uuid:
         faults.add(
             "no_uuid", name, "a row without the label UUID: nobody can say which GPU it is of"
