@@ -16,6 +16,7 @@ from agent.collectors.nvml.driver import (
     GpuLost,
     GpuProcess,
     Identity,
+    Mig,
     Processes,
     RecentSamples,
     Sample,
@@ -110,6 +111,11 @@ class SimulatedGpus:
         elapsed = self._reach(index)
         occupants = self.scenario.occupants(index, elapsed)
         return Processes(compute=tuple(GpuProcess(*who) for who in occupants), graphics=())
+
+    def mig(self, index: int) -> Mig:
+        """Return that MIG is off."""
+        self._reach(index)
+        return Mig(enabled=False)
 
     def xid_events(self) -> tuple[XidEvent, ...]:
         """Return the errors that came since the last call, oldest first."""

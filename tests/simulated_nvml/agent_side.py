@@ -5,10 +5,12 @@ test starts this program with its own ``LD_LIBRARY_PATH`` and sends it questions
 """
 
 import asyncio
+import os
 import pickle
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from agent.collectors.nvml.collector import NvmlCollector
@@ -47,7 +49,7 @@ class Side:
 
     def _begin(self) -> None:
         self.now = 0.0
-        self.driver = NvmlLibrary()
+        self.driver = NvmlLibrary(proc=Path(os.environ["SIMULATED_NVML"]).parent / "proc")
         self.collector = NvmlCollector(self.driver, clock=lambda: self.now)
 
     async def renew(self) -> None:

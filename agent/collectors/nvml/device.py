@@ -47,6 +47,9 @@ _COUNTERS: Final = frozenset(
 """Fields that only ever grow while the driver is loaded; PCIe's and NVLink's meters judge their own."""
 
 
+_NO_INSTANCE: Final = 0xFFFFFFFF
+
+
 class Device:
     """Asks one GPU, and remembers what it lacks as long as the handle holds.
 
@@ -373,7 +376,13 @@ class Device:
         if name is None:
             known = self._names.get(pid)
             name = names[pid] = self._process_name(pid) if known is None else known
-        return GpuProcess(pid, name, memory)
+        return GpuProcess(
+            pid,
+            name,
+            memory,
+            gpu_instance=_instance(entry.gpuInstanceId),
+            compute_instance=_instance(entry.computeInstanceId),
+        )
 
     def _process_name(self, pid: int) -> str:
         try:
@@ -398,6 +407,11 @@ def _record(values: dict[Key, Any]) -> dict[str, Any]:
         else:
             record.setdefault(key[0], {})[key[1]] = value
     return record
+
+
+def _instance(number: int) -> int | None:
+    """Return the number of a part of a GPU; all bits set means that it is not divided."""
+    return None if number == _NO_INSTANCE else number
 
 
 def _nothing(problems: Sequence[FieldProblem]) -> DeviceError:

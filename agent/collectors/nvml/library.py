@@ -22,12 +22,14 @@ from agent.collectors.nvml.driver import (
     DriverInfo,
     GpuLost,
     Identity,
+    Mig,
     Processes,
     RecentSamples,
     Sample,
     XidEvent,
 )
 from agent.collectors.nvml.driver_samples import DriverSamples
+from agent.collectors.nvml.tenancy import PROC, Tenancy
 
 T = TypeVar("T")
 
@@ -63,6 +65,7 @@ class NvmlLibrary:
 
     ``nvlink_links``: tell each NVLink by itself as well, some 180 series for a GPU with 18 of them.
     ``slow_interval``: seconds between two questions for what moves slowly; ``clock`` gives seconds.
+    ``proc``: where the kernel tells of processes.
     """
 
     def __init__(
@@ -71,10 +74,12 @@ class NvmlLibrary:
         nvlink_links: bool = False,
         slow_interval: float = SLOW_INTERVAL,
         clock: Callable[[], float] = time.monotonic,
+        proc: Path = PROC,
     ) -> None:
         self._nvlink_links = nvlink_links
         self._slow_interval = slow_interval
         self._clock = clock
+        self._proc = proc
         self._throughput_turn = -1
         self._throughput_last = -1
         self._throughput_at = -inf
@@ -83,6 +88,7 @@ class NvmlLibrary:
         self._count = 0
         self._devices: dict[int, Device] = {}
         self._samples: dict[int, DriverSamples] = {}
+        self._tenancies: dict[int, Tenancy] = {}
         self._indices: dict[int | None, int] = {}
         self._events: Any = None
         self._no_events: Any = None
@@ -128,7 +134,19 @@ class NvmlLibrary:
 
     def processes(self, index: int) -> Processes:
         """Return who uses a GPU now."""
-        return self._of(index, Device.processes)
+
+        def listed(device: Device) -> Processes:
+            return self._tenancies[index].processes(device.processes())
+
+        return self._of(index, listed)
+
+    def mig(self, index: int) -> Mig:
+        """Return into what MIG divides a GPU. One that was switched is met anew, as are its abilities."""
+        now = self._clock()
+        mig = self._of(index, lambda _: self._tenancies[index].mig(now))
+        if self._tenancies[index].switched:
+            self._drop(index)
+        return mig
 
     def xid_events(self) -> tuple[XidEvent, ...]:
         """Return the XIDs since the last call. Raises `DeviceError` where they cannot be had now."""
@@ -198,8 +216,7 @@ class NvmlLibrary:
         try:
             return question(self._devices.get(index) or self._meet(index))
         except GpuLost:
-            if device := self._devices.pop(index, None):
-                device.release()
+            self._drop(index)
             raise
 
     def _meet(self, index: int) -> Device:
@@ -219,14 +236,20 @@ class NvmlLibrary:
             nvlink_links=self._nvlink_links,
         )
         self._samples[index] = DriverSamples(self._nvml, handle)
+        self._tenancies[index] = Tenancy(self._nvml, handle, self._proc)
         return device
 
     def _forget(self) -> None:
         """Trust no handle any more."""
-        for device in self._devices.values():
-            device.release()
-        self._devices.clear()
+        for index in tuple(self._devices):
+            self._drop(index)
         self._indices.clear()
+
+    def _drop(self, index: int) -> None:
+        """Remember nothing of a GPU, and free what the library holds for it."""
+        if device := self._devices.pop(index, None):
+            device.release()
+            self._tenancies[index].release()
 
     def _pass_turn(self) -> None:
         """Choose whose turn it is for the question that takes 20 ms: one GPU a run, a second apart."""

@@ -10,13 +10,13 @@ from agent.catalogue import Metric, gpu, gpu_health
 from agent.catalogue.attributes import CONFIDENCE, THROTTLE_REASON
 from agent.collectors.nvml.driver import (
     DriverInfo,
-    GpuProcess,
     Identity,
     Processes,
     RecentSamples,
     Sample,
 )
 from agent.collectors.nvml.families import Families
+from agent.collectors.nvml.owners import each_once
 from agent.snapshot import Holder, Reading, Train
 
 _VENDOR: Final = "NVIDIA"
@@ -181,13 +181,8 @@ def process_readings(uuid: str, processes: Processes) -> list[Reading]:
 
 def holders(uuid: str, processes: Processes) -> tuple[Holder, ...]:
     """Return who holds memory on the GPU, each process once, the greatest holder first."""
-    by_pid: dict[int, GpuProcess] = {}
-    for one in (*(processes.compute or ()), *(processes.graphics or ())):
-        known = by_pid.get(one.pid)
-        if known is None or (one.memory or 0) > (known.memory or 0):
-            by_pid[one.pid] = one
-    ordered = sorted(by_pid.values(), key=lambda one: (-(one.memory or 0), one.pid))
-    return tuple(Holder(uuid, one.pid, one.name, one.memory) for one in ordered)
+    ordered = sorted(each_once(processes), key=lambda one: (-(one.memory or 0), one.pid))
+    return tuple(Holder(uuid, one.pid, one.name, one.memory, one.container) for one in ordered)
 
 
 def counter_readings(uuid: str, ooms: Mapping[str, int]) -> Iterable[Reading]:

@@ -30,6 +30,8 @@ class Gpu:
     lost: bool = False
     watched: Watched | None = None
     xid_at: float | None = None
+    unowned: int | None = None
+    """Bytes in use that no process held at last sight."""
     _counters: tuple[Reading, ...] | None = None
 
     @property

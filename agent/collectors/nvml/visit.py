@@ -21,10 +21,13 @@ from agent.collectors.nvml.driver import (
     GpuDriver,
     GpuLost,
     Identity,
+    Mig,
     Processes,
     RecentSamples,
     Sample,
 )
+from agent.collectors.nvml.mig_readings import mig_readings
+from agent.collectors.nvml.owners import owner_readings, unowned, unowned_reading
 from agent.collectors.nvml.readings import (
     holders,
     info_reading,
@@ -112,6 +115,7 @@ class Visit:
                 sample = self._driver.sample(index)
                 recent = self._recent(index, gpu)
                 processes = self._processes(index, gpu)
+                mig = self._mig(index, gpu)
             except GpuLost as error:
                 self._told += self._roster.lose(self.now, gpu, str(error))
                 continue
@@ -127,6 +131,7 @@ class Visit:
             self.trains += gpu.series.trains(recent)
             self.readings += process_readings(gpu.uuid, processes)
             self.holders += holders(gpu.uuid, processes)
+            self._tell_tenants(gpu, sample, processes, mig)
             sights.append((gpu, sample, processes))
         return sights
 
@@ -149,6 +154,24 @@ class Visit:
         except DeviceError as error:
             self._problem(error, gpu.uuid)
             return Processes()
+
+    def _mig(self, index: int, gpu: Gpu) -> Mig:
+        """Return into what a GPU is divided; without it the GPU's values still count."""
+        try:
+            return self._driver.mig(index)
+        except GpuLost:
+            raise
+        except DeviceError as error:
+            self._problem(error, gpu.uuid)
+            return Mig()
+
+    def _tell_tenants(self, gpu: Gpu, sample: Sample, processes: Processes, mig: Mig) -> None:
+        """Tell who has a share in a GPU, and what memory belongs to nobody."""
+        self._field_problems(gpu.uuid, mig.problems)
+        self.readings += owner_readings(gpu.uuid, processes)
+        self.readings += mig_readings(gpu.uuid, mig, processes)
+        before, gpu.unowned = gpu.unowned, unowned(sample, processes)
+        self.readings += unowned_reading(gpu.uuid, before, gpu.unowned)
 
     def _take_xids(self) -> None:
         """Tell the ledger what the driver reported.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from agent.collectors.nvml.driver import (
     DriverInfo,
     Identity,
+    Mig,
     Processes,
     RecentSamples,
     Sample,
@@ -28,6 +29,7 @@ class Gpus:
     samples: dict[int, Sample | Exception] = field(default_factory=dict)
     recents: dict[int, RecentSamples | Exception] = field(default_factory=dict)
     lists: dict[int, Processes | Exception] = field(default_factory=dict)
+    divisions: dict[int, Mig | Exception] = field(default_factory=dict)
     xids: list[XidEvent] | Exception = field(default_factory=list)
     opening: Exception | None = None
     opened: int = 0
@@ -71,6 +73,12 @@ class Gpus:
         """Return who uses a GPU."""
         answer = made_of(self.lists.get(index, Processes((), ())))
         assert isinstance(answer, Processes)
+        return answer
+
+    def mig(self, index: int) -> Mig:
+        """Return into what a GPU is divided, by default nothing."""
+        answer = made_of(self.divisions.get(index, Mig()))
+        assert isinstance(answer, Mig)
         return answer
 
     def xid_events(self) -> tuple[XidEvent, ...]:

@@ -1,0 +1,53 @@
+"""Who has a share in a GPU: the parts that MIG divides it into, and what its processes are and do."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from agent.collectors.nvml.container import Containers, sees_every_process
+from agent.collectors.nvml.driver import GpuProcess, Mig, Processes
+from agent.collectors.nvml.mig import MigDevices
+from agent.collectors.nvml.owners import each_once
+from agent.collectors.nvml.process_usage import ProcessUsage
+
+PROC: Final = Path("/proc")
+
+
+class Tenancy:
+    """Asks one GPU; `release` when it is not used any more.
+
+    ``nvml`` is the binding's module, initialized; ``handle`` the device; ``proc`` where the kernel tells
+    of processes.
+    """
+
+    def __init__(self, nvml: Any, handle: Any, proc: Path = PROC) -> None:
+        self._mig = MigDevices(nvml, handle)
+        self._usage = ProcessUsage(nvml, handle)
+        self._containers = Containers(proc)
+        self._complete = sees_every_process(proc)
+
+    @property
+    def switched(self) -> bool:
+        """Whether MIG was switched on or off: then nothing is true any more of what the GPU lacked."""
+        return self._mig.switched
+
+    def mig(self, now: float) -> Mig:
+        """Return into what MIG divides the GPU; ``now`` is seconds of any clock that goes forward."""
+        return self._mig.read(now)
+
+    def processes(self, listed: Processes) -> Processes:
+        """Return the processes with what each uses and where it runs."""
+        used = self._usage.of(listed)._replace(complete=self._complete)
+        containers = self._containers.of(one.pid for one in each_once(used))
+
+        def placed(process: GpuProcess) -> GpuProcess:
+            container = containers[process.pid]
+            return process._replace(container=container) if container else process
+
+        return used._replace(
+            compute=used.compute and tuple(map(placed, used.compute)),
+            graphics=used.graphics and tuple(map(placed, used.graphics)),
+        )
+
+    def release(self) -> None:
+        """Free what the library holds for the parts of the GPU. Safe twice."""
+        self._mig.release()
