@@ -36,7 +36,7 @@ class _Metric(NamedTuple):
     decode: Decode
 
 
-_METRICS: Final = (
+METRICS: Final = (
     _Metric("sm_active", 2, profiled_share),
     _Metric("sm_occupancy", 3, profiled_share),
     _Metric(("pipe_active", "integer"), 4, profiled_share),
@@ -50,10 +50,10 @@ _METRICS: Final = (
     _Metric(("nvlink_throughput", "receive"), 60, MEBIBYTES_A_SECOND),
     _Metric(("nvlink_throughput", "transmit"), 61, MEBIBYTES_A_SECOND),
 )
-"""Numbers and units of nvmlGpmMetricId_t."""
+"""What is asked, with the numbers and units of nvmlGpmMetricId_t."""
 _OF_INSTANCE: Final = (
     _Metric("utilization", 1, profiled_share),
-    *(metric for metric in _METRICS if metric.decode is profiled_share),
+    *(metric for metric in METRICS if metric.decode is profiled_share),
 )
 """Of a part of a GPU: PCIe and NVLink belong to the whole, and the driver has no other utilization."""
 
@@ -74,7 +74,7 @@ class Profiling:
         self._idle_until = 0.0
         self._samples: list[Any] = []
         self._taken_at: float | None = None
-        self._wanted = list(_METRICS if instance is None else _OF_INSTANCE)
+        self._wanted = list(METRICS if instance is None else _OF_INSTANCE)
         self._request: Any = None
         self._answers: Any = None
 
@@ -141,7 +141,7 @@ class Profiling:
         """Make the request for the metrics that are wanted, and a view of its answers."""
         nvml = self._nvml
         request = self._request = nvml.c_nvmlGpmMetricsGet_t()
-        request.version = nvml.NVML_GPM_METRICS_GET_VERSION
+        request.version = nvml.NVML_GPMMETRICS_GET_VERSION
         request.numMetrics = len(self._wanted)
         for cell, metric in zip(request.metrics, self._wanted, strict=False):
             cell.metricId = metric.number

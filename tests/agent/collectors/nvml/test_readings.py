@@ -1,15 +1,35 @@
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.catalogue import Metric, gpu
-from agent.catalogue.attributes import CLOCK, GPU_TASK, SENSOR, THROTTLE_REASON
-from agent.collectors.nvml.driver import ALL_THROTTLE_REASONS, DriverInfo, Identity, Sample
-from agent.collectors.nvml.probes import BATCH, MOVING, STATIC, THROTTLE_BITS, UUID
+from agent.catalogue import Metric, gpu, gpu_health, gpu_work
+from agent.catalogue.attributes import CLOCK, GPU_TASK, SENSOR
+from agent.collectors.nvml.condition import SLOW
+from agent.collectors.nvml.decoding import THROTTLE_BITS
+from agent.collectors.nvml.driver import (
+    ALL_THROTTLE_REASONS,
+    Condition,
+    DriverInfo,
+    Identity,
+    Link,
+    Sample,
+)
+from agent.collectors.nvml.families import OF_CONDITION, OF_SAMPLE, Entries, State
+from agent.collectors.nvml.fields import QUICK, SLOW_FIELDS
+from agent.collectors.nvml.probes import MOVING, STATIC, UUID, Key
+from agent.collectors.nvml.profiling import METRICS as PROFILED
 from agent.collectors.nvml.readings import Series, limit_readings, temperature_margin
 from agent.snapshot import Reading
 
 DRIVER = DriverInfo("", "")
-NUMBERS = [field for field in Sample._fields if field not in {"throttle_reasons", "problems"}]
+MAPPINGS = {row.field for row in OF_SAMPLE if isinstance(row, Entries)}
+WORDS = {row.field for row in OF_SAMPLE if isinstance(row, State)}
+NUMBERS = [
+    field
+    for field in Sample._fields
+    if field not in {"throttle_reasons", "condition", "problems", *MAPPINGS, *WORDS}
+]
 
 
 def moving(
@@ -28,7 +48,7 @@ def test_absent_is_absent() -> None:
 
     assert series.moving(Sample()) == []
     assert series.limits == ()
-    assert series.info == Reading(gpu.INFO, ("u", "4", "", "NVIDIA", "", "", "", "", ""), 1)
+    assert series.info == Reading(gpu.INFO, ("u", "4", "", "NVIDIA", "", "", "", "", "", ""), 1)
 
 
 @given(st.sets(st.sampled_from(NUMBERS)))
@@ -45,7 +65,8 @@ def test_each_value_stands_for_itself(told: set[str]) -> None:
 
 def test_every_value_of_a_closed_attribute_is_used() -> None:
     """All engines, sensors, clocks and reasons of the catalogue have their reading."""
-    sample = Sample._make([*[1] * len(NUMBERS), frozenset({"sync_boost"}), ()])
+    numbers: dict[str, Any] = dict.fromkeys(NUMBERS, 1)
+    sample = Sample(**numbers, throttle_reasons=frozenset({"sync_boost"}))
 
     found = moving(sample)
 
@@ -53,9 +74,9 @@ def test_every_value_of_a_closed_attribute_is_used() -> None:
         (gpu.UTILIZATION, GPU_TASK),
         (gpu.TEMPERATURE, SENSOR),
         (gpu.CLOCK_FREQUENCY, CLOCK),
-        (gpu.THROTTLE, THROTTLE_REASON),
     ):
         assert {key[1][0] for key in found if key[0] == metric} == set(attribute.values)
+    assert {key[1][0] for key in found if key[0] == gpu.THROTTLE} == ALL_THROTTLE_REASONS
     assert {key[1][0] for key, value in found.items() if key[0] == gpu.THROTTLE and value} == {
         "sync_boost"
     }
@@ -107,11 +128,78 @@ def test_share_of_memory() -> None:
     assert (gpu.MEMORY_UTILIZATION, ()) not in none
 
 
-def test_the_tables_ask_for_everything() -> None:
-    """Every field of a sample and of an identity is asked of the library, and every reason has its bit."""
-    moving_fields = {field for probe in MOVING for field in probe.fields}
-    static_fields = {field for probe in (UUID, *STATIC) for field in probe.fields}
+def field_of(key: Key) -> str:
+    """Return the record's field that a key fills."""
+    return key if isinstance(key, str) else key[0]
 
-    assert moving_fields | {one.field for one in BATCH} == set(Sample._fields) - {"problems"}
+
+def test_the_tables_ask_for_everything() -> None:
+    """Every field of a record is asked of the library, and every reason has its bit."""
+    moving_fields = {field_of(key) for probe in MOVING for key in probe.fields}
+    static_fields = {field for probe in (UUID, *STATIC) for field in probe.fields}
+    slow_fields = {field_of(key) for probe in SLOW for key in probe.fields}
+    profiled = {field_of(one.key) for one in PROFILED}
+    links = {"nvlinks", "nvlink_bandwidth", "nvlink_errors", "nvlink_bytes", "links"}
+
+    quick = {field_of(one.key) for one in QUICK}
+    assert moving_fields | quick | profiled == set(Sample._fields) - {"problems", "condition"}
+    assert slow_fields | {field_of(one.key) for one in SLOW_FIELDS} | links == set(
+        Condition._fields
+    )
     assert static_fields == set(Identity._fields) - {"problems", "reports_xids"}
     assert {reason for _, reason in THROTTLE_BITS} == ALL_THROTTLE_REASONS
+
+
+def test_every_field_has_its_readings() -> None:
+    """No field of a condition is read and then told to nobody."""
+    assert {row.field for row in OF_CONDITION} == set(Condition._fields) - {"links"}
+
+
+def test_truths_and_states_are_numbers() -> None:
+    """A truth is 0 or 1; a state is one series per word, a mapping one per entry."""
+    condition = Condition(
+        mig_enabled=True,
+        fabric_state="in_progress",
+        ecc_errors={("corrected", "dram"): 7, ("uncorrected", "dram"): 0},
+    )
+
+    found = moving(Sample(condition=condition))
+
+    assert found == {
+        (gpu_health.MIG_ENABLED, ()): 1,
+        (gpu_work.FABRIC_REGISTRATION, ("not_started",)): 0,
+        (gpu_work.FABRIC_REGISTRATION, ("in_progress",)): 1,
+        (gpu_work.FABRIC_REGISTRATION, ("completed",)): 0,
+        (gpu_health.ECC_ERRORS, ("gpu", "corrected", "dram")): 7,
+        (gpu_health.ECC_ERRORS, ("gpu", "uncorrected", "dram")): 0,
+    }
+    assert all(type(value) is int for value in found.values())
+
+
+def test_a_link_by_itself() -> None:
+    """What a link did not tell is absent; its series carry its number."""
+    link = Link(3, state="sleep", bandwidth=25e9, received=5, errors={"crc": 2})
+
+    found = moving(Sample(condition=Condition(links=(link,))))
+
+    assert found == {
+        (gpu_work.NVLINK_LINK_STATE, ("3", "active")): 0,
+        (gpu_work.NVLINK_LINK_STATE, ("3", "inactive")): 0,
+        (gpu_work.NVLINK_LINK_STATE, ("3", "sleep")): 1,
+        (gpu_work.NVLINK_LINK_STATE, ("3", "traffic_disabled")): 0,
+        (gpu_work.NVLINK_LINK_BANDWIDTH, ("3",)): 25e9,
+        (gpu_work.NVLINK_LINK_IO, ("3", "receive")): 5,
+        (gpu_work.NVLINK_LINK_ERRORS, ("3", "crc")): 2,
+    }
+
+
+def test_what_did_not_change_is_the_same_reading() -> None:
+    """A condition that was not asked anew costs nothing: its readings are the same objects."""
+    series = Series(0, Identity("u"), DRIVER)
+    condition = Condition(compute_mode="default", bar1_used=5)
+
+    first, second = (series.moving(Sample(condition=condition)) for _ in range(2))
+    changed = series.moving(Sample(condition=condition._replace(bar1_used=6)))
+
+    assert all(one is other for one, other in zip(first, second, strict=True))
+    assert [reading.value for reading in changed] == [6, 1, 0, 0, 0]
