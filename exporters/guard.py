@@ -59,7 +59,7 @@ def guard(hosts: Collection[str]) -> Middleware:
     return refuse
 
 
-_ENDPOINTS: Final = "/, /metrics, /api/v1/status, /healthz and /readyz"
+_ENDPOINTS: Final = "/, /metrics, /metrics/dcgm, /api/v1/status, /healthz and /readyz"
 
 
 def _refusal(status: int, text: str) -> web.Response:

@@ -48,7 +48,7 @@ class Exposition:
     def __init__(self, node: str, cluster: str) -> None:
         self.node = node
         self.cluster = cluster
-        self._common = _labels(COMMON_LABELS, (node, cluster))
+        self._common = label_pairs(COMMON_LABELS, (node, cluster))
         self._prefixes: dict[str, _Prefixes] = {}
         self._histograms: dict[str, _Histograms] = {}
         self._sequence = 0
@@ -75,9 +75,7 @@ class Exposition:
         return result
 
     def _compress(self, snapshot: Snapshot, form: str) -> bytes:
-        return zlib.compress(
-            self._result(snapshot, form, compressed=False), level=_LEVEL, wbits=_GZIP
-        )
+        return gzipped(self._result(snapshot, form, compressed=False))
 
     def _join(self, form: str) -> bytes:
         """Put the headers of a format over the samples, which are the same in both formats."""
@@ -140,12 +138,17 @@ class Exposition:
         return "".join(lines), kept
 
     def _labels(self, metric: Metric, attributes: tuple[str, ...]) -> str:
-        own = _labels(metric.labels, attributes)
+        own = label_pairs(metric.labels, attributes)
         return f"{self._common},{own}" if self._common and own else self._common or own
 
 
 COMMON_LABELS: Final = tuple(attribute.label for attribute in COMMON)
 _RANKS: Final = {metric.name: rank for rank, metric in enumerate(CATALOGUE)}
+
+
+def gzipped(text: bytes) -> bytes:
+    """Return an exposition compressed for HTTP."""
+    return zlib.compress(text, level=_LEVEL, wbits=_GZIP)
 
 
 def number(value: float) -> str:
@@ -184,7 +187,7 @@ def _rank(name: str) -> int:
     return _RANKS.get(name, len(_RANKS))
 
 
-def _labels(names: Iterable[str], values: Iterable[str]) -> str:
+def label_pairs(names: Iterable[str], values: Iterable[str]) -> str:
     """Return ``name="value"`` pairs; an empty value is an absent label."""
     return ",".join(
         f'{name}="{value.translate(_LABEL_ESCAPES)}"'
@@ -224,8 +227,13 @@ def _accumulate(lines: list[str], prefixes: _Buckets, value: Distribution) -> No
 @cache
 def _classic_header(metric: Metric) -> str:
     """Return the lines above a family. The cache is bounded by the catalogue."""
-    described = metric.description.translate(_CLASSIC_HELP_ESCAPES)
-    return f"# HELP {metric.family} {described}\n# TYPE {metric.family} {metric.kind.prometheus_type}\n"
+    return classic_header(metric.family, metric.kind.prometheus_type, metric.description)
+
+
+def classic_header(family: str, kind: str, description: str) -> str:
+    """Return the lines above a family in the classic format."""
+    described = description.translate(_CLASSIC_HELP_ESCAPES)
+    return f"# HELP {family} {described}\n# TYPE {family} {kind}\n"
 
 
 @cache

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from exporters.dcgm import DcgmExposition
 from exporters.guard import add_headers, guard
 from exporters.negotiation import accepts_gzip, wants_openmetrics
 from exporters.prometheus import CLASSIC, OPENMETRICS, Exposition
@@ -37,10 +38,16 @@ class _Endpoint:
     """The handlers."""
 
     def __init__(
-        self, source: Source, exposition: Exposition, board: Board, health_limit: float
+        self,
+        source: Source,
+        exposition: Exposition,
+        dcgm: DcgmExposition,
+        board: Board,
+        health_limit: float,
     ) -> None:
         self._source = source
         self._exposition = exposition
+        self._dcgm = dcgm
         self._board = board
         self._health_limit = health_limit
 
@@ -59,6 +66,16 @@ class _Endpoint:
             headers["Content-Type"] = CLASSIC
             body = self._exposition.text(snapshot, compressed=compressed)
         return web.Response(body=body, headers=headers)
+
+    async def dcgm_metrics(self, request: web.Request) -> web.Response:
+        snapshot = self._source.snapshot
+        if snapshot is None:
+            return _not_yet()
+        headers = {"Content-Type": CLASSIC, "Vary": "Accept-Encoding"}
+        compressed = accepts_gzip(request.headers.get("Accept-Encoding", ""))
+        if compressed:
+            headers["Content-Encoding"] = "gzip"
+        return web.Response(body=self._dcgm.text(snapshot, compressed=compressed), headers=headers)
 
     async def healthz(self, _: web.Request) -> web.Response:
         idle = self._source.idle_seconds
@@ -98,23 +115,28 @@ def make_app(
     source: Source,
     exposition: Exposition,
     *,
+    dcgm: DcgmExposition | None = None,
     health_limit: float = HEALTH_LIMIT,
     hosts: Collection[str] = (),
     clock: Callable[[], float] = time,
 ) -> web.Application:
     """Return the application. It starts nothing until it is served.
 
+    ``dcgm`` answers `/metrics/dcgm`; without one, it is made for the node of ``exposition``.
     ``health_limit``: seconds, see `HEALTH_LIMIT`; longer than the sampling interval. ``hosts``: names
     that a reverse proxy may pass on to a server on loopback. ``clock`` gives Unix seconds.
     """
     board = Board(source, exposition.node, exposition.cluster, clock)
     streams = Streams(source, board)
-    endpoint = _Endpoint(source, exposition, board, health_limit)
+    endpoint = _Endpoint(
+        source, exposition, dcgm or DcgmExposition(exposition.node), board, health_limit
+    )
     app = web.Application(middlewares=[guard(hosts)], client_max_size=1)
     app.add_routes(
         [
             web.get("/", endpoint.page),
             web.get("/metrics", endpoint.metrics),
+            web.get("/metrics/dcgm", endpoint.dcgm_metrics),
             web.get("/healthz", endpoint.healthz),
             web.get("/readyz", endpoint.readyz),
             web.get("/api/v1/status", endpoint.status),

@@ -36,7 +36,7 @@ def gpu_readings(index: int, **changes: float) -> list[Reading]:
     reasons = {"sw_power_cap": changes.get("sw", 0), "hw_thermal": changes.get("thermal", 0)}
     info = (
         *(key, str(index), "NVIDIA H100 80GB HBM3", "NVIDIA", f"16520{index}"),
-        *(f"0000:{index + 1:02X}:00.0", "580.95.05", "13.0", "96.00.B9.00.01"),
+        *(f"0000:{index + 1:02X}:00.0", "580.95.05", "13.0", "96.00.B9.00.01", ""),
     )
     return [
         Reading(gpu.INFO, info, 1),
@@ -82,7 +82,7 @@ def node_readings(elapsed: float = 0.0) -> list[Reading]:
         readings += gpu_readings(index, **changes)
     lost = uuid(7)
     readings += [
-        Reading(gpu.INFO, (lost, "7", "NVIDIA H100 80GB HBM3", *[""] * 6), 1),
+        Reading(gpu.INFO, (lost, "7", "NVIDIA H100 80GB HBM3", *[""] * 7), 1),
         Reading(gpu.LOST, (lost,), 1),
     ]
     return readings
