@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from agent.xid.bursts import Burst, Bursts
-from agent.xid.policy import Judgement, Policy
+from agent.xid.policy import Judgement, Policy, made_to_test
 from agent.xid.record import Action, Nature, Urgency
 from agent.xid.sighting import KnownGpu, Sighting
 
@@ -142,6 +142,7 @@ def _of_switch(sighting: Sighting) -> Judgement:
 
     A fatal one wants all GPUs of the fabric's partition reset (NVIDIA Fabric Manager User Guide).
     """
-    if sighting.fatal:
+    simulated = made_to_test(sighting.text)
+    if sighting.fatal and not simulated:
         return Judgement("fatal NVSwitch error", Nature.LINK, Action.RESET_GPU, Urgency.PAGE)
-    return Judgement("NVSwitch error", Nature.LINK, Action.IGNORE, Urgency.INFO)
+    return Judgement("NVSwitch error", Nature.LINK, Action.IGNORE, Urgency.INFO, simulated)

@@ -92,9 +92,14 @@ class Policy:
             judged = _with_decoding(judged, code, text)
         if code in self._urgencies:
             judged = judged._replace(urgency=self._urgencies[code])
-        if known.nature is Nature.TEST or judged.simulated or _NOT_REAL.search(text):
+        if known.nature is Nature.TEST or judged.simulated or made_to_test(text):
             judged = judged._replace(urgency=Urgency.INFO, simulated=True)
         return judged
+
+
+def made_to_test(text: str) -> bool:
+    """Return whether a line says that somebody made the error to test something."""
+    return _NOT_REAL.search(text) is not None
 
 
 def _with_verdict(judged: Judgement, text: str) -> Judgement:
