@@ -24,6 +24,7 @@ from agent.introspection import (
     exporter_readings,
     process_readings,
 )
+from agent.peers.watch import PeerWatch
 from agent.snapshot import (
     Batch,
     CollectorState,
@@ -38,6 +39,7 @@ from agent.snapshot import (
 from agent.vetting import vet
 
 ITSELF: Final = "self"
+PEERS: Final = "peers"
 EVENTS_KEPT: Final = 200
 """Newest events kept for the status page and late readers; exporters see each one as it comes."""
 
@@ -96,6 +98,7 @@ class Sampler:
         self._event_counts: Counter[str] = Counter()
         self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self._event_total = 0
+        self._peers = PeerWatch()
         self._own_counts: dict[SeriesKey, Count] = {}
         self._dirty = asyncio.Event()
         self._published = asyncio.Event()
@@ -239,6 +242,11 @@ class Sampler:
     def _assemble(self) -> Snapshot:
         """Make a snapshot of what is known now; where two collectors have a series, the first wins."""
         now = self._clock()
+        batches, samples, counts = self._merge()
+        peers = self._peers.observe(now, batches.values())
+        self._take(peers.events)
+        if peers.readings:
+            batches[PEERS] = peers
         states = tuple(slot.state for slot in self._slots)
         exporters = self._exporters()
         own = Batch(
@@ -251,19 +259,7 @@ class Sampler:
             ),
         )
         self._own_counts = follow(self._own_counts, own)
-        batches: dict[str, Batch] = {}
-        samples: dict[str, Batch] = {}
-        counts = dict(self._own_counts)
-        seen: set[SeriesKey] = set()
-        for slot in self._slots:
-            if slot.batch is None or slot.folded is None:
-                continue
-            name = slot.collector.name
-            batches[name] = _without_known(slot.folded, slot.keys, seen)
-            if slot.folded is not slot.batch:
-                samples[name] = _without_known(slot.batch, slot.keys, seen)
-            seen |= slot.keys
-            counts |= slot.counts
+        counts |= self._own_counts
         batches[ITSELF] = own
         return Snapshot(
             sequence=self.snapshot.sequence + 1 if self.snapshot else 1,
@@ -276,6 +272,23 @@ class Sampler:
             starts={key: count.start for key, count in counts.items()},
             samples=samples,
         )
+
+    def _merge(self) -> tuple[dict[str, Batch], dict[str, Batch], dict[SeriesKey, Count]]:
+        """Return what is exported, what was sampled last, and the counts, with no series twice."""
+        batches: dict[str, Batch] = {}
+        samples: dict[str, Batch] = {}
+        counts: dict[SeriesKey, Count] = {}
+        seen: set[SeriesKey] = set()
+        for slot in self._slots:
+            if slot.batch is None or slot.folded is None:
+                continue
+            name = slot.collector.name
+            batches[name] = _without_known(slot.folded, slot.keys, seen)
+            if slot.folded is not slot.batch:
+                samples[name] = _without_known(slot.batch, slot.keys, seen)
+            seen |= slot.keys
+            counts |= slot.counts
+        return batches, samples, counts
 
 
 def _without_known(batch: Batch, keys: frozenset[SeriesKey], known: set[SeriesKey]) -> Batch:
