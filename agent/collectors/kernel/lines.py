@@ -23,10 +23,10 @@ _NAME: Final = 64
 
 _HEADER: Final = re.compile(
     r"\b(?P<kind>S?Xid)\s*\((?:PCI:)?(?P<pci>[0-9a-fA-F:.]{1,20})(?:\s[^)]{0,40})?\)\s*:\s*"
-    r"(?:(?P<code>\d{1,9})(?P<rest>.*?))?(?=\bNVRM: S?Xid\b|\bnvidia-nvswitch\d+: SXid\b|\Z)",
+    r"(?:(?P<code>\d{1,9})(?P<rest>.*?))?(?=NVRM: Xid\b|nvidia-nvswitch\d{1,3}: SXid\b|\Z)",
     re.DOTALL,
 )
-_BROKEN: Final = re.compile(r"\bNVRM: Xid\b|\bnvidia-nvswitch\d+: SXid\b")
+_BEGINNING: Final = re.compile(r"NVRM: Xid\b|nvidia-nvswitch\d{1,3}: SXid\b")
 _PID: Final = re.compile(r"\bpid='?(?P<pid>\d{1,10})\b")
 _PROCESS: Final = re.compile(r"\bname=(?P<name>[^,\n]{1,200})")
 _NOT_WORDS: Final = re.compile(r"^[\s,]*(?:pid=[^,]*,?\s*)?(?:name=[^,]*,?\s*)?")
@@ -81,21 +81,19 @@ def read(message: str) -> list[Line]:
     ]
     headers = list(_HEADER.finditer(message))
     for header in headers:
-        line = _error(header)
-        if line is not None:
+        pci = address(header["pci"])
+        if not pci or header["code"] is None:
+            lines.append(BrokenLine(message[:TEXT]))
+        elif line := _error(pci, header):
             lines.append(line)
-    starts = len(_BROKEN.findall(message))
+    starts = len(_BEGINNING.findall(message))
     if starts > len(headers):
         lines += [BrokenLine(message[:TEXT])] * (starts - len(headers))
     return lines
 
 
-def _error(header: re.Match[str]) -> Line | None:
-    pci = address(header["pci"])
-    if not pci or header["code"] is None:
-        return BrokenLine(header[0][:TEXT])
-    rest = header["rest"]
-    code = int(header["code"])
+def _error(pci: str, header: re.Match[str]) -> XidLine | None:
+    code, rest = int(header["code"]), header["rest"]
     if header["kind"] == "SXid":
         return _switch_error(pci, code, rest)
     pid, process = _PID.search(rest), _PROCESS.search(rest)

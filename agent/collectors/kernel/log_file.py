@@ -83,7 +83,7 @@ class LogFile:
         if self._mark is None or self._mark.length < _MARK:
             self._mark = _mark(self._file)
         records = self._lines(data, problems)
-        return Portion(tuple(records), tuple(problems), more=len(data) == _AT_ONCE)
+        return Portion(tuple(records), tuple(problems), more=bool(data))
 
     def position(self) -> object:
         """Return which file it is, and up to which whole line it was read."""
