@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from agent.collector import Collector
-from agent.collectors.nvml.collector import NvmlCollector
+from agent.collectors.nvml.collector import RELEASE_SECONDS, NvmlCollector
 from agent.collectors.nvml.driver import GpuDriver
 from agent.config import Config
 from agent.sampler import Sampler
@@ -94,7 +94,7 @@ async def run(
     *,
     ready: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Run the agent until SIGTERM or SIGINT.
+    """Run the agent until SIGTERM or SIGINT. SIGUSR1 makes it let go of the GPUs' driver for a minute.
 
     ``ready`` is told the URL once it listens. Raises `OSError` where the address cannot be had and
     `ValueError` for a simulation or a variable that makes no sense.
@@ -105,8 +105,9 @@ async def run(
     def exporter_states() -> tuple[ExporterState, ...]:
         return tuple(state for each in otlp for state in each.states())
 
+    collectors = make_collectors(config, gpu_driver(config))
     sampler = Sampler(
-        make_collectors(config, gpu_driver(config)),
+        collectors,
         interval=config.interval,
         exporters=exporter_states,
     )
@@ -115,21 +116,35 @@ async def run(
     host = f"[{config.listen.host}]" if ":" in config.listen.host else config.listen.host
     ready(f"http://{host}:{port}")
     try:
-        await _until_told([sampler.run(), *(each.run(sampler) for each in otlp)])
+        await _until_told(
+            [sampler.run(), *(each.run(sampler) for each in otlp)],
+            [each for each in collectors if isinstance(each, NvmlCollector)],
+        )
     finally:
         for each in otlp:
             await each.close()
         await runner.cleanup()
 
 
-async def _until_told(parts: Sequence[Coroutine[None, None, None]]) -> None:
-    """Run ``parts`` side by side until a signal asks for the end; an error in one ends them all."""
+async def _until_told(
+    parts: Sequence[Coroutine[None, None, None]], releasing: Sequence[NvmlCollector]
+) -> None:
+    """Run ``parts`` side by side until a signal asks for the end; an error in one ends them all.
+
+    SIGUSR1 asks those in ``releasing`` to let go of their driver.
+    """
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(part) for part in parts]
+
+        def release() -> None:
+            _log.info("SIGUSR1: the driver is let go of for %g s", RELEASE_SECONDS)
+            running.extend(tasks.create_task(each.release()) for each in releasing)
+
+        loop.add_signal_handler(signal.SIGUSR1, release)
         await told.wait()
         for task in running:
             task.cancel()

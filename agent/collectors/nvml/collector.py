@@ -15,6 +15,8 @@ from agent.snapshot import Batch, Event
 from agent.worker import Worker
 from agent.xid.ledger import XidLedger
 
+RELEASE_SECONDS: Final = 60.0
+"""How long the driver is left alone when it is asked back: enough to divide a GPU anew or unload it."""
 _CLOSE_SECONDS: Final = 1.0
 """How long closing waits for the driver: one that hangs must not hold up the end of the agent."""
 
@@ -48,6 +50,7 @@ class NvmlCollector:
         self._worker = Worker("nvml")
         self._used = False
         self._closed = False
+        self._left_at = self._away = 0.0
         self._roster = Roster()
         self._ledger = ledger or XidLedger()
         self._teller = None if ledger else Teller(self._ledger)
@@ -58,6 +61,16 @@ class NvmlCollector:
         """Read every GPU. See `agent.collector.Collector.collect`."""
         self._used = True
         return await self._worker.call(self._run)
+
+    async def release(self, seconds: float = RELEASE_SECONDS) -> None:
+        """Let go of the driver now, and stay away from it for ``seconds``; returns when it is free.
+
+        Until then the collector is `Unavailable`, and nothing of the agent's keeps the driver from being
+        unbound, replaced or reconfigured. Asked again meanwhile it stays away for ``seconds`` from then.
+        """
+        self._left_at, self._away = self._clock(), seconds
+        if self._used and not self._closed:
+            await self._worker.call(self._leave)
 
     async def close(self) -> None:
         """Leave the driver, unless it hangs."""
@@ -70,8 +83,19 @@ class NvmlCollector:
                     await self._worker.call(self._driver.close)
         self._worker.close()
 
+    def _leave(self) -> None:
+        """Close the driver. What goes on meanwhile is not seen, so nobody is judged by it later."""
+        self._driver.close()
+        for gpu in self._roster.gpus.values():
+            gpu.watched = gpu.unowned = None
+
     def _run(self) -> Batch:
         """Read; where the driver went away, connect once more before giving up for this time."""
+        if 0.0 <= self._clock() - self._left_at < self._away:  # a clock set back ends it
+            until = time.strftime("%H:%M:%S", time.gmtime(self._left_at + self._away))
+            raise Unavailable(
+                f"the driver was released on request; it is opened again at {until} UTC"
+            )
         try:
             return self._read()
         except DriverGone:

@@ -161,7 +161,12 @@ class MigDevices:
         counters = self._counters.get(instance)
         if counters is None:
             counters = self._counters[instance] = Profiling(self._nvml, self._handle, instance)
-        counters.read(now, values, problems)
+        found: list[FieldProblem] = []
+        counters.read(now, values, found)
+        problems += [
+            FieldProblem(f"mig_{field}", reason, f"GPU instance {instance}: {detail}")
+            for field, reason, detail in found
+        ]
 
     def _profile(self, one: _Instance, memory: object) -> str:
         """Return the name of the size. The same UUID with other memory is another instance."""
