@@ -49,7 +49,9 @@ class Side:
 
     def _begin(self) -> None:
         self.now = 0.0
-        self.driver = NvmlLibrary(proc=Path(os.environ["SIMULATED_NVML"]).parent / "proc")
+        self.driver = NvmlLibrary(
+            proc=Path(os.environ["SIMULATED_NVML"]).parent / "proc", clock=lambda: self.now
+        )
         self.collector = NvmlCollector(self.driver, clock=lambda: self.now)
 
     async def renew(self) -> None:

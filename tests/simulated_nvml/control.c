@@ -51,6 +51,10 @@ static void read_rule(char *rest)
         rule->code = atoi(word);
     } else if (strcmp(what, "hang") == 0) {
         rule->hang_ms = atol(word);
+    } else if (strcmp(what, "latency") == 0) {
+        rule->latency_us = atol(word);
+    } else if (strcmp(what, "garbage") == 0) {
+        rule->garbage = true;
     } else if (strcmp(what, "value") == 0) {
         rule->has_value = true;
         rule->value = strtod(word, NULL);
@@ -62,6 +66,16 @@ static void read_rule(char *rest)
         return;
     }
     current.rules++;
+}
+
+static void read_model(const char *rest)
+{
+    char word[16], device[16];
+    if (sscanf(rest, "%15s %15s", word, device) < 2)
+        return;
+    for (int i = 0; i < MAX_DEVICES; i++)
+        if (device_of(device) == ANY_DEVICE || device_of(device) == i)
+            strcpy(current.model[i], word);
 }
 
 static void read_process(char *rest)
@@ -97,6 +111,12 @@ static void read_line(char *line)
         current.generation = atol(rest);
     else if (strcmp(word, "latency") == 0)
         current.latency_us = atol(rest);
+    else if (strcmp(word, "elapsed") == 0)
+        current.elapsed = strtod(rest, NULL);
+    else if (strcmp(word, "log") == 0)
+        current.log = atoi(rest) != 0;
+    else if (strcmp(word, "model") == 0)
+        read_model(rest);
     else if (strcmp(word, "lost") == 0 && atoi(rest) >= 0 && atoi(rest) < MAX_DEVICES)
         current.lost[atoi(rest)] = true;
     else if (strcmp(word, "process") == 0)
@@ -113,6 +133,9 @@ static void read_file(const char *path)
     char line[512];
     current.rules = current.processes = current.xids = 0;
     memset(current.lost, 0, sizeof current.lost);
+    memset(current.model, 0, sizeof current.model);
+    current.elapsed = 0;
+    current.log = false;
     current.init_code = 0;
     current.generation = current.latency_us = 0;
     current.devices = 8;

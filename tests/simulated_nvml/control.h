@@ -10,15 +10,21 @@
  *   generation N                    another number: the driver was reloaded, everything is uninitialized
  *   lost DEVICE                     off the bus: every call for it returns NVML_ERROR_GPU_IS_LOST
  *   latency MICROSECONDS            what every call costs
+ *   model WORD DEVICE               h100 (the default), b200, t4, or everything: see models.c
+ *   elapsed SECONDS                 how far the counters of the fields have run
+ *   log 1                           calls are noted, for nvmlSimulatedLog (see calls.c)
  *   process DEVICE compute|graphics PID BYTES [NAME]      BYTES -1: not available
  *   xid DEVICE CODE                 an event; each line is delivered once, if added after nvmlInit
  *   rule FUNCTION DEVICE error CODE
  *   rule FUNCTION DEVICE hang MILLISECONDS
+ *   rule FUNCTION DEVICE latency MICROSECONDS
+ *   rule FUNCTION DEVICE garbage 1                        numbers, types and texts at random
  *   rule FUNCTION DEVICE value NUMBER [TYPE]              TYPE: nvmlValueType_t, for field values
  *   rule FUNCTION DEVICE text WORD                        for functions that return text; \xNN is a byte
  *
- * FUNCTION is the exported name without its `_vN`, `field:NUMBER` for one field of a batch, or `*` for
- * every call that takes a device.
+ * FUNCTION is the exported name without its `_vN`, `FUNCTION:CHOICE` for one choice of a call that has
+ * some (an ECC location, a clock, a fan), `field:NUMBER` or `field:NUMBER@LINK` for one field of a batch,
+ * `gpm:NUMBER` for one metric of the profiler, or `*` for every call that takes a device.
  */
 #ifndef SIMULATED_NVML_CONTROL_H
 #define SIMULATED_NVML_CONTROL_H
@@ -34,9 +40,9 @@
 struct rule {
     char function[64];
     int device;
-    bool has_code, has_value, has_text;
+    bool has_code, has_value, has_text, garbage;
     int code;
-    long hang_ms;
+    long hang_ms, latency_us;
     double value;
     int type;
     char text[128];
@@ -58,6 +64,9 @@ struct xid {
 struct control {
     int devices, init_code, cuda;
     long generation, latency_us;
+    double elapsed;
+    bool log;
+    char model[MAX_DEVICES][16];
     char driver[80];
     bool lost[MAX_DEVICES];
     int rules, processes, xids;
@@ -71,6 +80,9 @@ const struct control *control_now(void);
 
 /* The last rule for the function and the device that is about codes, hangs, values or text; or NULL. */
 const struct rule *control_rule(const struct control *control, const char *function, int device);
+
+/* Whether the library is initialized, and the driver still the same. */
+bool control_alive(void);
 
 void control_sleep_us(long microseconds);
 

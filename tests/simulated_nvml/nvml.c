@@ -4,22 +4,12 @@
  * every struct is the real one. What the GPUs are and how they fail is told by control.h. Not thread-safe:
  * the agent calls the driver from one thread.
  */
-#define NVML_NO_UNVERSIONED_FUNC_DEFS
-#include <nvml.h>
+#include "simulated.h"
+#include "mig.h"
 
-#include <math.h>
-#include <stdio.h>
-#include <string.h>
 
-#include "control.h"
-
-#define GIB (1024ULL * 1024 * 1024)
 #define RESERVED (GIB / 2)
 #define CONTEXT_MEMORY GIB
-
-struct nvmlDevice_st {
-    char unused; /* a device is known by its address */
-};
 
 static struct nvmlDevice_st devices[MAX_DEVICES];
 static struct { int registered[MAX_DEVICES]; } event_set;
@@ -27,52 +17,14 @@ static int references;
 static long generation;
 static int xids_delivered;
 
-/* What a call does before it answers: costs time, hangs, fails. `rule` is left for its value. */
-static nvmlReturn_t enter(const char *function, int device, const struct rule **rule)
-{
-    const struct control *control = control_now();
-    *rule = control->rules ? control_rule(control, function, device) : NULL;
-    if (control->latency_us)
-        control_sleep_us(control->latency_us);
-    if (*rule && (*rule)->hang_ms)
-        control_sleep_us((*rule)->hang_ms * 1000);
-    if (!references || generation != control->generation)
-        return NVML_ERROR_UNINITIALIZED;
-    if (*rule && (*rule)->has_code)
-        return (nvmlReturn_t)(*rule)->code;
-    if (device < 0)
-        return NVML_SUCCESS;
-    if (device >= control->devices)
-        return NVML_ERROR_INVALID_ARGUMENT;
-    return control->lost[device] ? NVML_ERROR_GPU_IS_LOST : NVML_SUCCESS;
-}
-
-static int index_of(nvmlDevice_t device)
+int index_of(nvmlDevice_t device)
 {
     return device ? (int)(device - devices) : MAX_DEVICES;
 }
 
-#define ENTER(function, device)                                                                   \
-    const struct rule *rule;                                                                      \
-    nvmlReturn_t entered = enter(function, device, &rule);                                        \
-    if (entered != NVML_SUCCESS)                                                                  \
-        return entered;
-
-#define NUMBER(fallback) (rule && rule->has_value ? rule->value : (double)(fallback))
-
-/* Numbers as C converts them for an unsigned: -1 becomes all bits set, as the driver's own sentinel. */
-static unsigned int u32(double number)
+bool control_alive(void)
 {
-    return (unsigned int)(long long)number;
-}
-
-static nvmlReturn_t give_text(char *to, unsigned int size, const struct rule *rule, const char *text)
-{
-    const char *from = rule && rule->has_text ? rule->text : text;
-    if (strlen(from) >= size)
-        return NVML_ERROR_INSUFFICIENT_SIZE;
-    strcpy(to, from);
-    return NVML_SUCCESS;
+    return references && generation == control_now()->generation;
 }
 
 /* ---- the node ---------------------------------------------------------------------------------- */
@@ -170,7 +122,7 @@ nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice_t *dev
         int i = index_of(device);                                                                 \
         (void)i;                                                                                  \
         ENTER(#function, i)                                                                       \
-        *value = rule && rule->has_value ? (unsigned long long)rule->value : (fallback);          \
+        *value = u64(NUMBER(fallback));                                                           \
         return NVML_SUCCESS;                                                                      \
     }
 
@@ -178,7 +130,7 @@ nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice_t *dev
     nvmlReturn_t function(nvmlDevice_t device, type which, unsigned int *value)                   \
     {                                                                                             \
         static const unsigned int made[] = {__VA_ARGS__};                                         \
-        ENTER(#function, index_of(device))                                                        \
+        ENTER_CHOICE(#function, (long)which, index_of(device))                                    \
         if ((unsigned int)which > (last))                                                         \
             return NVML_ERROR_INVALID_ARGUMENT;                                                   \
         *value = u32(NUMBER(made[which]));                                                        \
@@ -195,13 +147,13 @@ nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice_t *dev
     }
 
 TEXT(nvmlDeviceGetUUID, "GPU-00000000-0000-0000-0000-%012d", i)
-TEXT(nvmlDeviceGetName, "NVIDIA H100 80GB HBM%d", 3)
+TEXT(nvmlDeviceGetName, "%s", model_of(i)->name)
 TEXT(nvmlDeviceGetSerial, "16500230%05d", i)
 TEXT(nvmlDeviceGetVbiosVersion, "96.00.89.00.%02X", 1)
 UNSIGNED(nvmlDeviceGetPowerUsage, 300000 + 1000 * i)
 UNSIGNED(nvmlDeviceGetEnforcedPowerLimit, 700000)
-UNSIGNED(nvmlDeviceGetCurrPcieLinkGeneration, 5)
-UNSIGNED(nvmlDeviceGetMaxPcieLinkGeneration, 5)
+UNSIGNED(nvmlDeviceGetCurrPcieLinkGeneration, model_of(i)->pcie_generation)
+UNSIGNED(nvmlDeviceGetMaxPcieLinkGeneration, model_of(i)->pcie_generation)
 UNSIGNED(nvmlDeviceGetCurrPcieLinkWidth, 16)
 UNSIGNED(nvmlDeviceGetMaxPcieLinkWidth, 16)
 MASK(nvmlDeviceGetTotalEnergyConsumption, 1000000ULL * (unsigned long long)(i + 1))
@@ -218,7 +170,7 @@ PERIODIC(nvmlDeviceGetDecoderUtilization, 34)
 nvmlReturn_t nvmlDeviceGetPerformanceState(nvmlDevice_t device, nvmlPstates_t *state)
 {
     ENTER("nvmlDeviceGetPerformanceState", index_of(device))
-    *state = (nvmlPstates_t)NUMBER(0);
+    *state = (nvmlPstates_t)u32(NUMBER(0));
     return NVML_SUCCESS;
 }
 
@@ -260,7 +212,7 @@ nvmlReturn_t nvmlDeviceGetTemperatureV(nvmlDevice_t device, nvmlTemperature_t *t
     ENTER("nvmlDeviceGetTemperatureV", i)
     if (temperature->version != nvmlTemperature_v1)
         return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
-    temperature->temperature = (int)NUMBER(50 + i);
+    temperature->temperature = (int)u32(NUMBER(50 + i));
     return NVML_SUCCESS;
 }
 
@@ -270,7 +222,7 @@ nvmlReturn_t nvmlDeviceGetMarginTemperature(nvmlDevice_t device, nvmlMarginTempe
     ENTER("nvmlDeviceGetMarginTemperature", i)
     if (margin->version != nvmlMarginTemperature_v1)
         return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
-    margin->marginTemperature = (int)NUMBER(37 - i);
+    margin->marginTemperature = (int)u32(NUMBER(37 - i));
     return NVML_SUCCESS;
 }
 
@@ -296,7 +248,7 @@ nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory)
     int i = index_of(device);
     ENTER("nvmlDeviceGetMemoryInfo", i)
     memory->total = 80 * GIB;
-    memory->used = (unsigned long long)NUMBER(used_memory(i) + RESERVED);
+    memory->used = u64(NUMBER(used_memory(i) + RESERVED));
     memory->free = free_memory(used_memory(i));
     return NVML_SUCCESS;
 }
@@ -309,7 +261,7 @@ nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *me
         return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
     memory->total = 80 * GIB;
     memory->reserved = RESERVED;
-    memory->used = (unsigned long long)NUMBER(used_memory(i));
+    memory->used = u64(NUMBER(used_memory(i)));
     memory->free = free_memory(used_memory(i));
     return NVML_SUCCESS;
 }
@@ -344,63 +296,6 @@ PROCESSES(nvmlDeviceGetComputeRunningProcesses, _v3, false)
 PROCESSES(nvmlDeviceGetComputeRunningProcesses, _v2, false)
 PROCESSES(nvmlDeviceGetGraphicsRunningProcesses, _v3, true)
 PROCESSES(nvmlDeviceGetGraphicsRunningProcesses, _v2, true)
-
-/* ---- field values ------------------------------------------------------------------------------ */
-
-struct field {
-    unsigned int number;
-    nvmlValueType_t type;
-    double base, per_device;
-};
-
-static const struct field fields[] = {
-    {NVML_FI_DEV_MEMORY_TEMP, NVML_VALUE_TYPE_UNSIGNED_INT, 60, 1},
-    {NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION, NVML_VALUE_TYPE_UNSIGNED_LONG_LONG, 2e9, 1e6},
-};
-
-static void set_value(nvmlValue_t *value, nvmlValueType_t type, double number)
-{
-    memset(value, 0xA5, sizeof *value); /* what is not set is not to be believed */
-    switch (type) {
-    case NVML_VALUE_TYPE_DOUBLE: value->dVal = number; break;
-    case NVML_VALUE_TYPE_UNSIGNED_INT: value->uiVal = u32(number); break;
-    case NVML_VALUE_TYPE_UNSIGNED_LONG: value->ulVal = (unsigned long)number; break;
-    case NVML_VALUE_TYPE_UNSIGNED_LONG_LONG: value->ullVal = (unsigned long long)number; break;
-    case NVML_VALUE_TYPE_SIGNED_LONG_LONG: value->sllVal = (signed long long)number; break;
-    case NVML_VALUE_TYPE_SIGNED_INT: value->siVal = (int)number; break;
-    case NVML_VALUE_TYPE_UNSIGNED_SHORT: value->usVal = (unsigned short)number; break;
-    default: break;
-    }
-}
-
-static void answer_field(int device, nvmlFieldValue_t *asked)
-{
-    char name[32];
-    const struct rule *rule;
-    snprintf(name, sizeof name, "field:%u", asked->fieldId);
-    memset(&asked->value, 0xA5, sizeof asked->value);
-    asked->nvmlReturn = enter(name, device, &rule);
-    if (asked->nvmlReturn != NVML_SUCCESS)
-        return;
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        if (fields[i].number != asked->fieldId)
-            continue;
-        bool told = rule && rule->has_value;
-        asked->valueType = told ? (nvmlValueType_t)rule->type : fields[i].type;
-        set_value(&asked->value, asked->valueType,
-                  told ? rule->value : fields[i].base + fields[i].per_device * device);
-        return;
-    }
-    asked->nvmlReturn = NVML_ERROR_INVALID_ARGUMENT;
-}
-
-nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count, nvmlFieldValue_t *values)
-{
-    ENTER("nvmlDeviceGetFieldValues", index_of(device))
-    for (int i = 0; i < count; i++)
-        answer_field(index_of(device), &values[i]);
-    return NVML_SUCCESS;
-}
 
 /* ---- events ------------------------------------------------------------------------------------ */
 
