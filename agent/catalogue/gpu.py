@@ -24,11 +24,12 @@ from agent.catalogue.attributes import (
     XID,
 )
 from agent.catalogue.metric import Attribute, Kind, Metric
-from agent.xid.table import PAGING
 
-FATAL_XIDS: Final = PAGING
-"""XIDs whose bucket in NVIDIA's catalogue (docs.nvidia.com/deploy/xid-errors) is a reset or a reboot, or
-which need a decision at once; their counters exist at 0, since `increase()` misses one born at 1."""
+FATAL_XIDS: Final = (
+    46, 48, 62, 64, 74, 79, 95, 109, 110, 119, 120, 136, 140, 143, 151, 155, 156, 158,
+)  # fmt: skip
+"""XIDs whose bucket in NVIDIA's catalogue (docs.nvidia.com/deploy/xid-errors) is a reset or a restart, as
+`agent.xid` has them; their counters exist at 0, since `increase()` misses one born at 1."""
 
 FOLDED: Final = "Mean over the export window."
 
