@@ -11,6 +11,7 @@ themselves how much time they saw (`agent.snapshot.Train`).
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Final
 
 from agent.catalogue import Metric
@@ -26,6 +27,7 @@ _REMEMBERED: Final = 4096
 """No more counters than this are kept, those of series that are gone included: they may come back."""
 _FOLDS: Final = {metric.name: fold for metric, fold in FOLDS.items()}
 _MEAN_ALONE: Final = Fold()
+_METRIC: Final = itemgetter(0)
 
 _Key = tuple[str, tuple[str, ...]]
 """A metric's name and the attributes: hashed faster than a `SeriesKey`."""
@@ -51,7 +53,10 @@ class _Counters:
 class _Series:
     """One gauge that is folded, and what is made of it."""
 
-    __slots__ = ("attributes", "counters", "fold", "key", "metric", "position", "trailing")
+    __slots__ = (
+        *("attributes", "counters", "extremes", "fold", "key"),
+        *("mean", "metric", "position", "told", "trailing"),
+    )
 
     def __init__(self, key: _Key, metric: Metric, fold: Fold, counters: _Counters) -> None:
         self.key = key
@@ -62,6 +67,23 @@ class _Series:
         self.position = 0
         self.trailing: Trailing | None = None
         """`None` before its first value: a value alone stands for no time."""
+        self.told: tuple[float, float, float] | None = None
+        self.mean: Reading | None = None
+        """Instead of the newest value; `None` where that is exported itself."""
+        self.extremes: tuple[Reading, ...] = ()
+
+    def tell(self, told: tuple[float, float, float]) -> None:
+        """Make the readings of mean, least and greatest; the same objects serve until they change."""
+        self.told = told
+        mean, low, high = told
+        metric, fold, attributes = self.metric, self.fold, self.attributes
+        if metric.fold:
+            self.mean = Reading(metric, attributes, mean)
+        self.extremes = tuple(
+            Reading(extreme, attributes, value)
+            for extreme, value in ((fold.minimum, low), (fold.maximum, high))
+            if extreme is not None
+        )
 
 
 class Folding:
@@ -80,89 +102,92 @@ class Folding:
         self._distributions = distributions
         self._last: float | None = None
         self._paused = True
-        self._layout: tuple[tuple[object, ...], ...] = ()
         self._plan: list[_Series] = []
+        self._metrics: tuple[Metric, ...] = ()
+        self._attributes: list[tuple[str, ...]] = []
+        """Of the plan's series, as `_metrics` are of all readings: by them a batch is known to fit."""
         self._counters: dict[_Key, _Counters] = {}
         self.keys: frozenset[SeriesKey] = frozenset()
         """The series that the last folded batch has and the batch as collected has not."""
 
     def lapse(self) -> None:
         """Take in that the collector gives no values now: windows end, counters wait."""
-        self._plan, self._layout, self._paused = [], (), True
+        self._plan, self._metrics, self._attributes, self.keys = [], (), [], frozenset()
+        self._paused = True
 
     def fold(self, batch: Batch) -> Batch:
-        """Return the batch as it is exported. ``batch`` must be vetted."""
+        """Return the batch as it is exported, itself where nothing is folded. It must be vetted."""
         if not self._active or not batch.readings:
             self.lapse()
             return batch
-        metrics, attributes, values = zip(*batch.readings, strict=True)
         if self._last is not None and batch.taken_at < self._last:
             self.lapse()  # the clock was set back: ends of cells would lie in the future
-        if (metrics, attributes) != self._layout:
-            self._arrange(metrics, attributes)
+        if not self._fits(batch.readings):
+            self._arrange(batch.readings)
         elapsed = 0.0 if self._last is None else max(0.0, batch.taken_at - self._last)
         seen = 0.0 if self._paused else min(elapsed, self._longest)
         self._last, self._paused = batch.taken_at, False
+        if not self._plan:
+            return batch
         return Batch(
             taken_at=batch.taken_at,
-            readings=self._fold(batch, values, elapsed, seen),
+            readings=self._fold(batch, elapsed, seen),
             problems=batch.problems,
             events=batch.events,
             holders=batch.holders,
         )
 
-    def _fold(
-        self, batch: Batch, values: tuple[float, ...], elapsed: float, seen: float
-    ) -> tuple[Reading, ...]:
+    def _fold(self, batch: Batch, elapsed: float, seen: float) -> tuple[Reading, ...]:
         now = batch.taken_at
         horizon = now - self._window
         trains = {(train[0].name, train[1]): train for train in batch.trains}
-        readings, more = list(batch.readings), []
+        readings, more = list(batch.readings), list[Reading]()
         for series in self._plan:
-            value = values[series.position]
-            trailing = series.trailing
-            weight = seen
+            value: float = readings[series.position][2]  # type: ignore[assignment]  # gauges alone
+            trailing, weight = series.trailing, seen
             if trailing is None:
                 trailing = series.trailing = Trailing()
                 weight = 0.0
             train = trains.get(series.key) if trains else None
-            cell: Cell = (
-                (now, weight, value * weight, value, value)
-                if train is None
-                else _cell(now, weight, elapsed, value, train)
-            )
-            mean, low, high = trailing.add(cell, value, horizon)
-            metric, fold, attributes = series.metric, series.fold, series.attributes
-            if metric.fold:
-                readings[series.position] = Reading(metric, attributes, mean)
-            if fold is _MEAN_ALONE:
-                continue
-            if fold.minimum is not None:
-                more.append(Reading(fold.minimum, attributes, low))
-            if fold.maximum is not None:
-                more.append(Reading(fold.maximum, attributes, high))
-            if fold.integral is not None:
-                series.counters.integral += cell[2]
-                more.append(Reading(fold.integral, attributes, series.counters.integral))
-            if self._distributions and fold.distribution is not None:
-                more.append(_distribution(series, fold.distribution, value, train))
+            if train is None:
+                cell = now, weight, value * weight, value, value
+            else:
+                cell = _cell(now, weight, elapsed, value, train)
+            told = trailing.add(cell, value, horizon)
+            if told != series.told:
+                series.tell(told)
+            if series.mean is not None:
+                readings[series.position] = series.mean
+            if series.fold is not _MEAN_ALONE:
+                more += series.extremes
+                if series.fold.integral is not None:
+                    series.counters.integral += cell[2]
+                    total = series.counters.integral
+                    more.append(Reading(series.fold.integral, series.attributes, total))
+                if self._distributions and series.fold.distribution is not None:
+                    more.append(_distribution(series, series.fold.distribution, value, train))
         readings += more
         return tuple(readings)
 
-    def _arrange(
-        self, metrics: tuple[Metric, ...], attributes: tuple[tuple[str, ...], ...]
-    ) -> None:
+    def _fits(self, readings: tuple[Reading, ...]) -> bool:
+        """Whether batches still look like the one that the plan was made for."""
+        if tuple(map(_METRIC, readings)) != self._metrics:
+            return False
+        return [readings[series.position][1] for series in self._plan] == self._attributes
+
+    def _arrange(self, readings: tuple[Reading, ...]) -> None:
         """Find what is to be folded in batches that look like this, and go on with what is known."""
         known = {series.key: series for series in self._plan}
         self._plan = []
-        for position, metric in enumerate(metrics):
+        for position, (metric, attributes, _) in enumerate(readings):
             if not metric.fold and metric.name not in _FOLDS:
                 continue
-            key = metric.name, attributes[position]
+            key = metric.name, attributes
             series = known.get(key) or self._series(key, metric)
             series.position = position
             self._plan.append(series)
-        self._layout = metrics, attributes
+        self._metrics = tuple(map(_METRIC, readings))
+        self._attributes = [series.attributes for series in self._plan]
         self.keys = frozenset(
             (made, series.attributes)
             for series in self._plan

@@ -28,17 +28,19 @@ class Trailing:
 
         While no time has been seen the mean is ``newest``. Cells come in the order of their ends.
         """
-        old, new = self._old, self._new
-        new.append(cell)
-        self._weight += cell[1]
-        self._total += cell[2]
-        if cell[3] < self._low:  # noqa: PLR1730 - a call of min or max takes longer
-            self._low = cell[3]
-        if cell[4] > self._high:  # noqa: PLR1730 - a call of min or max takes longer
-            self._high = cell[4]
-        if (old[-1] if old else new[0])[0] <= horizon:
+        old = self._old
+        self._new.append(cell)
+        _, seconds, much, least, most = cell
+        weight = self._weight = self._weight + seconds
+        total = self._total = self._total + much
+        low, high = self._low, self._high
+        if least < low:
+            low = self._low = least
+        if most > high:
+            high = self._high = most
+        if (old[-1] if old else self._new[0])[0] <= horizon:
             self._drop(horizon)
-        weight, total, low, high = self._weight, self._total, self._low, self._high
+            weight, total, low, high = self._weight, self._total, self._low, self._high
         if old:
             _, seconds, much, least, most = old[-1]
             weight += seconds
@@ -47,6 +49,8 @@ class Trailing:
                 low = least
             if most > high:  # noqa: PLR1730 - a call of min or max takes longer
                 high = most
+        if low == high:
+            return low, low, low
         mean = total / weight if weight else newest
         if mean < low:  # rounding may carry the mean of equal values past them
             mean = low
@@ -56,11 +60,13 @@ class Trailing:
 
     def _drop(self, horizon: float) -> None:
         old = self._old
-        while old or self._new:
+        while True:
             if not old:
+                if not self._new:
+                    return
                 self._turn()
             if old[-1][0] > horizon:
-                break
+                return
             old.pop()
 
     def _turn(self) -> None:
