@@ -8,17 +8,19 @@ import errno
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import suppress
 from time import time
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from exporters.dcgm import DcgmExposition
 from exporters.guard import add_headers, guard
 from exporters.negotiation import accepts_gzip, wants_openmetrics
 from exporters.prometheus import CLASSIC, OPENMETRICS, Exposition
 from exporters.status import page
 from exporters.status.board import Board, Source
 from exporters.status.stream import Streams
+
+if TYPE_CHECKING:
+    from exporters.dcgm import DcgmExposition
 
 HEALTH_LIMIT: Final = 15.0
 """Seconds for which the sampling loop may stand still before `/healthz` says so."""
@@ -41,7 +43,7 @@ class _Endpoint:
         self,
         source: Source,
         exposition: Exposition,
-        dcgm: DcgmExposition,
+        dcgm: "DcgmExposition | None",
         board: Board,
         health_limit: float,
     ) -> None:
@@ -75,7 +77,15 @@ class _Endpoint:
         compressed = accepts_gzip(request.headers.get("Accept-Encoding", ""))
         if compressed:
             headers["Content-Encoding"] = "gzip"
-        return web.Response(body=self._dcgm.text(snapshot, compressed=compressed), headers=headers)
+        body = self._as_dcgm().text(snapshot, compressed=compressed)
+        return web.Response(body=body, headers=headers)
+
+    def _as_dcgm(self) -> "DcgmExposition":
+        if self._dcgm is None:
+            from exporters.dcgm import DcgmExposition  # noqa: PLC0415 - few ask for it
+
+            self._dcgm = DcgmExposition(self._exposition.node)
+        return self._dcgm
 
     async def healthz(self, _: web.Request) -> web.Response:
         idle = self._source.idle_seconds
@@ -115,7 +125,7 @@ def make_app(
     source: Source,
     exposition: Exposition,
     *,
-    dcgm: DcgmExposition | None = None,
+    dcgm: "DcgmExposition | None" = None,
     health_limit: float = HEALTH_LIMIT,
     hosts: Collection[str] = (),
     clock: Callable[[], float] = time,
@@ -128,9 +138,7 @@ def make_app(
     """
     board = Board(source, exposition.node, exposition.cluster, clock)
     streams = Streams(source, board)
-    endpoint = _Endpoint(
-        source, exposition, dcgm or DcgmExposition(exposition.node), board, health_limit
-    )
+    endpoint = _Endpoint(source, exposition, dcgm, board, health_limit)
     app = web.Application(middlewares=[guard(hosts)], client_max_size=1)
     app.add_routes(
         [

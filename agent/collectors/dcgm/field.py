@@ -66,14 +66,16 @@ class Field:
         return value * self.unit.times / self.unit.per
 
     def theirs(self, value: float) -> float:
-        """Return a value of ours in DCGM's unit.
+        """Return a value of ours in DCGM's unit, such that it reads back as it was.
 
-        Rounded to the 15 digits that a double is sure of: 57 % read as 0.57 is written as 57 again.
+        57 % read as 0.57 is 56.99999999999999 when multiplied, and is written as 57 again: 15 digits are
+        what a double is sure of.
         """
-        return value if self.unit.times == self.unit.per else _round(self._scaled(value))
-
-    def _scaled(self, value: float) -> float:
-        return value * self.unit.per / self.unit.times
+        if self.unit.times == self.unit.per:
+            return value
+        scaled = value * self.unit.per / self.unit.times
+        rounded = float(f"{scaled:.15g}")
+        return rounded if self.ours(rounded) == value else scaled
 
 
 class States(NamedTuple):
@@ -95,13 +97,6 @@ class States(NamedTuple):
             return frozenset(word for bit, word in self.states if int(value) & bit)
         found = frozenset(word for number, word in self.states if number == value)
         return found or None
-
-
-_DIGITS: Final = 15
-
-
-def _round(value: float) -> float:
-    return float(f"{value:.{_DIGITS}g}")
 
 
 def named(prefix: str, names: Iterable[str]) -> tuple[str, ...]:
