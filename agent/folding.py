@@ -11,7 +11,7 @@ themselves how much time they saw (`agent.snapshot.Train`).
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from operator import itemgetter
+from operator import itemgetter, mul
 from typing import Final
 
 from agent.catalogue import Metric
@@ -140,7 +140,7 @@ class Folding:
     def _fold(self, batch: Batch, elapsed: float, seen: float) -> tuple[Reading, ...]:
         now = batch.taken_at
         horizon = now - self._window
-        trains = {(train[0].name, train[1]): train for train in batch.trains}
+        trains = {(train[0].name, train[1]): train for train in batch.trains if train[2]}
         readings, more = list(batch.readings), list[Reading]()
         for series in self._plan:
             value: float = readings[series.position][2]  # type: ignore[assignment]  # gauges alone
@@ -219,18 +219,11 @@ def _cell(now: float, weight: float, elapsed: float, value: float, train: Train)
 
     The source may have seen more than this agent did, but not more than time went by.
     """
-    seconds = total = 0.0
-    low = high = value
-    for held, sample in train.samples:
-        seconds += held
-        total += held * sample
-        if sample < low:
-            low = sample
-        elif sample > high:
-            high = sample
+    held, samples = zip(*train.samples, strict=True)
+    seconds = sum(held)
     weight = min(elapsed, max(weight, seconds))
-    mean = total / seconds if seconds else value
-    return now, weight, mean * weight, low, high
+    mean = sum(map(mul, held, samples)) / seconds if seconds else value
+    return now, weight, mean * weight, min(value, *samples), max(value, *samples)
 
 
 def _distribution(series: _Series, metric: Metric, value: float, train: Train | None) -> Reading:
