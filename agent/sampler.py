@@ -25,6 +25,7 @@ from agent.introspection import (
     process_readings,
 )
 from agent.peers.watch import PeerWatch
+from agent.precedence import Precedence
 from agent.snapshot import (
     Batch,
     CollectorState,
@@ -34,7 +35,6 @@ from agent.snapshot import (
     SeriesKey,
     Snapshot,
     Status,
-    series_key,
 )
 from agent.vetting import vet
 
@@ -100,6 +100,7 @@ class Sampler:
         self._event_total = 0
         self._peers = PeerWatch()
         self._own_counts: dict[SeriesKey, Count] = {}
+        self._overlaps_told: set[str] = set()
         self._dirty = asyncio.Event()
         self._published = asyncio.Event()
         self._turned_at = time.monotonic()
@@ -278,21 +279,14 @@ class Sampler:
         batches: dict[str, Batch] = {}
         samples: dict[str, Batch] = {}
         counts: dict[SeriesKey, Count] = {}
-        seen: set[SeriesKey] = set()
+        precedence = Precedence(self._overlaps_told)
         for slot in self._slots:
             if slot.batch is None or slot.folded is None:
                 continue
             name = slot.collector.name
-            batches[name] = _without_known(slot.folded, slot.keys, seen)
+            batches[name] = precedence.without_known(name, slot.folded, slot.keys)
             if slot.folded is not slot.batch:
-                samples[name] = _without_known(slot.batch, slot.keys, seen)
-            seen |= slot.keys
+                samples[name] = precedence.without_known(name, slot.batch, slot.keys)
+            precedence.add(slot.keys)
             counts |= slot.counts
         return batches, samples, counts
-
-
-def _without_known(batch: Batch, keys: frozenset[SeriesKey], known: set[SeriesKey]) -> Batch:
-    if known.isdisjoint(keys):
-        return batch
-    fresh = tuple(each for each in batch.readings if series_key(*each[:2]) not in known)
-    return replace(batch, readings=fresh)
