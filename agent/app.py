@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.collector import Collector
@@ -33,15 +34,19 @@ def node_name(config: Config, environment: Mapping[str, str]) -> str:
 
 
 def gpu_driver(config: Config) -> GpuDriver:
-    """Return what knows the GPUs: the machine's NVML, or a simulation where one is asked for.
+    """Return what knows the GPUs: the machine's NVML, a simulation, or a recording.
 
-    Raises `ValueError` for a simulation that does not exist.
+    Raises `ValueError` for a simulation that does not exist, or a recording that cannot be played.
     """
     if config.simulate:
         from agent.simulation.gpus import SimulatedGpus  # noqa: PLC0415 - never loaded on a real node
         from agent.simulation.spec import parse_spec  # noqa: PLC0415
 
         return SimulatedGpus(parse_spec(config.simulate))
+    if config.replay:
+        from agent.recording.replay import ReplayedGpus  # noqa: PLC0415 - never loaded on a real node
+
+        return ReplayedGpus(Path(config.replay), loop=config.replay_end == "loop")
     from agent.collectors.nvml.library import NvmlLibrary  # noqa: PLC0415
 
     return NvmlLibrary()

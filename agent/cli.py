@@ -59,6 +59,12 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         "--simulate", metavar="SPEC", help="simulated GPUs instead of real ones, such as 8xH100"
     )
     parser.add_argument(
+        "--replay", metavar="FILE", help="a recording instead of real GPUs; see doctor --record"
+    )
+    parser.add_argument(
+        "--replay-end", metavar="loop|stop", help="what happens at its end; default: loop"
+    )
+    parser.add_argument(
         "--log-level", choices=("debug", "info", "warning", "error"), default="info"
     )
 
@@ -94,6 +100,21 @@ def _add_doctor(commands: "_Commands[argparse.ArgumentParser]") -> None:
     doctor = commands.add_parser("doctor", help="check this machine: what is found, and what to do")
     _add_settings(doctor)
     doctor.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    doctor.add_argument(
+        "--record",
+        type=Path,
+        metavar="FILE",
+        help="write down what the GPUs' driver answers, to be played with run --replay; "
+        "a name that ends in .gz is compressed",
+    )
+    doctor.add_argument(
+        "--record-seconds", type=float, default=60.0, metavar="N", help="how long; default 60"
+    )
+    doctor.add_argument(
+        "--record-raw",
+        action="store_true",
+        help="keep UUIDs, serial numbers and ids of containers, which are replaced otherwise",
+    )
     doctor.set_defaults(module="doctor", function="run")
 
 

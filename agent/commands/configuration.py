@@ -10,10 +10,13 @@ from agent.config import Config, ConfigError, load
 WRONG_CONFIGURATION: Final = 2
 """Exit code, as for wrong usage of the command line."""
 
+_FLAGS: Final = ("listen", "simulate", "replay", "replay_end")
+"""Keys of the configuration that have a flag of their own."""
+
 
 def configured(options: argparse.Namespace) -> Config | None:
     """Return the configuration, or None after all that is wrong with it went to stderr."""
-    flags = {name: getattr(options, name, None) for name in ("listen", "simulate")}
+    flags = {name: getattr(options, name, None) for name in _FLAGS}
     try:
         return load(options.config, os.environ, flags)
     except ConfigError as error:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse
 from agent.commands.diagnosis import Finding, Verdict, diagnose, machine_findings
+from agent.commands.recording import record
 from agent.config import Config
 
 
@@ -16,6 +17,10 @@ def run(options: argparse.Namespace) -> int:
     config = configured(options)
     if config is None:
         return WRONG_CONFIGURATION
+    if options.record:
+        return record(
+            config, options.record, seconds=options.record_seconds, raw=options.record_raw
+        )
     try:
         findings = asyncio.run(_examine(config))
     except ValueError as error:
@@ -29,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _examine(config: Config) -> list[Finding]:
-    kernel = [] if config.simulate else list(machine_findings())
+    kernel = [] if config.simulate or config.replay else list(machine_findings())
     return [*kernel, *[finding async for finding in diagnose(config, os.environ)]]
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from agent.config.values import ADDRESS, TEXT, URL, Address, Form, choice_form, duration_form
 
 PROTOCOLS: Final = ("http/protobuf", "grpc")
+REPLAY_ENDS: Final = ("loop", "stop")
 PROFILES: Final = ("vllm", "triton")
 
 
@@ -131,4 +132,15 @@ class Config:
         TEXT,
         "Simulated GPUs instead of real ones, as COUNTxMODEL, to try the agent without a GPU.",
         example="8xH100",
+    )
+    replay: str | None = _option(
+        TEXT,
+        "A recording of another machine's GPUs instead of real ones; `doctor --record` makes one.",
+        example="node-07.jsonl.gz",
+    )
+    replay_end: str = _option(
+        choice_form(*REPLAY_ENDS),
+        "What happens at the end of a recording: it begins again, or the GPUs are gone.",
+        example="loop",
+        default="loop",
     )

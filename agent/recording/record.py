@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
@@ -44,7 +45,7 @@ class Recorder:
         out: TextIO,
         *,
         interval: float,
-        clock: Callable[[], float],
+        clock: Callable[[], float] = time.monotonic,
         raw: bool = False,
     ) -> None:
         self._driver = driver
@@ -55,6 +56,7 @@ class Recorder:
         self._began: float | None = None
         self._at = 0.0
         self._last: dict[tuple[str, int | None], Any] = {}
+        self.rounds = 0
         self.gpus = 0
         """How many were listed in the last round."""
         self._dump(
@@ -78,6 +80,7 @@ class Recorder:
             self._write("open", None, error)
             self._last.clear()  # whoever answers next may be another driver
             self._driver.close()
+        self.rounds += 1
         self._out.flush()
 
     def finish(self) -> None:
