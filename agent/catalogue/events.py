@@ -9,6 +9,7 @@ from agent.catalogue.attributes import (
     COLLECTOR,
     CONFIDENCE,
     DETAIL,
+    DRIVER_EVENT,
     GPU_PCI,
     HW_DRIVER,
     HW_ID,
@@ -73,6 +74,12 @@ GPU_XID_BURST = EventKind(
     severity=Severity.INFO,
     description="A burst of XID and SXID errors on this node is over; its errors were told as they came.",
     attributes=(URGENCY, BURST_ERRORS, BURST_SECONDS, BURST_CODES),
+)
+GPU_DRIVER_EVENT = EventKind(
+    name="gpu.driver.event",
+    severity=Severity.TICKET,
+    description="The driver's library announced something of a GPU; the XID that comes with it may page.",
+    attributes=(HW_ID, DRIVER_EVENT, DETAIL),
 )
 NVSWITCH_SXID_FATAL = EventKind(
     name="nvswitch.sxid.fatal",
@@ -147,6 +154,7 @@ EVENT_KINDS: Final = (
     GPU_XID_TICKET,
     GPU_XID,
     GPU_XID_BURST,
+    GPU_DRIVER_EVENT,
     NVSWITCH_SXID_FATAL,
     NVSWITCH_SXID,
     GPU_OOM,

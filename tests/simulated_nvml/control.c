@@ -123,9 +123,11 @@ static void read_line(char *line)
         read_process(rest);
     else if (strcmp(word, "rule") == 0)
         read_rule(rest);
-    else if (strcmp(word, "xid") == 0 && current.xids < MAX_XIDS)
-        current.xids += sscanf(rest, "%d %llu", &current.xid[current.xids].device,
-                               &current.xid[current.xids].code) == 2;
+    else if (strcmp(word, "xid") == 0 && current.xids < MAX_XIDS) {
+        struct xid *xid = &current.xid[current.xids];
+        xid->type = 8; /* nvmlEventTypeXidCriticalError */
+        current.xids += sscanf(rest, "%d %llu %lli", &xid->device, &xid->code, (long long *)&xid->type) >= 2;
+    }
 }
 
 static void read_file(const char *path)

@@ -14,7 +14,8 @@
  *   elapsed SECONDS                 how far the counters of the fields have run
  *   log 1                           calls are noted, for nvmlSimulatedLog (see calls.c)
  *   process DEVICE compute|graphics PID BYTES [NAME]      BYTES -1: not available
- *   xid DEVICE CODE                 an event; each line is delivered once, if added after nvmlInit
+ *   xid DEVICE CODE [TYPE]          an event; each line is delivered once, if added after nvmlInit.
+ *                                   TYPE: nvmlEventType*, XIDs if left out
  *   rule FUNCTION DEVICE error CODE
  *   rule FUNCTION DEVICE hang MILLISECONDS
  *   rule FUNCTION DEVICE latency MICROSECONDS
@@ -58,7 +59,7 @@ struct process {
 
 struct xid {
     int device;
-    unsigned long long code;
+    unsigned long long code, type;
 };
 
 struct control {

@@ -12,7 +12,7 @@
 #define CONTEXT_MEMORY GIB
 
 static struct nvmlDevice_st devices[MAX_DEVICES];
-static struct { int registered[MAX_DEVICES]; } event_set;
+static struct { unsigned long long registered[MAX_DEVICES]; } event_set;
 static int references;
 static long generation;
 static int xids_delivered;
@@ -157,6 +157,7 @@ UNSIGNED(nvmlDeviceGetMaxPcieLinkGeneration, model_of(i)->pcie_generation)
 UNSIGNED(nvmlDeviceGetCurrPcieLinkWidth, 16)
 UNSIGNED(nvmlDeviceGetMaxPcieLinkWidth, 16)
 MASK(nvmlDeviceGetTotalEnergyConsumption, 1000000ULL * (unsigned long long)(i + 1))
+MASK(nvmlDeviceGetSupportedEventTypes, nvmlEventTypeXidCriticalError)
 MASK(nvmlDeviceGetCurrentClocksEventReasons, 4ULL)
 MASK(nvmlDeviceGetCurrentClocksThrottleReasons, 8ULL)
 MASK(nvmlDeviceGetSupportedClocksEventReasons, 0x1FFULL)
@@ -319,7 +320,7 @@ nvmlReturn_t nvmlDeviceRegisterEvents(nvmlDevice_t device, unsigned long long ty
 {
     (void)set;
     ENTER("nvmlDeviceRegisterEvents", index_of(device))
-    event_set.registered[index_of(device)] = (types & nvmlEventTypeXidCriticalError) != 0;
+    event_set.registered[index_of(device)] = types;
     return NVML_SUCCESS;
 }
 
@@ -331,11 +332,11 @@ nvmlReturn_t nvmlEventSetWait_v2(nvmlEventSet_t set, nvmlEventData_t *data, unsi
     ENTER("nvmlEventSetWait", -1)
     while (xids_delivered < control->xids) {
         const struct xid *xid = &control->xid[xids_delivered++];
-        if (xid->device >= 0 && !event_set.registered[xid->device])
+        if (xid->device >= 0 && !(event_set.registered[xid->device] & xid->type))
             continue;
         memset(data, 0, sizeof *data);
         data->device = xid->device < 0 ? NULL : &devices[xid->device];
-        data->eventType = nvmlEventTypeXidCriticalError;
+        data->eventType = xid->type;
         data->eventData = xid->code;
         data->gpuInstanceId = data->computeInstanceId = 0xFFFFFFFF;
         return NVML_SUCCESS;

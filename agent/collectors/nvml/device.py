@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import Any, Final
 
-from agent.collectors.nvml import codes
+from agent.collectors.nvml import announcements, codes
 from agent.collectors.nvml.condition import LINK_COUNT, SLOW
 from agent.collectors.nvml.decoding import Refused
 from agent.collectors.nvml.driver import (
@@ -104,9 +104,7 @@ class Device:
         nvml, self._identity = self._nvml, None
         self._known["reports_xids"], self._watch_problems = False, ()
         try:
-            nvml.nvmlDeviceRegisterEvents(
-                self._handle, nvml.nvmlEventTypeXidCriticalError, event_set
-            )
+            announces = announcements.register(nvml, self._handle, event_set)
         except nvml.NVMLError as error:
             if error.value in codes.LACKING:
                 self._watched_by = event_set
@@ -114,7 +112,7 @@ class Device:
                 failure = self._fault(error)
                 self._watch_problems = (FieldProblem("reports_xids", failure.reason, str(failure)),)
         else:
-            self._known["reports_xids"] = True
+            self._known["reports_xids"], self._known["announces"] = True, announces
             self._watched_by = event_set
 
     def identity(self) -> Identity:

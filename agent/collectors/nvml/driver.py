@@ -88,6 +88,8 @@ class Identity(NamedTuple):
     """The reasons that this GPU can report, in the catalogue's words."""
     reports_xids: bool = True
     """Whether this GPU's XIDs come through `GpuDriver.xid_events`."""
+    announces: frozenset[str] = frozenset()
+    """What else comes through it, in the words of the catalogue's `hw.gpu.driver.event`."""
     problems: tuple[FieldProblem, ...] = ()
     """Not empty: worth asking for the identity again later."""
 
@@ -306,6 +308,8 @@ class XidEvent(NamedTuple):
     gpu_index: int | None
     """`None` where the driver does not say which GPU it was."""
     code: int
+    announcement: str = ""
+    """Not an XID: what the driver announced, in the words of the catalogue's `hw.gpu.driver.event`."""
 
 
 class GpuDriver(Protocol):

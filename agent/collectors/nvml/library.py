@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from agent.collector import Unavailable
-from agent.collectors.nvml import codes
+from agent.collectors.nvml import announcements, codes
 from agent.collectors.nvml.device import SLOW_INTERVAL, Device
 from agent.collectors.nvml.driver import (
     DeviceError,
@@ -164,7 +164,9 @@ class NvmlLibrary:
                 if error.value in codes.LOST:
                     break
                 raise self._failure(error) from error
-            events.append(XidEvent(self._indices.get(_address(data.device)), int(data.eventData)))
+            index = self._indices.get(_address(data.device))
+            said = announcements.word(nvml, int(data.eventType))
+            events.append(XidEvent(index, int(data.eventData), said))
         return tuple(events)
 
     def close(self) -> None:

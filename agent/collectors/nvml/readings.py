@@ -6,7 +6,7 @@ Attributes are made once per GPU and used again at every sample, as are the read
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from agent.catalogue import Metric, gpu, gpu_health
+from agent.catalogue import Metric, gpu, gpu_errors, gpu_health
 from agent.catalogue.attributes import CONFIDENCE, THROTTLE_REASON
 from agent.collectors.nvml.driver import (
     DriverInfo,
@@ -185,8 +185,12 @@ def holders(uuid: str, processes: Processes) -> tuple[Holder, ...]:
     return tuple(Holder(uuid, one.pid, one.name, one.memory, one.container) for one in ordered)
 
 
-def counter_readings(uuid: str, ooms: Mapping[str, int]) -> Iterable[Reading]:
-    """Return the counters of what happened to a GPU, by how sure an OOM is."""
+def counter_readings(
+    uuid: str, ooms: Mapping[str, int], announced: Mapping[str, int]
+) -> Iterable[Reading]:
+    """Return the counters of what happened to a GPU: by how sure an OOM is, and what was announced."""
+    for word, count in announced.items():
+        yield Reading(gpu_errors.DRIVER_EVENTS, (uuid, word), count)
     for confidence, count in ooms.items():
         yield Reading(gpu.OOM_EVENTS, (uuid, confidence), count)
 

@@ -4,7 +4,7 @@ The driver's list is not enough. A GPU that fell off the bus may stay on it and 
 after a reload the indices may mean other GPUs; the UUID alone tells that it is the same one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from agent.catalogue import events
@@ -32,6 +32,7 @@ class Gpu:
     xid_at: float | None = None
     unowned: int | None = None
     """Bytes in use that no process held at last sight."""
+    announced: dict[str, int] = field(default_factory=dict)
     _counters: tuple[Reading, ...] | None = None
 
     @property
@@ -44,10 +45,20 @@ class Gpu:
         self.ooms[confidence] += 1
         self._counters = None
 
+    def count_announcement(self, word: str) -> None:
+        """Count what the driver announced."""
+        self.announced[word] = self.announced.get(word, 0) + 1
+        self._counters = None
+
+    def can_announce(self, words: Iterable[str]) -> None:
+        """Count these from 0 from now on, without losing what was counted."""
+        self.announced = dict.fromkeys(words, 0) | self.announced
+        self._counters = None
+
     def counters(self) -> tuple[Reading, ...]:
         """Return the readings of the counts, the same objects as long as nothing happens."""
         if self._counters is None:
-            self._counters = tuple(counter_readings(self.uuid, self.ooms))
+            self._counters = tuple(counter_readings(self.uuid, self.ooms, self.announced))
         return self._counters
 
 
@@ -76,11 +87,13 @@ class Roster:
         gpu = self.gpus.get(identity.uuid)
         if gpu is None:
             gpu = Gpu(index, driver, Series(index, identity, driver))
+            gpu.can_announce(identity.announces)
             self.gpus[identity.uuid] = gpu
             return gpu, [_found(now, identity, index, "was added")] if self._complete else []
         if gpu.series.identity != identity or (gpu.index, gpu.driver) != (index, driver):
             gpu.index, gpu.driver = index, driver
             gpu.series = Series(index, identity, driver)
+            gpu.can_announce(identity.announces)
         return gpu, []
 
     def answered(self, now: float, gpu: Gpu) -> list[Event]:

@@ -7,6 +7,8 @@ from agent.catalogue import events
 from agent.catalogue import gpu as metrics
 from agent.catalogue.attributes import (
     CONFIDENCE,
+    DETAIL,
+    DRIVER_EVENT,
     HW_ID,
     MEMORY_LIMIT,
     MEMORY_USED,
@@ -25,6 +27,7 @@ from agent.collectors.nvml.driver import (
     Processes,
     RecentSamples,
     Sample,
+    XidEvent,
 )
 from agent.collectors.nvml.mig_readings import mig_readings
 from agent.collectors.nvml.owners import owner_readings, unowned, unowned_reading
@@ -188,6 +191,9 @@ class Visit:
         since = self._ledger.heard_until("nvml") or self.now
         sightings: list[Sighting] = []
         for xid in reported:
+            if xid.announcement:
+                self._take_announcement(xid)
+                continue
             if not 1 <= xid.code <= LARGEST_CODE:
                 self.problems.append(Problem("out_of_range", "xid_events", str(xid.code)))
                 continue
@@ -197,6 +203,15 @@ class Visit:
             hw_id = gpu.uuid if gpu else ""
             sightings.append(Sighting("nvml", xid.code, self.now, since, hw_id))
         self._ledger.hear("nvml", since if reported else self.now, sightings)
+
+    def _take_announcement(self, event: XidEvent) -> None:
+        gpu = self._roster.at(event.gpu_index)
+        if gpu is None:
+            detail = f"{event.announcement} of a GPU that the driver does not name"
+            self.problems.append(Problem("unknown_gpu", "xid_events", detail))
+            return
+        gpu.count_announcement(event.announcement)
+        self._told.append(_announcement_event(self.now, gpu, event))
 
     def _judge_deaths(self, gpu: Gpu, sample: Sample, processes: Processes) -> None:
         gpu.watched, deaths = oom.observe(gpu.watched, self.now, sample, processes)
@@ -237,6 +252,20 @@ def _known(gpu: Gpu) -> KnownGpu:
         title(identity, gpu.index),
         gpu.driver.driver_version,
         identity.reports_xids,
+    )
+
+
+def _announcement_event(now: float, gpu: Gpu, event: XidEvent) -> Event:
+    who = title(gpu.series.identity, gpu.index)
+    return Event(
+        events.GPU_DRIVER_EVENT,
+        now,
+        f"The driver announced of {who}: {event.announcement.replace('_', ' ')}",
+        (
+            (HW_ID.key, gpu.uuid),
+            (DRIVER_EVENT.key, event.announcement),
+            *(((DETAIL.key, f"event data {event.code}"),) if event.code else ()),
+        ),
     )
 
 

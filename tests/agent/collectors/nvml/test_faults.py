@@ -236,6 +236,31 @@ def test_a_storm_of_xids(node: Node) -> None:
     assert counts == [1000, 2000, 2500]
 
 
+def test_what_else_the_driver_announces(node: Node) -> None:
+    """What a GPU can announce beside XIDs is counted from 0 and told, and nothing else is asked for."""
+    node.tell("rule nvmlDeviceGetSupportedEventTypes 2 value 33288")
+    before = node.collect()
+    node.tell(
+        "rule nvmlDeviceGetSupportedEventTypes 2 value 33288\n"
+        "xid 2 0 512\nxid 2 2 32768\nxid 3 0 512\nxid 2 31"
+    )
+
+    batch = node.collect()
+    after = node.collect()
+
+    assert value(before, gpu_errors.DRIVER_EVENTS, uuid(2), "ecc_storm") == 0
+    assert value(before, gpu_errors.DRIVER_EVENTS, uuid(3), "ecc_storm") is None
+    assert value(before, gpu_errors.DRIVER_EVENTS, uuid(2), "poison") is None
+    assert value(after, gpu_errors.DRIVER_EVENTS, uuid(2), "ecc_storm") == 1
+    assert value(after, gpu_errors.DRIVER_EVENTS, uuid(2), "recovery_action") == 1
+    assert told(batch) == [
+        (events.GPU_DRIVER_EVENT.name, uuid(2)),
+        (events.GPU_DRIVER_EVENT.name, uuid(2)),
+        (events.GPU_XID.name, uuid(2)),
+    ]
+    assert batch.problems == ()
+
+
 def test_no_xids_from_this_driver(node: Node) -> None:
     """Where a GPU's XIDs cannot be heard there is no count that would stay at 0 for ever."""
     node.tell("rule nvmlDeviceRegisterEvents 0 error 3")

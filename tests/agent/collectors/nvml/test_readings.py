@@ -146,7 +146,7 @@ def test_the_tables_ask_for_everything() -> None:
     assert slow_fields | {field_of(one.key) for one in SLOW_FIELDS} | links == set(
         Condition._fields
     )
-    assert static_fields == set(Identity._fields) - {"problems", "reports_xids"}
+    assert static_fields == set(Identity._fields) - {"problems", "reports_xids", "announces"}
     assert {reason for _, reason in THROTTLE_BITS} == ALL_THROTTLE_REASONS
 
 
