@@ -38,6 +38,8 @@ def gpu_driver(config: Config) -> GpuDriver:
 
     Raises `ValueError` for a simulation that does not exist, or a recording that cannot be played.
     """
+    if config.simulate and config.replay:
+        raise ValueError("simulate and replay are both set; leave one of them out")
     if config.simulate:
         from agent.simulation.gpus import SimulatedGpus  # noqa: PLC0415 - never loaded on a real node
         from agent.simulation.spec import parse_spec  # noqa: PLC0415

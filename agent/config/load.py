@@ -118,7 +118,6 @@ def load(path: Path | None, environment: Mapping[str, str], flags: Mapping[str, 
     problems += reader.problems
     if config is not None:
         problems += _duplicate_names(config, sources)
-        problems += _two_sources(config, sources)
     if problems or config is None:
         raise ConfigError(tuple(problems))
     return config
@@ -136,15 +135,6 @@ def _duplicate_names(config: Config, sources: Mapping[str, str]) -> list[ConfigP
             problems.append(ConfigProblem(f"servers[{position}]", message, source))
         seen.setdefault(name, position)
     return problems
-
-
-def _two_sources(config: Config, sources: Mapping[str, str]) -> list[ConfigProblem]:
-    """There is one source of GPUs."""
-    if not (config.simulate and config.replay):
-        return []
-    message = "excludes `simulate`, which is set as well; leave one of them out"
-    source = sources.get("replay", sources.get("", "defaults"))
-    return [ConfigProblem("replay", message, source)]
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -67,6 +67,7 @@ def test_lists_and_sections_can_come_from_the_environment() -> None:
 def test_every_key_has_a_variable() -> None:
     """Each name that the documentation gives for a variable is understood."""
     samples = {"INTERVAL": "1s", "PROTOCOL": "grpc", "PROFILE": "vllm", "LISTEN": "[::1]:1"}
+    samples["END"] = "stop"
     for name in environment_names():
         value = samples.get(name.rsplit("_", 1)[-1], "http://h:1")
         if name in {"OTLP", "SERVERS"}:
