@@ -59,7 +59,9 @@ def within(lowest: float, highest: float, *, times: float = 1, per: float = 1) -
     def decode(raw: float) -> tuple[object, ...]:
         if not lowest <= raw <= highest:
             return (Refused(str(raw)),)
-        return (raw if times == per else raw * times / per,)
+        if per == 1:
+            return (raw * times,)  # an integer stays one
+        return (raw * times / per,)
 
     return decode
 
@@ -200,7 +202,7 @@ CELSIUS_LIMIT: Final = within(1, _MAX_TEMPERATURE)
 CELSIUS_MARGIN: Final = within(-200, _MAX_TEMPERATURE)
 WATTS: Final = within(0, _MAX_MILLIWATTS, per=1000)
 JOULES: Final = within(0, _MAX_MILLIJOULES, per=1000)
-HERTZ: Final = within(0, _MAX_MEGAHERTZ, times=1_000_000)
+HERTZ: Final = within(0, _MAX_MEGAHERTZ, times=1e6)
 SECONDS: Final = within(0, _MAX_NANOSECONDS, per=1_000_000_000)
 BYTES: Final = within(0, MAX_BYTES)
 KIBIBYTES: Final = within(0, MAX_BYTES >> 10, times=1024)

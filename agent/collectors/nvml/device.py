@@ -85,6 +85,8 @@ class Device:
         self._links: NvLinks | None = None
         self._condition: Condition | None = None
         self._slow_at = -inf
+        self._unsettled = False
+        """Whether other questions are to be asked next time, which need not wait."""
         self._sampled_at: float | None = None
         self._profiling = Profiling(nvml, handle)
         self._pcie = PcieTraffic(nvml, handle)
@@ -228,7 +230,7 @@ class Device:
         for wanted, code in silent:
             self._miss(wanted, code, slow or {}, problems)
         if slow is not None and self._links is not None and self._links.settle():
-            self._full = None
+            self._full, self._unsettled = None, True
             if probe := self._links.state_by_call():
                 self._slow_probes.append(probe)
 
@@ -310,6 +312,7 @@ class Device:
             fields.append(instead)
         elif instead is None and lacking.key[0] == "nvlink_bytes" and self._links is not None:
             self._links.sum_bytes()
+            self._unsettled = True
         elif instead is not None and instead not in probes:
             probes.append(instead)
 
@@ -317,9 +320,10 @@ class Device:
         self, now: float, values: dict[Key, Any], problems: list[FieldProblem]
     ) -> None:
         """Ask for what moves slowly, and keep it until the next time."""
-        first, self._slow_at = self._condition is None, now + self._slow_interval
-        if first:
-            self._slow_at = now + self._slow_interval * self._phase
+        if self._unsettled:
+            self._slow_at, self._unsettled = now, False
+        else:
+            self._slow_at, self._phase = now + self._slow_interval * self._phase, 1.0
         for probe in self._slow_probes:
             self._fill(probe, values, problems)
         record = _record(values)
