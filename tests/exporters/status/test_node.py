@@ -146,6 +146,25 @@ def test_pause_between_batches_is_not_idleness() -> None:
     assert view_of(snapshot, history).gpus[0].verdict == "Well, working"
 
 
+def test_page_shows_the_newest_sample_and_not_the_mean() -> None:
+    """Where what is exported is folded, cards, trends and holders are of the batch as collected."""
+    exported = snapshots.assemble(1, NOON, {"nvml": snapshots.gpu_readings(0, busy=0.5)})
+    newest = replace(
+        exported.batches["nvml"],
+        readings=tuple(snapshots.gpu_readings(0, busy=0.9)),
+        holders=(Holder(snapshots.uuid(0), 1, "python3", 10),),
+    )
+    snapshot = replace(exported, samples={"nvml": newest})
+    history = History()
+
+    history.feed(snapshot)
+    (found,) = view_of(snapshot, history).gpus
+
+    assert found.utilization == 0.9
+    assert [value for _, value in found.trends.utilization] == [0.9]
+    assert [holder.name for holder in found.holders] == ["python3"]
+
+
 def test_holders_are_listed_by_size() -> None:
     """Who uses a GPU stands on its card, the largest first; unknown sizes stay unknown."""
     holders = (
