@@ -141,7 +141,7 @@ class Profiling:
         """Make the request for the metrics that are wanted, and a view of its answers."""
         nvml = self._nvml
         request = self._request = nvml.c_nvmlGpmMetricsGet_t()
-        request.version = nvml.NVML_GPMMETRICS_GET_VERSION
+        request.version = nvml.NVML_GPM_METRICS_GET_VERSION
         request.numMetrics = len(self._wanted)
         for cell, metric in zip(request.metrics, self._wanted, strict=False):
             cell.metricId = metric.number
