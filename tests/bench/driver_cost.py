@@ -19,6 +19,7 @@ def driver_cpu_seconds(spec: str, seconds: int, start: float) -> float:
         for index in range(driver.device_count()):
             try:
                 driver.sample(index)
+                driver.recent(index)
                 driver.processes(index)
             except (GpuLost, DeviceError):
                 continue

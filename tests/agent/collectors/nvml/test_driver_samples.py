@@ -8,6 +8,10 @@ import pytest
 
 from agent.catalogue import gpu
 from agent.collectors.nvml.driver import RecentSamples
+from agent.folding import Folding
+from agent.snapshot import Snapshot
+from agent.vetting import vet
+from exporters.prometheus import Exposition
 from tests.agent.collectors.nvml.node import Node, problems, uuid, value
 
 POWER, UTILIZATION, MEMORY = 0, 1, 2
@@ -198,3 +202,29 @@ def test_a_lost_gpu_is_lost_to_its_buffers_too(gpus: Node) -> None:
 
     assert gpus.try_("ask", "recent", 0)[0] == "GpuLost"
     assert recent(gpus, 1) == RecentSamples()
+
+
+def test_a_spike_of_300_ms_shows_in_an_export_fifteen_seconds_later(gpus: Node) -> None:
+    """From the driver's buffer to the exported text: the peak, the busy time, and the mean."""
+    folding = Folding(interval=1.0)
+    folding.fold(vet(gpus.collect())[0])
+    idle = [(UTILIZATION, n * TENTH, 0) for n in range(1, 5)]
+    busy = [(UTILIZATION, n * TENTH, 100) for n in range(5, 8)]
+    quiet = [(UTILIZATION, n * TENTH, 0) for n in range(8, 151)]
+    hold(gpus, [*idle, *busy, *quiet[:3], *[(POWER, n * TENTH, 690_000) for n in range(5, 8)]])
+    folding.fold(vet(gpus.collect())[0])
+
+    for second in range(2, 16):
+        hold(gpus, [*quiet[: 10 * second - 7]])
+        folded = folding.fold(vet(gpus.collect())[0])
+
+    text = Exposition("", "").text(Snapshot(1, folded.taken_at, {"nvml": folded})).decode()
+    said = {
+        line.split("{")[0]: float(line.rpartition(" ")[2])
+        for line in text.splitlines()
+        if f'"{uuid(0)}"' in line and ('task="general"' in line or line.startswith("hw_power_"))
+    }
+    assert said["hw_gpu_utilization_max_ratio"] == 1.0
+    assert said["hw_gpu_utilization_min_ratio"] == 0.0
+    assert said["hw_gpu_busy_time_seconds_total"] == pytest.approx(0.3)
+    assert said["hw_power_max_watts"] == 690.0
