@@ -5,6 +5,7 @@ test starts this program with its own ``LD_LIBRARY_PATH`` and sends it questions
 """
 
 import asyncio
+import ctypes
 import os
 import pickle
 import sys
@@ -86,14 +87,31 @@ class Side:
             await running
         return states[1:], beats[-1] - beats[-2], len(snapshot.batches["nvml"].readings)
 
+    async def renew_with_links(self) -> None:
+        """Begin again, with each NVLink told by itself."""
+        await self.renew()
+        self.driver = NvmlLibrary(nvlink_links=True, clock=lambda: self.now)
+        self.collector = NvmlCollector(self.driver, clock=lambda: self.now)
+
+    async def release(self, seconds: float) -> None:
+        """Have the collector let go of the driver."""
+        await self.collector.release(seconds)
+
     async def ask(self, method: str, *arguments: Any) -> Any:
         """Call the driver itself."""
         return getattr(self.driver, method)(*arguments)
+
+    async def simulated(self, name: str) -> Any:
+        """Ask the simulated library itself: see calls.c and profiling.c for its names."""
+        function = getattr(ctypes.CDLL("libnvidia-ml.so.1"), name)
+        function.restype = ctypes.c_char_p if name.endswith("Log") else ctypes.c_long
+        return function()
 
     async def seconds(self, runs: int) -> float:
         """Return the processor time of one run, over ``runs`` of them."""
         began = time.process_time()
         for _ in range(runs):
+            self.now += 1
             await self.collector.collect()
         return (time.process_time() - began) / runs
 

@@ -124,6 +124,12 @@ static const struct instance *instance_of(nvmlDevice_t handle, int *device)
     ENTER(name, device)                                                                           \
     read_file();
 
+/* For tests, through ctypes: whether anybody has the library open. */
+long nvmlSimulatedUsers(void)
+{
+    return control_alive();
+}
+
 /* ---- which instances there are ------------------------------------------------------------------ */
 
 nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t handle, unsigned int *current, unsigned int *pending)
