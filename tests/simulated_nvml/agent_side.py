@@ -58,6 +58,7 @@ class Side:
     async def renew(self) -> None:
         """Begin again, as if the agent were started anew."""
         await self.collector.close()
+        self.driver.close()  # a test may have asked the driver alone
         self._begin()
 
     async def collect(self, now: float) -> Any:

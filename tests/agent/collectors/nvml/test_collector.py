@@ -1,6 +1,7 @@
 import asyncio
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -224,7 +225,8 @@ async def test_holders() -> None:
 async def test_all_that_is_read_is_believable() -> None:
     """The batch of a full GPU passes the agent's own vetting whole, in the order of the catalogue."""
     driver = gpus(1)
-    driver.samples = {0: Sample._make([*[1] * 21, frozenset({"sw_thermal"}), ()])}
+    numbers: dict[str, Any] = dict.fromkeys(Sample._fields[:21], 1)
+    driver.samples = {0: Sample(**numbers, throttle_reasons=frozenset({"sw_thermal"}))}
     collector = NvmlCollector(driver)
 
     batch = await collector.collect()

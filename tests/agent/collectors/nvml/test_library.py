@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.catalogue import Metric, gpu
+from agent.catalogue import Metric, gpu, gpu_errors
 from agent.collectors.nvml.driver import DriverInfo, GpuProcess, Identity, Sample
 from tests.agent.collectors.nvml.node import Node, info, problems, uuid, value
 
@@ -25,6 +25,7 @@ def test_identity(node: Node) -> None:
         serial="1650023000003",
         pci_bus_id="00000000:1E:00.0",
         vbios="96.00.89.00.01",
+        inforom="G520.0200.00.05",
         graphics_clock_limit=1_980e6,
         sm_clock_limit=1_980e6,
         memory_clock_limit=2_619e6,
@@ -35,6 +36,9 @@ def test_identity(node: Node) -> None:
         shutdown_temperature=92,
         maximum_temperature=87,
         maximum_memory_temperature=95,
+        power_default_limit=700.0,
+        power_minimum_limit=200.0,
+        power_maximum_limit=700.0,
         throttle_reasons=frozenset(
             {
                 "sw_power_cap",
@@ -56,7 +60,7 @@ def test_sample(node: Node) -> None:
 
     sample = node.ask("ask", "sample", 3)
 
-    assert sample == Sample(
+    assert sample._replace(condition=None) == Sample(
         memory_total=80 * GIB,
         memory_used=GIB,
         memory_free=80 * GIB - GIB - GIB // 2,
@@ -79,6 +83,24 @@ def test_sample(node: Node) -> None:
         pcie_generation=5,
         pcie_width=16,
         throttle_reasons=frozenset({"hw_slowdown", "sw_thermal", "hw_thermal"}),
+        jpeg_utilization=0.21,
+        ofa_utilization=0.22,
+        power_instant=305.0,
+        power_average=304.0,
+        throttle_time={
+            "sw_power_cap": 43.0,
+            "sw_thermal": 3.0,
+            "hw_thermal": 4.0,
+            "hw_power_brake": 5.0,
+            "sync_boost": 0.0,
+            "board_limit": 1.0,
+            "low_utilization": 7000.0,
+            "reliability": 2.0,
+        },
+        recovery_action="none",
+        pcie_bytes={"transmit": 5_003_000_000, "receive": 6_003_000_000},
+        pcie_replays=3,
+        nvlink_bytes={"transmit": 18 * 1030 * 1024, "receive": 18 * 2030 * 1024},
     )
 
 
@@ -190,23 +212,34 @@ def test_nothing_optional_is_supported(node: Node) -> None:
         CurrPcieLinkGeneration CurrPcieLinkWidth MaxPcieLinkGeneration MaxPcieLinkWidth
         CurrentClocksEventReasons CurrentClocksThrottleReasons SupportedClocksEventReasons
         SupportedClocksThrottleReasons TemperatureThreshold TotalEnergyConsumption FieldValues Serial
-        VbiosVersion ComputeRunningProcesses GraphicsRunningProcesses"""
+        VbiosVersion ComputeRunningProcesses GraphicsRunningProcesses InforomImageVersion
+        PowerManagementDefaultLimit PowerManagementLimitConstraints JpgUtilization OfaUtilization
+        BAR1MemoryInfo NumFans FanSpeed MemoryErrorCounter SramEccErrorStatus RowRemapperHistogram
+        PersistenceMode ComputeMode MigMode GpuFabricInfoV GpuFabricInfo NvLinkState EccMode
+        RemappedRows RetiredPages RetiredPagesPendingStatus PcieReplayCounter ViolationStatus
+        PcieThroughput"""
     lines = [f"rule nvmlDeviceGet{name} 0 error 3" for name in optional.split()]
-    node.tell("\n".join(["devices 1", *lines, "rule nvmlDeviceRegisterEvents 0 error 3"]))
+    others = ("nvmlDeviceRegisterEvents", "nvmlGpmQueryDeviceSupport")
+    lines += [f"rule {name} 0 error 3" for name in others]
+    node.tell("\n".join(["devices 1", *lines]))
 
     first, second = node.collect(), node.collect()
 
-    families = {reading.metric for reading in second.readings}
+    families = {reading.metric.name for reading in second.readings}
     assert families == {
-        gpu.INFO,
-        gpu.DEVICES,
-        gpu.LOST,
-        gpu.MEMORY_LIMIT,
-        gpu.MEMORY_USAGE,
-        gpu.MEMORY_FREE,
-        gpu.MEMORY_RESERVED,
-        gpu.MEMORY_UTILIZATION,
-        gpu.OOM_EVENTS,
+        metric.name
+        for metric in (
+            gpu.INFO,
+            gpu.DEVICES,
+            gpu.LOST,
+            gpu.MEMORY_LIMIT,
+            gpu.MEMORY_USAGE,
+            gpu.MEMORY_FREE,
+            gpu.MEMORY_RESERVED,
+            gpu.MEMORY_UTILIZATION,
+            gpu.OOM_EVENTS,
+            gpu_errors.XID_BURSTS,
+        )
     }
     assert first.problems == second.problems == ()
 
@@ -277,7 +310,7 @@ def test_text_that_is_none(node: Node) -> None:
     assert problems(batch) == {("not_text", uuid(0), "model")}
     assert info(batch, 0) == (
         *(uuid(0), "0", "", "NVIDIA", "", "00000000:1B:00.0"),
-        *("550.54.15", "12.4", "96.00.89.00.01"),
+        *("550.54.15", "12.4", "96.00.89.00.01", "G520.0200.00.05"),
     )
 
 
@@ -317,8 +350,8 @@ def test_error_of_the_identity(node: Node) -> None:
     node.tell("")
     healed = node.collect()
 
-    assert (problems(failing), info(failing, 0)[-1]) == ({("unknown_error", uuid(0), "vbios")}, "")
-    assert (problems(healed), info(healed, 0)[-1]) == (set(), "96.00.89.00.01")
+    assert (problems(failing), info(failing, 0)[-2]) == ({("unknown_error", uuid(0), "vbios")}, "")
+    assert (problems(healed), info(healed, 0)[-2]) == (set(), "96.00.89.00.01")
 
 
 def test_clock_that_the_driver_does_not_know(node: Node) -> None:
