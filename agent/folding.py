@@ -9,14 +9,14 @@ more than two intervals, and for none after a pause. Sources that sample finer t
 themselves how much time they saw (`agent.snapshot.Train`).
 """
 
-from bisect import bisect_left
 from collections.abc import Iterable
 from operator import itemgetter, mul
 from typing import Final
 
 from agent.catalogue import Metric
 from agent.catalogue.window import FOLDS, Fold
-from agent.snapshot import Batch, Distribution, Reading, SeriesKey, Train
+from agent.observations import Observations
+from agent.snapshot import Batch, Reading, SeriesKey, Train
 from agent.trailing import Cell, Trailing
 
 WINDOW: Final = 15.0
@@ -36,18 +36,11 @@ _Key = tuple[str, tuple[str, ...]]
 class _Counters:
     """What only grows of one series, window or no window."""
 
-    __slots__ = ("counts", "integral", "sum")
+    __slots__ = ("integral", "observations")
 
-    def __init__(self, buckets: int) -> None:
+    def __init__(self, bounds: tuple[float, ...]) -> None:
         self.integral = 0.0
-        self.counts = [0] * buckets
-        self.sum = 0.0
-
-    def observe(self, bounds: tuple[float, ...], values: Iterable[float]) -> None:
-        """Count values in the buckets; a value on a bound is below it, as OpenTelemetry has it."""
-        for value in values:
-            self.counts[bisect_left(bounds, value)] += 1
-            self.sum += value
+        self.observations = Observations(bounds)
 
 
 class _Series:
@@ -199,7 +192,7 @@ class Folding:
         fold = _FOLDS.get(metric.name, _MEAN_ALONE)
         counters = self._counters.get(key)
         if counters is None:
-            counters = _Counters(len(fold.bounds) + 1)
+            counters = _Counters(fold.bounds)
             if fold.integral is not None or fold.distribution is not None:
                 self._counters[key] = counters
         return _Series(key, metric, fold, counters)
@@ -228,11 +221,9 @@ def _cell(now: float, weight: float, elapsed: float, value: float, train: Train)
 
 def _distribution(series: _Series, metric: Metric, value: float, train: Train | None) -> Reading:
     """Count the samples there were: the train's, else the one value."""
-    counters, bounds = series.counters, series.fold.bounds
-    samples = [sample for _, sample in train.samples] if train else ()
-    counters.observe(bounds, samples or (value,))
-    told = Distribution(bounds, tuple(counters.counts), counters.sum)
-    return Reading(metric, series.attributes, told)
+    observations = series.counters.observations
+    observations.add([sample for _, sample in train.samples] if train else (value,))
+    return Reading(metric, series.attributes, observations.distribution())
 
 
 def _made(fold: Fold, *, distributions: bool) -> Iterable[Metric]:

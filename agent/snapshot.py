@@ -12,16 +12,31 @@ from typing import NamedTuple
 from agent.catalogue import EventKind, Metric
 
 
+class Exponential(NamedTuple):
+    """Buckets whose bounds grow by a factor, as OTLP has them.
+
+    With ``base`` 2^(2^-scale), bucket i holds what is above base^i and up to base^(i+1); ``counts`` begin
+    at bucket ``offset``. ``zero`` counts what is too small for any of them.
+    """
+
+    scale: int
+    zero: int
+    offset: int
+    counts: tuple[int, ...]
+
+
 class Distribution(NamedTuple):
     """The value of a histogram, as OpenTelemetry has it.
 
     ``bounds`` are the upper bounds without infinity, ascending; ``counts`` are per bucket (not
     cumulative) and one longer than ``bounds``. No bounds at all: only sum and count are known.
+    ``exponential`` holds the same observations, for the road that can carry them.
     """
 
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
     sum: float
+    exponential: Exponential | None = None
 
     @property
     def observations(self) -> int:

@@ -15,6 +15,9 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeL
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource as ResourceMessage
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
+    Buckets,
+    ExponentialHistogram,
+    ExponentialHistogramDataPoint,
     Gauge,
     Histogram,
     HistogramDataPoint,
@@ -32,7 +35,7 @@ import agent
 from agent import catalogue
 from agent.catalogue import COMMON, Kind, Severity
 from agent.catalogue.attributes import EVENT_NAME, VERSION
-from agent.snapshot import Distribution, Event, Reading, SeriesKey, Snapshot
+from agent.snapshot import Distribution, Event, Exponential, Reading, SeriesKey, Snapshot
 from exporters.otlp.delivery import Encoded
 
 SLICE: Final = 200
@@ -54,6 +57,9 @@ _SEVERITIES: Final = {
     Severity.TICKET: SeverityNumber.SEVERITY_NUMBER_WARN,
     Severity.INFO: SeverityNumber.SEVERITY_NUMBER_INFO,
 }
+
+_Point = NumberDataPoint | HistogramDataPoint | ExponentialHistogramDataPoint
+_BOTH_FORMS: Final = 2
 
 Dated = tuple[Reading, int]
 """A reading and when it was taken, in Unix nanoseconds."""
@@ -94,7 +100,7 @@ def identity(node: str, cluster: str, configured: Mapping[str, str]) -> Identity
 def metrics_data(readings: Slice, starts: Mapping[SeriesKey, float], who: Identity) -> MetricsData:
     """Return readings, grouped by metric, as the SDK's data model."""
     metrics = [
-        _metric(metric, [_point(each, starts, who.common) for each in dated])
+        _metric(metric, [_point(each, starts, who.common) for each in _of_one_form(dated)])
         for metric, dated in readings.items()
     ]
     scope = ScopeMetrics(Scope(_SCOPE, agent.__version__), metrics, schema_url="")
@@ -163,9 +169,23 @@ def _grouped(snapshot: Snapshot) -> dict[catalogue.Metric, list[Dated]]:
     return groups
 
 
-def _point(
-    dated: Dated, starts: Mapping[SeriesKey, float], common: Mapping[str, str]
-) -> NumberDataPoint | HistogramDataPoint:
+def _of_one_form(dated: list[Dated]) -> list[Dated]:
+    """Return the readings of a metric, histograms in one form: a metric in OTLP has one for all points."""
+    forms = {
+        reading.value.exponential is None
+        for reading, _ in dated
+        if isinstance(reading.value, Distribution)
+    }
+    if len(forms) < _BOTH_FORMS:
+        return dated
+    return [
+        (reading._replace(value=reading.value._replace(exponential=None)), time)
+        for reading, time in dated
+        if isinstance(reading.value, Distribution)
+    ]
+
+
+def _point(dated: Dated, starts: Mapping[SeriesKey, float], common: Mapping[str, str]) -> _Point:
     (metric, values, value), time = dated
     start = nanoseconds(starts.get((metric, values), 0.0))
     attributes = dict(common)
@@ -173,6 +193,8 @@ def _point(
         if each:
             attributes[attribute.key] = text(each)
     if isinstance(value, Distribution):
+        if value.exponential is not None:
+            return _exponential(value, value.exponential, attributes, start, time)
         return HistogramDataPoint(
             attributes,
             start,
@@ -189,9 +211,28 @@ def _point(
     return NumberDataPoint(attributes, start, time, float(value))
 
 
-def _metric(metric: catalogue.Metric, points: list[NumberDataPoint | HistogramDataPoint]) -> Metric:
+def _exponential(
+    value: Distribution, buckets: Exponential, attributes: dict[str, str], start: int, time: int
+) -> ExponentialHistogramDataPoint:
+    return ExponentialHistogramDataPoint(
+        attributes,
+        start,
+        time,
+        count=value.observations,
+        sum=value.sum,
+        scale=buckets.scale,
+        zero_count=buckets.zero,
+        positive=Buckets(buckets.offset, buckets.counts),
+        negative=Buckets(0, ()),
+        flags=0,
+        min=_NOT_KNOWN,
+        max=_NOT_KNOWN,
+    )
+
+
+def _metric(metric: catalogue.Metric, points: list[_Point]) -> Metric:
     numbers = cast("list[NumberDataPoint]", points)
-    data: Gauge | Sum | Histogram
+    data: Gauge | Sum | Histogram | ExponentialHistogram
     match metric.kind:
         case Kind.GAUGE:
             data = Gauge(numbers)
@@ -199,6 +240,9 @@ def _metric(metric: catalogue.Metric, points: list[NumberDataPoint | HistogramDa
             data = Sum(numbers, _CUMULATIVE, is_monotonic=True)
         case Kind.UP_DOWN_COUNTER:
             data = Sum(numbers, _CUMULATIVE, is_monotonic=False)
+        case Kind.HISTOGRAM if isinstance(points[0], ExponentialHistogramDataPoint):
+            exponential = cast("list[ExponentialHistogramDataPoint]", points)
+            data = ExponentialHistogram(exponential, _CUMULATIVE)
         case Kind.HISTOGRAM:
             data = Histogram(cast("list[HistogramDataPoint]", points), _CUMULATIVE)
     return Metric(metric.name, metric.description, metric.unit, data)
