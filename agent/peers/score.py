@@ -24,6 +24,9 @@ _TO_DEVIATION: Final = 1.4826
 
 BUSY: Final = 0.5
 """Utilization from which on a GPU works. Below, clocks and power drop by themselves."""
+_HEATS: Final = 0.25
+"""Of the power limit: what a GPU draws at least whose temperature is its own. A GPU that draws less takes
+on that of its busy neighbours, and is held up by it in nothing."""
 _SAME_POWER: Final = 0.05
 """Of the power limit: how much less than its own a sibling may draw that works as hard."""
 _SAME_WORK: Final = 0.10
@@ -64,8 +67,8 @@ def _draws_as_much(own: Standing, other: Standing) -> bool:
     """Whether the other one turns as much power into heat: its own load as a board feels it."""
     if own.power is None or other.power is None:
         return False
-    slack = _SAME_POWER * (own.power_limit or own.power)
-    return other.power >= own.power - slack
+    limit = own.power_limit or own.power
+    return own.power >= _HEATS * limit and other.power >= own.power - _SAME_POWER * limit
 
 
 def _both_work(own: Standing, other: Standing) -> bool:

@@ -26,13 +26,13 @@ _FORGET: Final = 3600.0
 """Seconds after which a GPU that is gone is forgotten."""
 
 _SAID: Final = {
-    "temperature": (1, "{:.0f} degrees Celsius"),
-    "clock": (1e-6, "an SM clock of {:.0f} MHz"),
-    "power": (1, "{:.0f} W for full utilization"),
-    "throttle": (1, "clocks held down for {:.0f} s in five minutes"),
-    "errors": (1, "{:.0f} errors in ten minutes"),
+    "temperature": ("temperature", 1, "{:.0f} degrees Celsius"),
+    "clock": ("SM clock", 1e-6, "{:.0f} MHz"),
+    "power": ("power for full utilization", 1, "{:.0f} W"),
+    "throttle": ("clocks held down", 1, "{:.0f} s in five minutes"),
+    "errors": ("errors", 1, "{:.0f} in ten minutes"),
 }
-"""By signal: from the catalogue's unit to that of people, and how to say it."""
+"""By signal: what it is, from the catalogue's unit to that of people, and how to say it."""
 
 _Totals = tuple[float, float, float]
 """A time (Unix seconds), seconds held down and errors, both since the GPU was first seen."""
@@ -161,9 +161,11 @@ def _before(past: _Past, now: float) -> float:
 
 def _began(now: float, name: str, key: tuple[str, str], verdict: Verdict) -> Event:
     hw_id, word = key
+    noun, factor, text = _SAID[word]
+    own, median = (text.format(each * factor) for each in (verdict.value, verdict.median))
     said = (
-        f"{_said(word, verdict.value)}, where {verdict.siblings} GPUs of its model with as much "
-        f"to do have {_said(word, verdict.median)} in the middle"
+        f"{noun} {own}, against a median of {median} among {verdict.siblings} GPUs of its model with "
+        "as much to do"
     )
     return Event(
         events.GPU_OUTLIER,
@@ -173,16 +175,11 @@ def _began(now: float, name: str, key: tuple[str, str], verdict: Verdict) -> Eve
     )
 
 
-def _said(word: str, value: float) -> str:
-    factor, text = _SAID[word]
-    return text.format(value * factor)
-
-
 def _over(now: float, name: str, key: tuple[str, str]) -> Event:
     hw_id, word = key
     return Event(
         events.GPU_OUTLIER_OVER,
         now,
-        f"{name} is like its siblings again: {word}",
+        f"{name} is like its siblings again: {_SAID[word][0]}",
         ((HW_ID.key, hw_id), (PEER_SIGNAL.key, word)),
     )
