@@ -15,11 +15,12 @@ RECORDINGS = sorted(FOLDER.iterdir())
 
 async def played(path: Path, seconds: int) -> list[Batch]:
     """Play a recording, a run a second."""
-    now = 0.0
-    collector = NvmlCollector(ReplayedGpus(path, clock=lambda: now), clock=lambda: now)
-    batches = []
-    for now in range(seconds):
+    ticks = [0.0]
+    collector = NvmlCollector(ReplayedGpus(path, clock=lambda: ticks[-1]), clock=lambda: ticks[-1])
+    batches: list[Batch] = []
+    while len(batches) < seconds:
         batches.append(await collector.collect())
+        ticks.append(ticks[-1] + 1)
     await collector.close()
     return batches
 
