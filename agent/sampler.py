@@ -36,7 +36,7 @@ from agent.snapshot import (
     Snapshot,
     Status,
 )
-from agent.vetting import vet
+from agent.vetting import Vetting
 
 ITSELF: Final = "self"
 PEERS: Final = "peers"
@@ -57,6 +57,7 @@ class _Slot:
     """As collected, less what was refused."""
     folded: Batch | None = None
     """As exported; `batch` itself where there is nothing to fold."""
+    vetting: Vetting = field(default_factory=Vetting)
     keys: frozenset[SeriesKey] = frozenset()
     """Of all series in `folded`, which are those in `batch` and more."""
     counts: dict[SeriesKey, Count] = field(default_factory=dict)
@@ -163,7 +164,7 @@ class Sampler:
             _log.debug("collector %s failed", slot.collector.name, exc_info=error)
             self._settle(slot, Status.FAILED, said, duration)
         else:
-            batch, keys = vet(call.result())
+            batch, keys = slot.vetting.vet(call.result())
             slot.batch, slot.folded = batch, slot.folding.fold(batch)
             slot.keys = keys | slot.folding.keys
             slot.counts = follow(slot.counts, slot.folded)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.catalogue import CATALOGUE, Kind, Metric, gpu, itself, serving
-from agent.snapshot import Batch, Distribution, Problem, Reading
-from agent.vetting import fault, vet
+from agent.snapshot import Batch, Distribution, Problem, Reading, Train
+from agent.vetting import Vetting, fault, vet
 
 GOOD = Distribution((0.1, 1.0), (1, 2, 3), 4.5)
 
@@ -98,3 +98,74 @@ def test_a_refused_value_does_not_shadow_a_good_one() -> None:
     vetted, _ = vet(Batch(1.0, (good._replace(value=math.nan), good)))
 
     assert vetted.readings == (good,)
+
+
+SERIES = (
+    (gpu.UTILIZATION, ("GPU-1", "general")),
+    (gpu.TEMPERATURE, ("GPU-1", "gpu")),
+    (gpu.ENERGY, ("GPU-1", "gpu")),
+    (serving.REQUEST_DURATION, ("a", "vllm", "m", "", "")),
+)
+numbers = st.one_of(st.sampled_from([0.0, 0.5, 1.0, 2.0, -1.0, math.nan, math.inf]), st.floats())
+histograms = st.sampled_from([GOOD, GOOD._replace(counts=(1, 2)), GOOD._replace(sum=math.inf)])
+readings = st.sampled_from(SERIES).flatmap(
+    lambda series: st.one_of(numbers, histograms).map(lambda value: Reading(*series, value))
+)
+samples = st.lists(st.tuples(st.sampled_from([0.1, 0.0, -0.1, math.inf]), numbers), max_size=3)
+batches = st.lists(
+    st.builds(
+        Batch,
+        st.just(1.0),
+        st.lists(readings, max_size=4).map(tuple),
+        trains=st.lists(samples.map(lambda told: Train(*SERIES[0], tuple(told))), max_size=1).map(
+            tuple
+        ),
+    ),
+    max_size=4,
+)
+
+
+@given(batches)
+def test_remembering_changes_no_judgement(several: list[Batch]) -> None:
+    """Batch by batch, seen twice each, what is remembered of the one before makes no difference."""
+    vetting = Vetting()
+
+    for batch in (each for each in several for _ in range(2)):
+        (vetted, keys), (expected, expected_keys) = vetting.vet(batch), vet(batch)
+        assert repr(vetted) == repr(expected)  # NaN is not equal to itself
+        assert keys == expected_keys
+
+
+def test_a_batch_that_looks_like_the_one_before_has_the_same_keys() -> None:
+    """The keys are made once, and are told anew when the series change."""
+    vetting = Vetting()
+    one, other = (Reading(gpu.POWER, (hw_id, "gpu"), 1.0) for hw_id in ("GPU-1", "GPU-2"))
+
+    first = vetting.vet(Batch(1.0, (one,)))[1]
+
+    assert vetting.vet(Batch(2.0, (one._replace(value=2.0),)))[1] is first
+    assert vetting.vet(Batch(3.0, (one, other)))[1] == {one[:2], other[:2]}
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        (((0.1, 1.5),), "out_of_range"),
+        (((0.1, 0.5), (-0.1, 0.5)), "negative"),
+        (((0.1, math.nan),), "not_finite"),
+        (((math.inf, 0.5),), "not_finite"),
+    ],
+)
+def test_trains_that_cannot_be_true_are_refused(
+    told: tuple[tuple[float, float], ...], reason: str
+) -> None:
+    """One impossible sample discredits those that came with it; the reading itself stays."""
+    good = Train(gpu.POWER, ("GPU-1", "gpu"), ((0.1, 300.0),))
+    reading = Reading(gpu.UTILIZATION, ("GPU-1", "general"), 0.5)
+    batch = Batch(1.0, (reading,), trains=(good, Train(*reading[:2], told)))
+
+    vetted, _ = vet(batch)
+
+    assert vetted.trains == (good,)
+    assert vetted.readings == (reading,)
+    assert [(one.reason, one.detail) for one in vetted.problems] == [(reason, "samples")]
