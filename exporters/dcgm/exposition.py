@@ -54,7 +54,7 @@ class DcgmExposition:
 
     def _write(self, snapshot: Snapshot) -> bytes:
         known = facts(snapshot)
-        labels = {Entity(uuid): self._labels(uuid, facts) for uuid, facts in known.items()}
+        labels = {Entity(uuid): self._labels(uuid, told) for uuid, told in known.items()}
         parts: list[str] = []
         listed = rows(snapshot)
         for family in FAMILIES:
