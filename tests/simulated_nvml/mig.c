@@ -7,7 +7,7 @@
  *   usage DEVICE PID TIMESTAMP PERCENT         a sample of a process, TIMESTAMP in microseconds
  *   usage-filter 0                             give old samples too, as some drivers do
  *
- * Read at every call, so that a test can replace it (by renaming) at any time. An instance is found under
+ * Read again when it is another file, so that a test can replace it (by renaming) at any time. An instance is found under
  * the place of its line, and a place keeps its handle whatever instance is in it, as the header warns.
  * Without the file no GPU can be divided and no process is ever busy.
  */
@@ -15,6 +15,7 @@
 #include "simulated.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "mig.h"
 
@@ -78,13 +79,20 @@ static void read_line(const char *line)
 
 static void read_file(void)
 {
+    static struct stat known;
+    struct stat found = {0};
     char path[512], line[512];
     const char *control = getenv("SIMULATED_NVML");
-    memset(&mig, 0, sizeof mig);
-    if (!control)
+    if (control) {
+        snprintf(path, sizeof path, "%s.mig", control);
+        stat(path, &found);
+    }
+    if (found.st_ino == known.st_ino && found.st_mtim.tv_sec == known.st_mtim.tv_sec &&
+        found.st_mtim.tv_nsec == known.st_mtim.tv_nsec)
         return;
-    snprintf(path, sizeof path, "%s.mig", control);
-    FILE *file = fopen(path, "r");
+    known = found;
+    memset(&mig, 0, sizeof mig);
+    FILE *file = found.st_ino ? fopen(path, "r") : NULL;
     if (!file)
         return;
     while (fgets(line, sizeof line, file))
