@@ -96,7 +96,12 @@ nvmlReturn_t nvmlDeviceGetMemoryErrorCounter(nvmlDevice_t device, nvmlMemoryErro
                                              nvmlEccCounterType_t counter,
                                              nvmlMemoryLocation_t location, unsigned long long *count)
 {
-    ENTER_CHOICE("nvmlDeviceGetMemoryErrorCounter", (long)location, index_of(device))
+    const char *name = "nvmlDeviceGetMemoryErrorCounter"; /* rules choose by the location alone */
+    const struct rule *rule;
+    note_call(name, (long)(100 * location + 10 * counter + error), index_of(device));
+    nvmlReturn_t entered = enter_choice(name, (long)location, index_of(device), &rule);
+    if (entered != NVML_SUCCESS)
+        return entered;
     if (location >= NVML_MEMORY_LOCATION_COUNT)
         return NVML_ERROR_INVALID_ARGUMENT;
     *count = u64(NUMBER(100 * location + 10 * counter + error));
