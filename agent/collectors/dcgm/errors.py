@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from agent.catalogue import Metric, gpu_health, gpu_work
+from agent.catalogue import Metric, attributes, gpu_health, gpu_work
 from agent.collectors.dcgm.field import Field, named
 
 _DEV: Final = "DCGM_FI_DEV_"
@@ -22,7 +22,6 @@ _LOCATIONS: Final = (
 )
 TOTAL: Final = ""
 """The location of errors that are told of all memories together: none."""
-REMAP_AVAILABILITY: Final = ("max", "high", "partial", "low", "none")
 
 
 def _count(
@@ -85,7 +84,7 @@ ERROR_FIELDS: Final = (
             highest=_MOST,
             whole=True,
         )
-        for word in REMAP_AVAILABILITY
+        for word in attributes.REMAP_AVAILABILITY.values
     ),
     _count(gpu_work.PCIE_REPLAYS, (), "PCIE_REPLAY_COUNTER", "PCIE_REPLAY_TOTAL"),
     *(

@@ -60,6 +60,12 @@ def test_names_belong_to_one_field() -> None:
     assert len(names) == len(set(names))
 
 
+def test_states_are_words_of_the_catalogue() -> None:
+    """Each state that DCGM numbers is one that the catalogue lists."""
+    for states in STATES:
+        assert {word for _, word in states.states} <= set(states.metric.attributes[1].values)
+
+
 def test_profiling_fields_are_shares_and_rates() -> None:
     """Ratios stay ratios, and PCIe is a rate per direction although older releases call it a counter."""
     found, problems = read(
