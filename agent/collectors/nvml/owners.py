@@ -85,9 +85,14 @@ def unowned(sample: Sample, processes: Processes) -> int | None:
 
 
 def unowned_reading(uuid: str, before: int | None, now: int | None) -> Iterator[Reading]:
-    """Return the lesser of two sights in a row: in one alone a process may have left in between."""
-    if before is not None and now is not None:
-        yield Reading(gpu_owners.MEMORY_UNOWNED, (uuid,), min(before, now))
+    """Return the lesser of two sights in a row: in one alone a process may have left in between.
+
+    At the first sight only nothing can be told: that there is none.
+    """
+    if now is not None and (before is not None or now == 0):
+        yield Reading(
+            gpu_owners.MEMORY_UNOWNED, (uuid,), now if before is None else min(before, now)
+        )
 
 
 def _uses(everyone: list[GpuProcess]) -> dict[Owner, Use]:

@@ -131,8 +131,10 @@ def test_one_sight_is_not_enough() -> None:
     """A process that left between two questions is not taken for memory that nobody owns."""
     assert list(unowned_reading(UUID, None, 20 * GIB)) == []
     assert list(unowned_reading(UUID, 20 * GIB, None)) == []
+    (none,) = unowned_reading(UUID, None, 0)
     (brief,) = unowned_reading(UUID, 0, 20 * GIB)
     (lasting,) = unowned_reading(UUID, 20 * GIB, 21 * GIB)
 
+    assert none.value == 0
     assert brief == (gpu_owners.MEMORY_UNOWNED, (UUID,), 0)
     assert lasting.value == 20 * GIB
