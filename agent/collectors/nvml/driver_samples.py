@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from agent.collectors.nvml import codes
 from agent.collectors.nvml.decoding import PERCENT, WATTS, Decode, Refused
-from agent.collectors.nvml.driver import DeviceError, FieldProblem, RecentSamples, Timed
+from agent.collectors.nvml.driver import DeviceError, FieldProblem, GpuLost, RecentSamples, Timed
 from agent.collectors.nvml.union import number
 
 _MICROSECONDS: Final = 1_000_000
@@ -71,9 +71,9 @@ class DriverSamples:
         for buffer in tuple(self._buffers):
             try:
                 told[buffer.kind.field] = self._read(buffer, problems)
+            except GpuLost:
+                raise
             except DeviceError as error:
-                if error.reason == "gpu_lost":
-                    raise
                 problems.append(FieldProblem(buffer.kind.field, error.reason, str(error)))
         return RecentSamples(**told, problems=tuple(problems))
 
