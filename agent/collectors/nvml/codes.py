@@ -1,6 +1,6 @@
 """What NVML's return codes mean to us. Numbers and meanings: nvmlReturn_t in NVIDIA's public header."""
 
-from typing import Final
+from typing import Any, Final
 
 from agent.collectors.nvml.driver import DeviceError, DriverGone, GpuLost
 
@@ -49,3 +49,11 @@ def failure(code: int, said: str) -> DeviceError | DriverGone:
     if code in GONE:
         return DriverGone(said)
     return DeviceError(_REASONS.get(code, "unrecognized_error"), f"{said} (NVML {code})")
+
+
+def fault(error: Any) -> DeviceError:
+    """Return what a failed call says of one value; raise it where it says that all is lost."""
+    failed = failure(error.value, str(error))
+    if isinstance(failed, GpuLost) or not isinstance(failed, DeviceError):
+        raise failed from error
+    return failed

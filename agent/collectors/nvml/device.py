@@ -17,16 +17,10 @@ from agent.collectors.nvml.driver import (
     Processes,
     Sample,
 )
-from agent.collectors.nvml.fields import (
-    QUICK,
-    SLOW_FIELDS,
-    Answer,
-    FieldBatch,
-    FieldValue,
-)
+from agent.collectors.nvml.fields import FieldValue
 from agent.collectors.nvml.guards import Backwards, Contradiction
 from agent.collectors.nvml.nvlink import NvLinks
-from agent.collectors.nvml.pcie import PcieTraffic, capacity
+from agent.collectors.nvml.pcie import PcieTraffic
 from agent.collectors.nvml.probes import (
     MOVING,
     PROCESS_LISTS,
@@ -38,6 +32,7 @@ from agent.collectors.nvml.probes import (
 )
 from agent.collectors.nvml.process_name import executable
 from agent.collectors.nvml.profiling import Profiling
+from agent.collectors.nvml.questions import FieldQuestions
 
 SLOW_INTERVAL: Final = 10.0
 """Seconds between two questions for what moves slowly."""
@@ -77,19 +72,15 @@ class Device:
         self._to_learn: list[Probe] = [UUID, *STATIC]
         self._identity: Identity | None = None
         self._moving: list[Probe] = list(MOVING)
-        self._quick: list[FieldValue] = list(QUICK)
-        self._slow: list[FieldValue] = list(SLOW_FIELDS)
         self._slow_probes: list[Probe] = list(SLOW)
-        self._often: FieldBatch | None = None
-        self._full: FieldBatch | None = None
-        self._links: NvLinks | None = None
+        self._fields = FieldQuestions(nvml, handle, self._moving, self._slow_probes)
         self._condition: Condition | None = None
         self._slow_at = -inf
-        self._unsettled = False
-        """Whether other questions are to be asked next time, which need not wait."""
         self._sampled_at: float | None = None
         self._profiling = Profiling(nvml, handle)
         self._pcie = PcieTraffic(nvml, handle)
+        self._farthest: float | None = None
+        """Bytes that PCIe can have carried since the last sample."""
         self.wants_throughput = False
         """Whether its PCIe traffic can only be had by the question that takes 20 ms."""
         self._backwards = Backwards()
@@ -111,7 +102,7 @@ class Device:
             if error.value in codes.LACKING:
                 self._watched_by = event_set
             else:
-                failure = self._fault(error)
+                failure = codes.fault(error)
                 self._watch_problems = (FieldProblem("reports_xids", failure.reason, str(failure)),)
         else:
             self._known["reports_xids"], self._known["announces"] = True, announces
@@ -209,127 +200,46 @@ class Device:
         slow: dict[Key, Any] | None,
         problems: list[FieldProblem],
     ) -> None:
-        """Take in all fields that come in one call, each with a return code of its own."""
-        if slow is not None and self._links is None:
-            self._find_links(problems)
-        batch = self._batch(slow=slow is not None)
-        if not batch.wanted:
-            return
-        code = batch.ask()
-        if code != codes.SUCCESS:
-            self._miss_all(batch, code, problems)
-            return
-        silent: list[tuple[FieldValue, int]] = []
-        quick = len(self._quick)
-        for position, answer in enumerate(batch.answers()):
-            if answer.code == codes.SUCCESS:
-                into = values if position < quick or slow is None else slow
-                self._take_answer(now, answer, into, problems)
-            else:
-                silent.append((answer.wanted, answer.code))
-        for wanted, code in silent:
-            self._miss(wanted, code, slow or {}, problems)
-        if slow is not None and self._links is not None and self._links.settle():
-            self._full, self._unsettled = None, True
-            if probe := self._links.state_by_call():
-                self._slow_probes.append(probe)
+        """Take in all fields that are due, in one call."""
+        if slow is not None and self._fields.links is None:
+            found: dict[Key, Any] = {}
+            if self._fill(LINK_COUNT, found, problems):
+                self._fields.links = NvLinks(found.get("links", 0), detail=self._nvlink_links)
+        seconds = now - self._sampled_at if self._sampled_at is not None else None
+        self._farthest = self._pcie.farthest(self._known, seconds)
+        self._fields.ask(values, slow, problems, self._take_field)
 
-    def _batch(self, *, slow: bool) -> FieldBatch:
-        """Return the kept call for what moves, or the one for everything."""
-        if slow:
-            if self._full is None:
-                links = self._links.fields() if self._links else []
-                wanted = [*self._quick, *self._slow, *links]
-                self._full = FieldBatch(self._nvml, self._handle, wanted)
-            return self._full
-        if self._often is None:
-            self._often = FieldBatch(self._nvml, self._handle, self._quick)
-        return self._often
-
-    def _find_links(self, problems: list[FieldProblem]) -> None:
-        found: dict[Key, Any] = {}
-        if self._fill(LINK_COUNT, found, problems):
-            self._links = NvLinks(found.get("links", 0), detail=self._nvlink_links)
-            self._full = None
-
-    def _take_answer(
-        self, now: float, answer: Answer, values: dict[Key, Any], problems: list[FieldProblem]
-    ) -> None:
-        key, value = answer.wanted.key, answer.value
-        if key[0] == "pcie_bytes" and isinstance(value, int):
-            seconds = now - self._sampled_at if self._sampled_at is not None else None
-            fast = capacity(self._known)
-            farthest = seconds * fast if seconds is not None and fast is not None else None
-            value = self._pcie.count(key[1], value, answer.type, farthest)
-            if value is None:
-                self._ask_instead(answer.wanted)
-        self._take(key, value, values, problems)
-
-    def _miss_all(self, batch: FieldBatch, code: int, problems: list[FieldProblem]) -> None:
-        """Take in that the whole call failed: asked for one by one if there is no such call."""
-        if code not in codes.LACKING:
-            fault = self._fault(self._nvml.NVMLError(code))
-            problems.append(FieldProblem("field_values", fault.reason, str(fault)))
-            return
-        self._links = NvLinks(0, detail=False)
-        for wanted in batch.wanted:
-            if wanted.key[0] != "link":
-                self._ask_instead(wanted, batched=False)
-
-    def _miss(
+    def _take_field(
         self,
         wanted: FieldValue,
-        code: int,
-        slow: dict[Key, Any],
+        kind: int,
+        value: object,
+        values: dict[Key, Any],
         problems: list[FieldProblem],
-    ) -> None:
-        """Take in that one field has no value: it is lacking, or this is a problem."""
-        is_link = wanted.key[0] == "link"
-        if code in codes.LACKING or code == codes.INVALID_ARGUMENT:
-            if is_link and self._links is not None:
-                self._links.lacks(wanted)
-            else:
-                self._ask_instead(wanted)
-            return
-        fault = self._fault(self._nvml.NVMLError(code))
-        if is_link and slow.get(("link", (wanted.key[1][0], "state"))) == "inactive":
-            return  # a link that is down has nothing to tell
-        problems.append(FieldProblem(label(wanted.key), fault.reason, str(fault)))
-
-    def _ask_instead(self, lacking: FieldValue, *, batched: bool = True) -> None:
-        """Stop asking for a field, and ask for the same in an older way where there is one."""
-        self._full = self._often = None
-        fields, probes = (
-            (self._quick, self._moving)
-            if lacking in self._quick
-            else (self._slow, self._slow_probes)
-        )
-        fields.remove(lacking)
-        instead = lacking.instead
-        while isinstance(instead, FieldValue) and not batched:
-            instead = instead.instead
-        if isinstance(instead, FieldValue):
-            fields.append(instead)
-        elif instead is None and lacking.key[0] == "nvlink_bytes" and self._links is not None:
-            self._links.sum_bytes()
-            self._unsettled = True
-        elif instead is not None and instead not in probes:
-            probes.append(instead)
+    ) -> bool:
+        """Take in a field; return whether it is worth asking for."""
+        key = wanted.key
+        if key[0] == "pcie_bytes" and isinstance(value, int):
+            value = self._pcie.count(key[1], value, kind, self._farthest)
+            if value is None:
+                return False
+        self._take(key, value, values, problems)
+        return True
 
     def _renew_condition(
         self, now: float, values: dict[Key, Any], problems: list[FieldProblem]
     ) -> None:
         """Ask for what moves slowly, and keep it until the next time."""
-        if self._unsettled:
-            self._slow_at, self._unsettled = now, False
+        if self._fields.unsettled:
+            self._slow_at, self._fields.unsettled = now, False
         else:
             self._slow_at, self._phase = now + self._slow_interval * self._phase, 1.0
         for probe in self._slow_probes:
             self._fill(probe, values, problems)
         record = _record(values)
         links = record.pop("link", {})
-        if self._links is not None:
-            record |= self._links.amount_to(links, problems)
+        if self._fields.links is not None:
+            record |= self._fields.links.amount_to(links, problems)
         self._condition = Condition(**record)
 
     def _add_throughput(
@@ -337,8 +247,7 @@ class Device:
     ) -> None:
         """Add what the dear question gave, where neither counters nor the profiler tell."""
         self.wants_throughput = self._pcie.can_be_asked and not (
-            ("pcie_throughput", "transmit") in values
-            or any(one.key[0] == "pcie_bytes" for one in self._quick)
+            ("pcie_throughput", "transmit") in values or self._fields.asks_for("pcie_bytes")
         )
         if not self.wants_throughput:
             return
@@ -391,13 +300,6 @@ class Device:
             return executable(self._nvml.nvmlSystemGetProcessName(pid))
         except (self._nvml.NVMLError, UnicodeDecodeError):
             return ""  # of another PID namespace, or gone already: not worth a problem
-
-    def _fault(self, error: Any) -> DeviceError:
-        """Return what a failed call says of one value; raise it where it says that all is lost."""
-        failure = codes.failure(error.value, str(error))
-        if isinstance(failure, GpuLost) or not isinstance(failure, DeviceError):
-            raise failure from error
-        return failure
 
 
 def _record(values: dict[Key, Any]) -> dict[str, Any]:

@@ -67,15 +67,6 @@ class FieldValue(NamedTuple):
     scope: int = 0
 
 
-class Answer(NamedTuple):
-    """What NVML said of one field; ``value`` is decoded and only there where ``code`` is success."""
-
-    wanted: FieldValue
-    code: int
-    type: int
-    value: object
-
-
 class FieldBatch:
     """Fields of one device that are asked together. ``nvml`` is the binding's module, initialized."""
 
@@ -96,18 +87,16 @@ class FieldBatch:
             return self._lacking
         return int(self._call(self._handle, self._count, self._first))
 
-    def answers(self) -> Iterator[Answer]:
-        """Return what the last call said, field by field."""
-        for one, (kind, code, bits) in zip(
-            self.wanted, _ANSWER.iter_unpack(self._array), strict=True
-        ):
-            value: object = None
-            if code == 0:
-                if kind < len(_BY_TYPE):
-                    value = one.decode(_BY_TYPE[kind](bits))[0]
-                else:
-                    value = Refused(f"value of unknown type {kind}")
-            yield Answer(one, code, kind, value)
+    def answers(self) -> Iterator[tuple[FieldValue, tuple[int, int, int]]]:
+        """Return what the last call said, field by field: type, return code, and the union's bytes."""
+        return zip(self.wanted, _ANSWER.iter_unpack(self._array), strict=True)
+
+
+def decoded(wanted: FieldValue, kind: int, bits: int) -> object:
+    """Return a field's value from the bytes of the union, read as its type says."""
+    if kind >= len(_BY_TYPE):
+        return Refused(f"value of unknown type {kind}")
+    return wanted.decode(_BY_TYPE[kind](bits))[0]
 
 
 def _nvlink(direction: str, kibibytes: int, count_of_bytes: int) -> FieldValue:

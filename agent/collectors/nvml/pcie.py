@@ -4,11 +4,12 @@
 one direction, by whoever keeps the order of all GPUs, and its answer is kept until the next one.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from agent.collectors.nvml import codes
 from agent.collectors.nvml.decoding import KILOBYTES_A_SECOND, Refused
-from agent.collectors.nvml.driver import DeviceError, FieldProblem, GpuLost
+from agent.collectors.nvml.driver import FieldProblem
 from agent.collectors.nvml.fields import UNSIGNED_INT
 from agent.collectors.nvml.guards import Meter
 
@@ -16,14 +17,6 @@ _CALLS: Final = (("transmit", 0), ("receive", 1))
 """nvmlPcieUtilCounter_t."""
 _FIRST_GENERATION: Final = 250_000_000
 """Bytes per second of one lane of PCIe 1; each generation doubles it, within 2 %."""
-
-
-def capacity(known: dict[str, Any]) -> float | None:
-    """Return the bytes per second that the link can carry, from what is known of the GPU."""
-    generation, width = known.get("pcie_generation_limit"), known.get("pcie_width_limit")
-    if not generation or not width:
-        return None
-    return float(_FIRST_GENERATION * 2 ** (generation - 1) * width)
 
 
 class PcieTraffic:
@@ -37,6 +30,13 @@ class PcieTraffic:
         self.seen: dict[str, float] = {}
         """Bytes per second, by direction, as last asked for."""
         self.can_be_asked = True
+
+    def farthest(self, known: Mapping[str, Any], seconds: float | None) -> float | None:
+        """Return how many bytes the link can have carried, from what is known of the GPU."""
+        generation, width = known.get("pcie_generation_limit"), known.get("pcie_width_limit")
+        if not generation or not width or seconds is None:
+            return None
+        return float(_FIRST_GENERATION * 2 ** (generation - 1) * width * seconds)
 
     def count(
         self, direction: str, value: int, kind: int, farthest: float | None
@@ -70,8 +70,6 @@ class PcieTraffic:
         if error.value in codes.LACKING:
             self.can_be_asked = False
             return
-        failure = codes.failure(error.value, str(error))
-        if isinstance(failure, GpuLost) or not isinstance(failure, DeviceError):
-            raise failure from error
+        fault = codes.fault(error)
         what = f"pcie_throughput {direction}"
-        problems.append(FieldProblem(what, failure.reason, str(failure)))
+        problems.append(FieldProblem(what, fault.reason, str(fault)))

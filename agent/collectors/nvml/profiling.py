@@ -17,7 +17,7 @@ from agent.collectors.nvml.decoding import (
     Refused,
     profiled_share,
 )
-from agent.collectors.nvml.driver import DeviceError, FieldProblem, GpuLost
+from agent.collectors.nvml.driver import FieldProblem
 from agent.collectors.nvml.probes import Key, label
 
 GIVE_WAY: Final = 60.0
@@ -162,7 +162,5 @@ class Profiling:
 
 
 def _problem(key: Key, error: Any) -> FieldProblem:
-    failure = codes.failure(error.value, str(error))
-    if isinstance(failure, GpuLost) or not isinstance(failure, DeviceError):
-        raise failure from error
-    return FieldProblem(label(key), failure.reason, str(failure))
+    fault = codes.fault(error)
+    return FieldProblem(label(key), fault.reason, str(fault))
