@@ -11,6 +11,7 @@ import pytest
 from agent.catalogue import BY_NAME, COMMON, Kind
 from agent.collector import Collector, Unavailable
 from agent.collectors.dcgm.collector import DcgmCollector
+from agent.collectors.kernel.collector import KernelCollector
 from agent.collectors.nvml.collector import NvmlCollector
 from agent.collectors.nvml.library import NvmlLibrary
 from agent.collectors.scrape import ScrapeError
@@ -19,6 +20,7 @@ from agent.simulation.gpus import SimulatedGpus
 from agent.simulation.spec import parse_spec
 from agent.snapshot import Batch, Distribution
 from agent.vetting import vet
+from agent.xid.ledger import XidLedger
 from tests.real_parts.payloads import serving_captures
 
 NOW = 1_700_000_000.0
@@ -38,6 +40,9 @@ ABSENT: dict[str, Make] = {
     "unknown server": lambda url: ServingCollector(url, clock=lambda: NOW),
     "dcgm": lambda url: DcgmCollector(url, clock=lambda: NOW),
 }
+ABSENT["kernel"] = lambda _: KernelCollector(
+    XidLedger(), path=Path("/nowhere/kern.log"), clock=lambda: NOW
+)
 if not Path("/dev/nvidiactl").exists():
     ABSENT["nvml, no driver"] = lambda _: NvmlCollector(NvmlLibrary(), clock=lambda: NOW)
 

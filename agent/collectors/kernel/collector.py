@@ -51,7 +51,7 @@ class KernelCollector:
         *,
         path: Path = PATH,
         state_dir: Path | None = None,
-        interval: float = 0.25,
+        interval: float = 0.5,
         deadline: float = 5.0,
         clock: Callable[[], float] = time.time,
         log: KernelLog | None = None,

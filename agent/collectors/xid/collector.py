@@ -21,7 +21,7 @@ class XidCollector:
         self,
         ledger: XidLedger,
         *,
-        interval: float = 0.25,
+        interval: float = 0.5,
         deadline: float = 5.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
