@@ -107,7 +107,7 @@ class Exposition:
         self._prefixes, self._histograms = prefixes, histograms
         return families
 
-    def _render_numbers(self, metric: Metric, readings: Iterable[Reading]) -> tuple[str, _Prefixes]:
+    def _render_numbers(self, metric: Metric, readings: list[Reading]) -> tuple[str, _Prefixes]:
         known = self._prefixes.get(metric.name, {})
         lines = []
         for _, attributes, value in readings:
