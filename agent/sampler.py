@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from agent.catalogue import events
+from agent.catalogue import Severity, events
 from agent.collector import Collector, Unavailable
 from agent.cumulative import Count, follow
 from agent.introspection import (
@@ -39,6 +39,14 @@ ITSELF: Final = "self"
 EVENTS_KEPT: Final = 200
 """Newest events kept for the status page and late readers; exporters see each one as it comes."""
 
+EVENTS_LOGGED_A_MINUTE: Final = 20
+"""Of each kind; the log is for people."""
+
+_LEVELS: Final = {
+    Severity.PAGE: logging.ERROR,
+    Severity.TICKET: logging.WARNING,
+    Severity.INFO: logging.INFO,
+}
 _log = logging.getLogger(__name__)
 
 
@@ -84,6 +92,7 @@ class Sampler:
         self._event_counts: Counter[str] = Counter()
         self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self._event_total = 0
+        self._logged: dict[str, tuple[int, int]] = {}
         self._own_counts: dict[SeriesKey, Count] = {}
         self._dirty = asyncio.Event()
         self._published = asyncio.Event()
@@ -151,6 +160,7 @@ class Sampler:
             slot.batch = batch
             self._count(slot, batch.problems)
             self._take(batch.events)
+            self._log_events(batch.events)
             self._settle(slot, Status.OK, "", duration)
 
     def _settle(
@@ -197,10 +207,8 @@ class Sampler:
         for problem in problems:
             key = (slot.collector.name, problem.reason)
             if key not in self._problems:
-                _log.warning(
-                    "collector %s: %s: %s %s (further ones are only counted)",
-                    *(*key, problem.subject, problem.detail),
-                )
+                said = " ".join(f"{problem.subject} {problem.detail}".split())
+                _log.warning("collector %s: %s: %s (further ones are only counted)", *key, said)
             self._problems[key] += 1
 
     def _take(self, happened: Iterable[Event]) -> None:
@@ -208,6 +216,16 @@ class Sampler:
             self._event_counts[event.kind.name] += 1
             self._events.append(event)
             self._event_total += 1
+
+    def _log_events(self, happened: Iterable[Event]) -> None:
+        """Log what happened; a storm of one kind is cut off, since each is counted and exported."""
+        for event in happened:
+            name, minute = event.kind.name, int(event.time // 60)
+            since, logged = self._logged.get(name, (minute, 0))
+            logged = logged + 1 if since == minute else 1
+            self._logged[name] = (minute, logged)
+            if logged <= EVENTS_LOGGED_A_MINUTE:
+                _log.log(_LEVELS[event.kind.severity], "%s: %s", name, " ".join(event.body.split()))
 
     async def _publish_for_ever(self) -> None:
         """Publish when something is new, at most twice and at least once an interval."""

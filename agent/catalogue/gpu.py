@@ -60,7 +60,7 @@ DEVICES = Metric(
     name="hw.gpu.devices",
     kind=Kind.UP_DOWN_COUNTER,
     unit="{gpu}",
-    description="GPUs that the driver lists on this node, lost ones included.",
+    description="GPUs that are on this node or were since the agent started, lost ones included.",
     group="gpu",
 )
 LOST = _gpu(

@@ -12,7 +12,7 @@ import pytest
 from agent.catalogue import gpu, itself
 from agent.catalogue.events import COLLECTOR_FAILED, COLLECTOR_RECOVERED, EVENT_KINDS, GPU_LOST
 from agent.collector import Unavailable
-from agent.sampler import EVENTS_KEPT, Sampler
+from agent.sampler import EVENTS_KEPT, EVENTS_LOGGED_A_MINUTE, Sampler
 from agent.snapshot import Batch, Event, ExporterState, Reading, Snapshot, Status
 from tests.virtual_time import EPOCH, in_virtual_time, unix_now
 
@@ -346,6 +346,25 @@ async def test_events_are_counted_from_zero() -> None:
     )
     assert value_of(late, itself.EVENTS, GPU_LOST.name) == 2
     assert late.event_total == len(late.events) == 2
+
+
+@in_virtual_time
+async def test_events_reach_the_log_and_a_storm_does_not_fill_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An event is logged at its severity on one line; of a storm, the first of each minute are."""
+
+    async def storm(call: int) -> Batch:
+        lost = [Event(GPU_LOST, unix_now(), "GPU 1\nis lost")] * 500
+        return power(1, events=tuple(lost) if call == 2 else ())
+
+    async with running(Scripted("nvml", storm)) as sampler:
+        await after(sampler, 5)
+
+    logged = [record for record in caplog.records if "is lost" in record.message]
+    assert len(logged) == EVENTS_LOGGED_A_MINUTE
+    assert {record.levelno for record in logged} == {logging.ERROR}
+    assert {record.message for record in logged} == {"gpu.lost: GPU 1 is lost"}
 
 
 @in_virtual_time
