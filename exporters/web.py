@@ -157,6 +157,5 @@ def _cannot_listen(host: str, port: int, error: OSError) -> str:
         errno.EADDRNOTAVAIL: f"{host} is no address of this machine",
     }
     reason = reasons.get(error.errno or 0, error.strerror or str(error))
-    return (
-        f"cannot listen on {host}:{port}: {reason}; set `listen` (or --listen) to another address"
-    )
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"cannot listen on {address}: {reason}; set `listen` (or --listen) to another address"
