@@ -10,7 +10,15 @@ import aiohttp
 from agent.collectors.dcgm.fields import NAMES
 from agent.collectors.dcgm.readings import readings
 from agent.collectors.exposition import INLINE_BYTES, Faults, Parser
-from agent.collectors.scrape import MAX_BODY, Body, ScrapeError, Scraper, endpoint, text_of
+from agent.collectors.scrape import (
+    MAX_BODY,
+    Body,
+    ScrapeError,
+    Scraper,
+    endpoint,
+    overfull,
+    text_of,
+)
 from agent.snapshot import Batch
 
 _GRACE: Final = 2.0
@@ -59,6 +67,8 @@ class DcgmCollector:
         text = text_of(body, self._shown)
         faults = Faults(self.name)
         page = self._parser.parse(text.text)
+        if page.overfull:
+            raise overfull(self._shown)
         if not page.samples:
             detail = (
                 f"{self._shown} gives no field of DCGM that is known; "

@@ -7,15 +7,15 @@ names, exemplars) goes to the library's parser, so that its judgement is ours by
 import re
 from typing import Final, NamedTuple
 
-_VALUE: Final = r'"((?:[^"\\]|\\.)*)"'
-_LABEL: Final = rf"(?!__)([a-zA-Z_][a-zA-Z0-9_]*)={_VALUE}"
-_ANY_LABEL: Final = _LABEL.replace("((", "(?:(").replace("([a", "(?:[a")
+_KEY: Final = r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*"
+_VALUE: Final = r'[^"\\]*(?:\\.[^"\\]*)*'
+_LABEL: Final = rf'{_KEY}="{_VALUE}"'
 _SAMPLE: Final = re.compile(
     r"([a-zA-Z_:][a-zA-Z0-9_:]*)"
-    rf"(?:\{{((?:{_ANY_LABEL}(?:, *{_ANY_LABEL})*,?)?)\}})?"
+    rf"(?:\{{((?:{_LABEL}(?:, *{_LABEL})*,?)?)\}})?"
     r" ([-+.0-9a-zA-Z_]+)( -?\d+)?"
 )
-_LABELS: Final = re.compile(_LABEL)
+_PAIRS: Final = re.compile(rf'({_KEY})="({_VALUE})"')
 _ESCAPE: Final = re.compile(r'\\[\\n"]')
 _ESCAPED: Final = {"\\\\": "\\", "\\n": "\n", '\\"': '"'}
 
@@ -42,7 +42,7 @@ def read(line: str) -> Line:
     if match is None:
         return _read_unusual(line)
     name, text, value, timestamp = match.groups()
-    pairs = _LABELS.findall(text) if text else []
+    pairs = _PAIRS.findall(text) if text else []
     labels = dict(pairs)
     if len(labels) != len(pairs):
         raise ValueError("a label stands twice")

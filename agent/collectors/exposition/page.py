@@ -50,6 +50,8 @@ class Page:
     """The first of them, shortened."""
     crowded: frozenset[str] = frozenset()
     """Wanted sample names with so many series that they were given up."""
+    overfull: bool = False
+    """The page was given up before its end: nothing on it can be relied on."""
 
     def type_of(self, sample: str) -> str:
         """Return the type of the family that a sample name belongs to; by ``# TYPE`` alone.

@@ -6,7 +6,17 @@ timeout and a few megabytes, and whoever is paged must be told in one sentence w
 
 from agent.collectors.scrape.endpoint import Endpoint, endpoint
 from agent.collectors.scrape.fetch import MAX_BODY, Body, Scraper
-from agent.collectors.scrape.reasons import ScrapeError
+from agent.collectors.scrape.reasons import ScrapeError, overfull
 from agent.collectors.scrape.text import Text, text_of
 
-__all__ = ["MAX_BODY", "Body", "Endpoint", "ScrapeError", "Scraper", "Text", "endpoint", "text_of"]
+__all__ = [
+    "MAX_BODY",
+    "Body",
+    "Endpoint",
+    "ScrapeError",
+    "Scraper",
+    "Text",
+    "endpoint",
+    "overfull",
+    "text_of",
+]

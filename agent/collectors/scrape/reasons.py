@@ -21,6 +21,14 @@ def too_large(shown: str, limit: int) -> ScrapeError:
     )
 
 
+def overfull(shown: str) -> ScrapeError:
+    """Return the error for a page with more new, unusual or repeated lines than are read."""
+    return ScrapeError(
+        "too_many_series",
+        f"{shown} has too many series to be read; does a label have a value per request?",
+    )
+
+
 def truncated(shown: str) -> ScrapeError:
     """Return the error for a page that ends before it should."""
     return ScrapeError(

@@ -15,7 +15,15 @@ from agent.catalogue import events
 from agent.catalogue.attributes import DETAIL, PROVIDER, SERVER
 from agent.catalogue.serving import SCRAPE_DURATION, SERVER_UP
 from agent.collectors.exposition import INLINE_BYTES, Faults, Parser
-from agent.collectors.scrape import MAX_BODY, Body, ScrapeError, Scraper, endpoint, text_of
+from agent.collectors.scrape import (
+    MAX_BODY,
+    Body,
+    ScrapeError,
+    Scraper,
+    endpoint,
+    overfull,
+    text_of,
+)
 from agent.collectors.serving.budget import MAX_READINGS, within_budget
 from agent.collectors.serving.detection import detect, is_exposition, is_of, profile_named
 from agent.collectors.serving.mapping import Translation
@@ -90,6 +98,8 @@ class ServingCollector:
         faults = Faults(self._server)
         faults.add_text(undecodable=undecodable, cut=cut)
         page = reader.parser.parse(text)
+        if page.overfull:
+            raise overfull(self._shown)
         faults.add_page(page)
         readings = reader.translation.readings(page, faults)
         return within_budget(readings, self._max_readings, faults), faults.problems()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 from agent.catalogue import Metric
 
@@ -35,7 +36,7 @@ class Source:
     otherwise: str = ""
     divisor: str = ""
 
-    @property
+    @cached_property
     def samples(self) -> tuple[str, ...]:
         """The sample names that it reads."""
         match self.native:
