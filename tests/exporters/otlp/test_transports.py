@@ -27,6 +27,7 @@ from exporters.otlp.delivery import Encoded, Receipt, Refused, Retryable, Transp
 from exporters.otlp.encode import event_request, identity, metric_request, sliced
 from exporters.otlp.grpc_transport import GrpcTransport
 from exporters.otlp.http_transport import HttpTransport, retry_after
+from exporters.otlp.response import retry_delay, status_words
 from exporters.otlp.settings import (
     Destination,
     SettingsError,
@@ -486,6 +487,13 @@ def test_missing_grpcio_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(SettingsError, match=r"pip install 'warpwatch\[grpc\]'"):
         GrpcTransport(target("http://h:1", "grpc"))
+
+
+@pytest.mark.parametrize("body", [b"\xff\xff", b"", b"\x1a\x03\x0a\x01x"])
+def test_details_that_make_no_sense_are_no_advice(body: bytes) -> None:
+    """What a receiver adds to an error may be anything; it never becomes an error of its own."""
+    assert retry_delay(body) is None
+    assert status_words(body) == ""
 
 
 @pytest.mark.parametrize(
