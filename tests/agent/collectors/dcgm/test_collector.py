@@ -90,7 +90,10 @@ async def test_broken_lines_are_counted() -> None:
 
 async def test_a_large_page_is_read_too() -> None:
     """Beyond a megabyte it is parsed in a thread; the readings are the same."""
-    small, large = await collected(page(H100)), await collected(page(H100 + b"# x\n" * 300_000))
+    small, large = (
+        await collected(page(H100)),
+        await collected(page(H100 + b"# %s\n" % (b"x" * 100) * 15_000)),
+    )
 
     assert small.readings == large.readings
 
