@@ -90,10 +90,9 @@ async def test_broken_lines_are_counted() -> None:
 
 async def test_a_large_page_is_read_too() -> None:
     """Beyond a megabyte it is parsed in a thread; the readings are the same."""
-    small, large = (
-        await collected(page(H100)),
-        await collected(page(H100 + b"# %s\n" % (b"x" * 100) * 15_000)),
-    )
+    remarks = (b"# " + b"x" * 100 + b"\n") * 15_000
+
+    small, large = await collected(page(H100)), await collected(page(H100 + remarks))
 
     assert small.readings == large.readings
 
