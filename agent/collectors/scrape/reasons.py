@@ -39,7 +39,7 @@ def truncated(shown: str) -> ScrapeError:
 def refused_status(shown: str, status: int) -> ScrapeError:
     """Return the error for an HTTP status that is neither OK nor a redirect."""
     if status in (401, 403):
-        advice = "it wants credentials, or other ones"
+        advice = "it refuses access; let the agent read its metrics"
     elif status == 404:
         advice = "the path is wrong, or the server runs with its metrics switched off"
     elif status >= 500:
