@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import threading
 import time
 import urllib.request
@@ -193,6 +194,14 @@ def test_amtool_accepts_the_configuration(amtool: Path) -> None:
 
     assert "1 templates" in said
     assert "SUCCESS" in said
+
+
+def test_amlint_finds_nothing() -> None:
+    """The linter of what amtool misses has no error and no warning."""
+    said = run(Path(sys.executable).parent / "amlint", "check", "--strict", CONFIG)
+
+    assert "WARN" not in said
+    assert "ERROR" not in said
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.alert)
