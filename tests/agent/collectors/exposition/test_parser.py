@@ -15,6 +15,18 @@ def test_a_malformed_line_is_counted_and_the_rest_survives() -> None:
     assert page.malformed_example == 'x{a="1" 2'
 
 
+@pytest.mark.parametrize("value", ["nine", "1_000", "", "0x10"])
+def test_a_known_series_with_a_value_that_is_none_is_malformed(value: str) -> None:
+    """The fast path is as strict about values as the careful one."""
+    parser = Parser({"x"})
+    parser.parse('x{a="1"} 1\nx{a="2"} 2\n')
+
+    page = parser.parse(f'x{{a="1"}} {value}\nx{{a="2"}} 2\n')
+
+    assert [value for _, value in page.samples["x"]] == [2]
+    assert page.malformed == 1
+
+
 def test_unwanted_samples_are_not_read() -> None:
     """What nobody asked for is not on the page, and no fault of it."""
     page = Parser({"x"}).parse('y{a="1"} 1\ny{a="2"} 2\nz 3\nx 4\n')
