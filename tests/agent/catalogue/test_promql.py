@@ -49,7 +49,7 @@ def test_writes_promql(expression: str, text: str) -> None:
 
 def test_refuses_a_label_that_the_metric_does_not_have() -> None:
     """A condition on a foreign label would match nothing for ever, in silence."""
-    with pytest.raises(ValueError, match="hw.gpu.lost has no attribute warpwatch.collector"):
+    with pytest.raises(ValueError, match=r"hw.gpu.lost has no attribute warpwatch.collector"):
         select(gpu.LOST, equals(COLLECTOR, "nvml"))
 
 
@@ -57,7 +57,7 @@ def test_refuses_the_parts_of_what_has_none() -> None:
     """Only histograms have parts, and they have no series without one."""
     with pytest.raises(ValueError, match="not hw_gpu_lost_sum"):
         select(gpu.LOST, part="sum")
-    with pytest.raises(ValueError, match="_bucket, .*_sum, .*_count, not"):
+    with pytest.raises(ValueError, match=r"_bucket, .*_sum, .*_count, not"):
         select(serving.QUEUE_DURATION)
 
 
