@@ -32,6 +32,7 @@ from agent.snapshot import (
     SeriesKey,
     Snapshot,
     Status,
+    series_key,
 )
 from agent.vetting import vet
 
@@ -279,5 +280,5 @@ class Sampler:
 def _without_known(batch: Batch, keys: frozenset[SeriesKey], known: set[SeriesKey]) -> Batch:
     if known.isdisjoint(keys):
         return batch
-    fresh = tuple(reading for reading in batch.readings if (reading[0], reading[1]) not in known)
+    fresh = tuple(each for each in batch.readings if series_key(*each[:2]) not in known)
     return replace(batch, readings=fresh)

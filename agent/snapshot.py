@@ -45,6 +45,11 @@ class Reading(NamedTuple):
     value: float | Distribution
 
 
+def series_key(metric: Metric, attributes: tuple[str, ...]) -> SeriesKey:
+    """Return what tells the series from others: of facts, what they are about."""
+    return (metric, attributes[:1]) if metric.facts else (metric, attributes)
+
+
 class Problem(NamedTuple):
     """Something that could not be read or believed. ``reason`` is one of few words, for a counter.
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from math import isfinite
 
 from agent.catalogue import Kind, Metric
-from agent.snapshot import Batch, Distribution, Problem, Reading, SeriesKey
+from agent.snapshot import Batch, Distribution, Problem, Reading, SeriesKey, series_key
 
 _NEVER_NEGATIVE_UNITS = frozenset({"By", "W", "J", "Hz", "s"})
 
@@ -33,13 +33,14 @@ def vet(batch: Batch) -> tuple[Batch, frozenset[SeriesKey]]:
     refused: list[tuple[int, Problem]] = []
     for position, (metric, attributes, value) in enumerate(batch.readings):
         reason = fault(metric, value)
-        if not reason and (metric, attributes) in keys:
+        key = series_key(metric, attributes)
+        if not reason and key in keys:
             reason = "duplicate_series"
         if reason:
             subject = " ".join((metric.name, *filter(None, attributes)))
             refused.append((position, Problem(reason, subject, repr(value))))
         else:
-            keys.add((metric, attributes))
+            keys.add(key)
     if not refused:
         return batch, frozenset(keys)
     return _without(batch, dict(refused)), frozenset(keys)

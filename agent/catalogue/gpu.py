@@ -42,19 +42,24 @@ def _gpu(name: str, kind: Kind, unit: str, description: str, *attributes: Attrib
     )
 
 
-INFO = _gpu(
-    "hw.gpu.info",
-    Kind.UP_DOWN_COUNTER,
-    "1",
-    "Always 1; what is known of the GPU that does not change. Join it on hw_id.",
-    GPU_INDEX,
-    HW_MODEL,
-    HW_VENDOR,
-    HW_SERIAL,
-    GPU_PCI,
-    HW_DRIVER,
-    GPU_CUDA,
-    HW_FIRMWARE,
+INFO = Metric(
+    name="hw.gpu.info",
+    kind=Kind.UP_DOWN_COUNTER,
+    unit="1",
+    description="Always 1; what is known of the GPU that does not change. Join it on hw_id.",
+    attributes=(
+        HW_ID,
+        GPU_INDEX,
+        HW_MODEL,
+        HW_VENDOR,
+        HW_SERIAL,
+        GPU_PCI,
+        HW_DRIVER,
+        GPU_CUDA,
+        HW_FIRMWARE,
+    ),
+    group="gpu",
+    facts=True,
 )
 DEVICES = Metric(
     name="hw.gpu.devices",

@@ -56,6 +56,8 @@ class Metric:
 
     ``unit`` is UCUM; ``attributes`` are complete and ordered: a reading's values follow this order.
     ``k8s.node.name`` and ``k8s.cluster.name`` are on every series and not repeated here.
+    ``facts`` marks a metric that is always 1 and carries facts in its attributes: there is one series
+    for each value of the first attribute, or joins on it would find two.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Metric:
     attributes: tuple[Attribute, ...] = ()
     group: str
     stability: Stability = Stability.DEVELOPMENT
+    facts: bool = False
 
     @cached_property
     def family(self) -> str:

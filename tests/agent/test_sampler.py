@@ -297,6 +297,31 @@ async def test_the_first_collector_wins_a_shared_series() -> None:
 
 
 @in_virtual_time
+async def test_facts_about_one_gpu_come_from_one_collector() -> None:
+    """Where two collectors describe a GPU in different words, a join finds the first one alone."""
+
+    def described(*facts: str) -> Batch:
+        return Batch(unix_now(), (Reading(gpu.INFO, (GPU, *facts), 1),))
+
+    async def nvml(_call: int) -> Batch:
+        return described("0", "H100", "NVIDIA", "serial", "pci", "590", "13.1", "vbios")
+
+    async def dcgm(_call: int) -> Batch:
+        return described("0", "H100", "NVIDIA", "", "", "590", "", "")
+
+    async with running(Scripted("nvml", nvml), Scripted("dcgm", dcgm)) as sampler:
+        snapshot = await after(sampler, 2.5)
+
+    told = [
+        (name, reading.attributes[4])
+        for name, batch in snapshot.batches.items()
+        for reading in batch.readings
+        if reading.metric is gpu.INFO
+    ]
+    assert told == [("nvml", "serial")]
+
+
+@in_virtual_time
 async def test_the_second_collector_takes_over_when_the_first_fails() -> None:
     """A series that the first collector lost is taken from the second."""
 
