@@ -103,7 +103,7 @@ def _gpu(driver: GpuDriver, index: int) -> Finding:
         sample = driver.sample(index)
         processes = driver.processes(index)
     except (DeviceError, DriverGone) as error:
-        action = "drain the node and reset or reboot it; runbook GpuLost"
+        action = "drain the node and reset or reboot it; runbook GPULost"
         return Finding(subject, Verdict.FAILED, str(error), action)
     problems = (*identity.problems, *sample.problems, *processes.problems)
     absent = [name for name, value in zip(sample._fields, sample, strict=True) if value is None]
