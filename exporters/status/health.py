@@ -55,7 +55,8 @@ def _fatal_xids(hw_id: str, lookup: Lookup) -> Iterator[str]:
     fatal = frozenset(map(str, gpu.FATAL_XIDS))
     for (_, code), (_, count) in lookup.numbers(gpu.XID_EVENTS, hw_id):
         if code in fatal and count:
-            yield f"XID {code}, {count:.0f} times since the agent started"
+            often = "once" if count == 1 else f"{count:.0f} times"
+            yield f"XID {code}, {often} since the agent started"
 
 
 def _fullness(memory: Memory) -> Iterator[str]:

@@ -106,9 +106,11 @@ def test_power_cap_is_no_reason_for_attention() -> None:
 def test_fatal_xid_stays_a_reason() -> None:
     """An XID that needs a reset keeps the GPU in attention; one of an application does not."""
     fatal = one_gpu(Reading(gpu.XID_EVENTS, (snapshots.uuid(0), "79"), 2))
+    single = one_gpu(Reading(gpu.XID_EVENTS, (snapshots.uuid(0), "79"), 1))
     harmless = one_gpu(Reading(gpu.XID_EVENTS, (snapshots.uuid(0), "31"), 2))
 
     assert fatal.verdict == "XID 79, 2 times since the agent started"
+    assert single.verdict == "XID 79, once since the agent started"
     assert harmless.level is Level.OK
 
 
