@@ -19,7 +19,7 @@ from agent.config import Config
 from agent.sampler import Sampler
 from agent.snapshot import ExporterState
 from exporters.prometheus import Exposition
-from exporters.web import make_app, serve
+from exporters.web import HEALTH_LIMIT, make_app, serve
 
 if TYPE_CHECKING:
     from exporters.otlp.exporter import OtlpExporter
@@ -110,7 +110,11 @@ async def run(
         interval=config.interval,
         exporters=exporter_states,
     )
-    web = make_app(sampler, Exposition(node, config.cluster or ""))
+    web = make_app(
+        sampler,
+        Exposition(node, config.cluster or ""),
+        health_limit=max(HEALTH_LIMIT, 3 * config.interval),
+    )
     runner, port = await serve(web, config.listen.host, config.listen.port)
     host = f"[{config.listen.host}]" if ":" in config.listen.host else config.listen.host
     ready(f"http://{host}:{port}")

@@ -27,7 +27,7 @@ def _server(name: str, provider: str, lookup: Lookup, now: float) -> ServerView:
     models = tuple(model for model in known if model.name or model.version or model.engine)
     unattributed = [model.errors for model in known if model not in models]
     up = lookup.number(serving.SERVER_UP, name, provider)
-    level, verdict = _judge(up, known)
+    level, verdict = _judge(up, models, tuple(model for model in known if model not in models))
     return ServerView(
         name=name,
         provider=provider,
@@ -40,10 +40,16 @@ def _server(name: str, provider: str, lookup: Lookup, now: float) -> ServerView:
     )
 
 
-def _judge(up: float | None, models: tuple[ModelView, ...]) -> tuple[Level, str]:
+def _judge(
+    up: float | None, models: tuple[ModelView, ...], whole: tuple[ModelView, ...]
+) -> tuple[Level, str]:
+    """Judge a server by its models and by what it counts for the ``whole`` server.
+
+    The same failure may be in both counts (a request's and the HTTP answer's), so the larger one is told.
+    """
     if up == 0:
         return Level.LOST, "Down: gives no metrics"
-    errors = sum(model.errors_recently or 0 for model in models)
+    errors = max(sum(each.errors_recently or 0 for each in group) for group in (models, whole))
     if errors:
         several = "" if errors == 1 else "s"
         return Level.ATTENTION, f"{words.whole(errors)} error{several} in the last minute"
