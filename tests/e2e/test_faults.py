@@ -14,7 +14,13 @@ import pytest
 from tests.e2e.conftest import agent_config
 from tests.e2e.roads import pushed
 from tests.otlp_sink import HttpSink
-from tests.real_parts.programs import Program, Programs, eventually, http_get
+from tests.real_parts.programs import (
+    Program,
+    Programs,
+    eventually,
+    http_get,
+    plain_environment,
+)
 from tests.real_parts.servers import start_rotel
 
 pytestmark = pytest.mark.e2e
@@ -26,7 +32,12 @@ PROMPT = 3.0
 def _run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run `warpwatch` to its end."""
     return subprocess.run(  # noqa: S603 - our own command
-        [WARPWATCH, *arguments], capture_output=True, text=True, timeout=30, check=False
+        [WARPWATCH, *arguments],
+        env=plain_environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
 
 
