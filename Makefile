@@ -62,8 +62,8 @@ clean: ## Remove the environment, the fetched programs and every cache
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "Warpwatch needs Python 3.11 or newer; $$($(PYTHON) --version 2>&1) is $(PYTHON)." \
-	    "Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	  echo "Warpwatch needs Python 3.11 or newer, and $(PYTHON) is not one" \
+	    "($$($(PYTHON) --version 2>&1 | head -n 1)). Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "$(PYTHON) cannot make virtual environments: install its venv package" \
 	    "(Debian, Ubuntu: apt-get install python3-venv)." >&2; exit 1; }

