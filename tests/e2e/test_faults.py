@@ -21,7 +21,7 @@ from tests.real_parts.programs import (
     http_get,
     plain_environment,
 )
-from tests.real_parts.servers import start_rotel
+from tests.real_parts.rotel import start_rotel
 
 pytestmark = pytest.mark.e2e
 WARPWATCH = Path(sys.executable).with_name("warpwatch")
@@ -59,7 +59,7 @@ def test_a_receiver_that_dies_and_comes_back(
     """While its receiver is dead the agent serves on and counts failures; then pushes go on by themselves."""
     with HttpSink() as sink:
         rotel = start_rotel(programs, tmp_path, sink.url)
-        agent = start("--simulate", "1xT4", otlp=[{"endpoint": rotel.http_url, "interval": 0.5}])
+        agent = start("--simulate", "1xT4", otlp=[{"endpoint": rotel.http, "interval": 0.5}])
         failed = partial(_value, agent, "warpwatch_export_failed_total", warpwatch_signal="metrics")
 
         eventually("a first push", lambda: sink.metrics)
@@ -67,7 +67,7 @@ def test_a_receiver_that_dies_and_comes_back(
         eventually("a failed push", lambda: failed() > 0)
         alive = _value(agent, "hw_power_watts")
         before = len(sink.metrics)
-        ports = (int(rotel.http_url.rpartition(":")[2]), int(rotel.grpc_url.rpartition(":")[2]))
+        ports = (int(rotel.http.rpartition(":")[2]), int(rotel.grpc.rpartition(":")[2]))
         start_rotel(programs, tmp_path, sink.url, ports=ports)
         eventually("pushes again", lambda: len(sink.metrics) > before + 1, timeout=60)
 

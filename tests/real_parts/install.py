@@ -96,19 +96,36 @@ def path_of(name: str) -> Path:
     return program
 
 
+def unpacked(package: str, folder: Path) -> Path:
+    """Return ``folder`` with Debian's ``package`` in it. Raises `MissingPartError` where it cannot be had."""
+    with _one_at_a_time(folder.name):
+        if not folder.exists():
+            _fill(package, folder, _debian(package))
+    return folder
+
+
 def _fetch(name: str, part: Part, folder: Path) -> None:
-    """Fill ``folder`` whole or not at all, and try the program once."""
+    """Fetch a part and try its program once."""
+
+    def fetch(fresh: Path) -> None:
+        part.fetch(fresh)
+        said = run(fresh / part.program, part.version)
+        if part.expected not in said:
+            raise CommandError(f"it answers {said[:200]!r}, expected {part.expected!r}")
+
+    _fill(name, folder, fetch)
+
+
+def _fill(name: str, folder: Path, fetch: Callable[[Path], None]) -> None:
+    """Fill ``folder`` whole or not at all."""
     fresh = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
     fresh.mkdir(parents=True)
     try:
-        part.fetch(fresh)
-        said = run(fresh / part.program, part.version)
+        fetch(fresh)
     except (CommandError, OSError) as error:
         raise MissingPartError(f"cannot fetch {name}: {error}") from error
-    if part.expected not in said:
-        raise MissingPartError(f"{name} answers {said[:200]!r}, expected {part.expected!r}")
     fresh.rename(folder)
 
 
