@@ -40,6 +40,8 @@ ITSELF: Final = "self"
 EVENTS_KEPT: Final = 200
 """Newest events kept for the status page and late readers; exporters see each one as it comes."""
 
+SETTLING: Final = 0.05
+"""Seconds that collectors of the same turn get to come into the same snapshot."""
 EVENTS_LOGGED_A_MINUTE: Final = 20
 """Of each kind; the log is for people."""
 
@@ -232,8 +234,10 @@ class Sampler:
         """Publish when something is new, at most twice and at least once an interval."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._interval):
+                async with asyncio.timeout(self._interval / 2):
                     await self._dirty.wait()
+                    if self.snapshot is not None:  # the first one is urgent, later ones settle
+                        await asyncio.sleep(min(SETTLING, self._interval / 10))
             self._dirty.clear()
             self._turned_at = time.monotonic()
             self.snapshot = self._assemble()

@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from agent.app import gpu_driver, make_collectors, make_otlp, node_name
+from agent.app import gpu_driver, make_collectors, make_otlp, node_name, otlp_settings
 from agent.catalogue import serving
 from agent.collector import Collector, Unavailable
 from agent.collectors.nvml.driver import DeviceError, DriverGone, GpuDriver
@@ -56,7 +56,7 @@ async def diagnose(config: Config, environment: Mapping[str, str]) -> AsyncItera
         yield finding
     for collector in make_collectors(config, driver)[1:]:
         yield await _endpoint(collector)
-    for exporter in make_otlp(config, environment, node_name(config, environment)):
+    for exporter in make_otlp(otlp_settings(config, environment, node_name(config, environment))):
         for subject, host, port in exporter.endpoints():
             yield await _receiver(subject, host, port)
 
