@@ -111,8 +111,12 @@ async def run(
     settings = otlp_settings(config, environment, node)
     otlp: list[OtlpExporter] = []
 
+    idle = tuple(
+        ExporterState(target.name, target.signal) for each in settings for target in each.targets
+    )
+
     def exporter_states() -> tuple[ExporterState, ...]:
-        return tuple(state for each in otlp for state in each.states())
+        return tuple(state for each in otlp for state in each.states()) if otlp else idle
 
     sampler = Sampler(
         make_collectors(config, gpu_driver(config)),
