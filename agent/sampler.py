@@ -139,9 +139,10 @@ class Sampler:
                     self._settle(slot, Status.STALLED, waited)
                     await asyncio.wait({call})
             finally:
-                call.cancel()
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait({call}, timeout=0)
+                if not call.done():  # only while being cancelled: a wait swallows the next one
+                    call.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await asyncio.wait({call}, timeout=0)
             self._record(slot, call, loop.time() - began)
             missed = max(0.0, loop.time() - due) // slot.collector.interval
             due += slot.collector.interval * (missed + 1)
