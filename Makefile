@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
+# Percent of lines and branches that the tests must reach; it was 98 when this was set.
+FLOOR  ?= 95
 
 SOURCES := agent exporters dashboards alerts helm tests
 # Each writes what derives from the catalogue, and only looks with --check.
@@ -23,7 +25,7 @@ demo: $(VENV)/.runtime ## Watch a simulated node with 8 GPUs and model servers; 
 test: check ## Check, then run all tests against real programs; PYTEST="..." are options for pytest
 	$(BIN)/python -m tests.real_parts.install || test -z "$$CI"
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=$(FLOOR) $(PYTEST)
 
 check: $(VENV)/.dev ## Format, lint, types, layers, spelling, and that generated files are fresh
 	$(BIN)/ruff format --check $(SOURCES)
@@ -41,7 +43,7 @@ generate: $(VENV)/.dev ## Write all that derives from the catalogue: reference, 
 	@for build in $(GENERATORS); do echo "$(BIN)/python $$build"; \
 	  $(BIN)/python $$build || exit 1; done
 
-bench: $(VENV)/.dev ## Measure the agent against its budgets (about two minutes)
+bench: $(VENV)/.dev ## Measure the agent against its budgets (about three minutes)
 	$(BIN)/python -m tests.bench
 
 # Locks carry hashes and no address: they install from whatever registry the machine uses.
@@ -60,8 +62,8 @@ clean: ## Remove the environment, the fetched programs and every cache
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "Warpwatch needs Python 3.11 or newer; $$($(PYTHON) --version 2>&1) is $(PYTHON)." \
-	    "Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	  echo "Warpwatch needs Python 3.11 or newer, and $(PYTHON) is not one" \
+	    "($$($(PYTHON) --version 2>&1 | head -n 1)). Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "$(PYTHON) cannot make virtual environments: install its venv package" \
 	    "(Debian, Ubuntu: apt-get install python3-venv)." >&2; exit 1; }

@@ -9,7 +9,8 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,13 @@ from agent.collectors.nvml.driver import GpuDriver
 from agent.config import Config
 from agent.sampler import Sampler
 from agent.snapshot import ExporterState
+from agent.worker import Worker
 from exporters.prometheus import Exposition
-from exporters.web import make_app, serve
+from exporters.web import HEALTH_LIMIT, make_app, serve
 
 if TYPE_CHECKING:
     from exporters.otlp.exporter import OtlpExporter
+    from exporters.otlp.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -73,24 +76,29 @@ def make_collectors(config: Config, driver: GpuDriver) -> list[Collector]:
     return collectors
 
 
-def make_otlp(
+def otlp_settings(
     config: Config, environment: Mapping[str, str], node: str
-) -> "tuple[OtlpExporter, ...]":
-    """Return an exporter for each OTLP receiver, configured or named by the environment.
+) -> "tuple[Settings, ...]":
+    """Return the settings of each OTLP receiver, configured or named by the environment.
 
-    Raises `ValueError` with all that is wrong with the OTEL_* variables.
+    Raises `ValueError` with all that is wrong with the OTEL_* variables and the files they name.
     """
-    from exporters.otlp.settings import otlp_settings  # noqa: PLC0415 - knows the variables, loads no SDK
+    from exporters.otlp import settings as otlp  # noqa: PLC0415 - knows the variables, loads no SDK
 
-    settings = otlp_settings(
+    settings = otlp.otlp_settings(
         [(each.endpoint, each.protocol, each.headers_file, each.interval) for each in config.otlp],
         environment,
         node=node,
         cluster=config.cluster or "",
     )
-    if not settings:
-        return ()
-    from exporters.otlp.exporter import OtlpExporter  # noqa: PLC0415 - loads OpenTelemetry
+    if unusable := [problem for each in settings for problem in otlp.unusable_files(each)]:
+        raise otlp.SettingsError(unusable)
+    return settings
+
+
+def make_otlp(settings: "Iterable[Settings]") -> "tuple[OtlpExporter, ...]":
+    """Return an exporter for each. Loads OpenTelemetry; raises `ValueError` where one cannot work."""
+    from exporters.otlp.exporter import OtlpExporter  # noqa: PLC0415 - only where there is a receiver
 
     return tuple(OtlpExporter(each) for each in settings)
 
@@ -107,10 +115,15 @@ async def run(
     `ValueError` for a simulation or a variable that makes no sense.
     """
     node = node_name(config, environment)
-    otlp = make_otlp(config, environment, node)
+    settings = otlp_settings(config, environment, node)
+    otlp: list[OtlpExporter] = []
+
+    idle = tuple(
+        ExporterState(target.name, target.signal) for each in settings for target in each.targets
+    )
 
     def exporter_states() -> tuple[ExporterState, ...]:
-        return tuple(state for each in otlp for state in each.states())
+        return tuple(state for each in otlp for state in each.states()) if otlp else idle
 
     collectors = make_collectors(config, gpu_driver(config))
     sampler = Sampler(
@@ -118,19 +131,47 @@ async def run(
         interval=config.interval,
         exporters=exporter_states,
     )
-    web = make_app(sampler, Exposition(node, config.cluster or ""))
+    web = make_app(
+        sampler,
+        Exposition(node, config.cluster or ""),
+        health_limit=max(HEALTH_LIMIT, 3 * config.interval),
+    )
     runner, port = await serve(web, config.listen.host, config.listen.port)
     host = f"[{config.listen.host}]" if ":" in config.listen.host else config.listen.host
     ready(f"http://{host}:{port}")
     try:
         await _until_told(
-            [sampler.run(), *(each.run(sampler) for each in otlp)],
+            [sampler.run(), _push(settings, otlp, sampler)],
             [each for each in collectors if isinstance(each, NvmlCollector)],
         )
+    except* _Refused as refusals:
+        raise ValueError(str(refusals.exceptions[0])) from refusals
     finally:
         for each in otlp:
             await each.close()
         await runner.cleanup()
+
+
+class _Refused(Exception):  # noqa: N818 - tells a wrong setting from a fault of ours
+    """A setting turned out to be unusable after the start."""
+
+
+async def _push(
+    settings: "Sequence[Settings]", otlp: "list[OtlpExporter]", sampler: Sampler
+) -> None:
+    """Push to each receiver. OpenTelemetry is loaded beside the first readings, which come sooner."""
+    if not settings:
+        return
+    loader = Worker("load OpenTelemetry")
+    await loader.call(lambda: import_module("exporters.otlp.exporter"))
+    loader.close()
+    try:
+        otlp += make_otlp(settings)
+    except ValueError as error:
+        raise _Refused(str(error)) from error
+    async with asyncio.TaskGroup() as tasks:
+        for each in otlp:
+            tasks.create_task(each.run(sampler))
 
 
 async def _until_told(

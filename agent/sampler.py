@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from agent.catalogue import events
+from agent.catalogue import Severity, events
 from agent.collector import Collector, Unavailable
 from agent.cumulative import Count, follow
 from agent.folding import WINDOW, Folding
@@ -35,6 +35,7 @@ from agent.snapshot import (
     SeriesKey,
     Snapshot,
     Status,
+    series_key,
 )
 from agent.vetting import Vetting
 
@@ -43,6 +44,16 @@ PEERS: Final = "peers"
 EVENTS_KEPT: Final = 200
 """Newest events kept for the status page and late readers; exporters see each one as it comes."""
 
+SETTLING: Final = 0.05
+"""Seconds that collectors of the same turn get to come into the same snapshot."""
+EVENTS_LOGGED_A_MINUTE: Final = 20
+"""Of each kind; the log is for people."""
+
+_LEVELS: Final = {
+    Severity.PAGE: logging.ERROR,
+    Severity.TICKET: logging.WARNING,
+    Severity.INFO: logging.INFO,
+}
 _log = logging.getLogger(__name__)
 
 
@@ -100,6 +111,7 @@ class Sampler:
         self._events: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self._event_total = 0
         self._peers = PeerWatch()
+        self._logged: dict[str, tuple[int, int]] = {}
         self._own_counts: dict[SeriesKey, Count] = {}
         self._overlaps_told: set[str] = set()
         self._dirty = asyncio.Event()
@@ -170,6 +182,7 @@ class Sampler:
             slot.counts = follow(slot.counts, slot.folded)
             self._count(slot, batch.problems)
             self._take(batch.events)
+            self._log_events(batch.events)
             self._settle(slot, Status.OK, "", duration)
 
     def _settle(
@@ -217,10 +230,8 @@ class Sampler:
         for problem in problems:
             key = (slot.collector.name, problem.reason)
             if key not in self._problems:
-                _log.warning(
-                    "collector %s: %s: %s %s (further ones are only counted)",
-                    *(*key, problem.subject, problem.detail),
-                )
+                said = " ".join(f"{problem.subject} {problem.detail}".split())
+                _log.warning("collector %s: %s: %s (further ones are only counted)", *key, said)
             self._problems[key] += 1
 
     def _take(self, happened: Iterable[Event]) -> None:
@@ -229,12 +240,24 @@ class Sampler:
             self._events.append(event)
             self._event_total += 1
 
+    def _log_events(self, happened: Iterable[Event]) -> None:
+        """Log what happened; a storm of one kind is cut off, since each is counted and exported."""
+        for event in happened:
+            name, minute = event.kind.name, int(event.time // 60)
+            since, logged = self._logged.get(name, (minute, 0))
+            logged = logged + 1 if since == minute else 1
+            self._logged[name] = (minute, logged)
+            if logged <= EVENTS_LOGGED_A_MINUTE:
+                _log.log(_LEVELS[event.kind.severity], "%s: %s", name, " ".join(event.body.split()))
+
     async def _publish_for_ever(self) -> None:
         """Publish when something is new, at most twice and at least once an interval."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._interval):
+                async with asyncio.timeout(self._interval / 2):
                     await self._dirty.wait()
+                    if self.snapshot is not None:  # the first one is urgent, later ones settle
+                        await asyncio.sleep(min(SETTLING, self._interval / 10))
             self._dirty.clear()
             self._turned_at = time.monotonic()
             self.snapshot = self._assemble()

@@ -21,6 +21,8 @@ _NEVER_NEGATIVE_UNITS = frozenset({"By", "W", "J", "Hz", "s"})
 
 def fault(metric: Metric, value: float | Distribution) -> str:
     """Return why ``value`` cannot be true for ``metric``, in one word for a label; empty if it can."""
+    if isinstance(value, Distribution) is not (metric.kind is Kind.HISTOGRAM):
+        return "wrong_kind"
     if isinstance(value, Distribution):
         return _distribution_fault(value)
     if not isfinite(value):

@@ -47,7 +47,7 @@ def _inhibitions() -> list[dict[str, Any]]:
     """
     return [
         # All agents gone is one page, not one warning per node.
-        _mutes("WarpwatchNoAgents", "WarpwatchAgentMissing", equal=[]),
+        _mutes("WarpwatchNoAgents", "WarpwatchAgentMissing", equal=["component"]),
         _mutes(
             "WarpwatchAgentMissing", "ModelServerNoData|WarpwatchCollectorFailing", equal=_PLACE
         ),
@@ -61,7 +61,7 @@ def _mutes(source: str, target: str, *, equal: list[str]) -> dict[str, Any]:
     return {
         "source_matchers": [f'alertname="{source}"'],
         "target_matchers": [f'alertname=~"{target}"'],
-        **({"equal": equal} if equal else {}),
+        "equal": equal,
     }
 
 

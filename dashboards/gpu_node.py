@@ -14,7 +14,7 @@ from dashboards.layout import Built, place
 from dashboards.panel import BLUE, DATASOURCE, ORANGE, RED, Query
 from dashboards.rows import hardware, serving, state
 from dashboards.rows import itself as agent_row
-from dashboards.scope import ON_NODE, RATE, growth_per_gpu, legend, variables
+from dashboards.scope import ON_NODE, RATE, legend, marks_per_gpu, variables
 
 UID: Final = "warpwatch-gpu-node"
 """Part of every link to the dashboard, the alerts' included: never change it."""
@@ -64,9 +64,13 @@ def _annotations() -> list[Builder[model.AnnotationQuery]]:
         function="increase",
     )
     return [
-        _mark("XID errors", growth_per_gpu(gpu.XID_EVENTS, extra=(XID,)), RED),
-        _mark("Out of GPU memory", growth_per_gpu(gpu.OOM_EVENTS, extra=(CONFIDENCE,)), ORANGE),
-        _mark("Lost GPUs, silent servers and collectors", Query(told, legend(EVENT_NAME)), BLUE),
+        _mark("XID errors", marks_per_gpu(gpu.XID_EVENTS, XID), RED),
+        _mark("Out of GPU memory", marks_per_gpu(gpu.OOM_EVENTS, CONFIDENCE), ORANGE),
+        _mark(
+            "Lost GPUs, silent servers and collectors",
+            Query(f"{told} > 0", legend(EVENT_NAME)),
+            BLUE,
+        ),
     ]
 
 
@@ -82,7 +86,7 @@ class _Mark(model.AnnotationQuery):
             name=name,
             datasource=DATASOURCE,
             icon_color=color,
-            expr=f"({query.expression}) > 0",
+            expr=query.expression,
         )
         self._title = f"{name}: {query.legend}"
 

@@ -31,7 +31,11 @@ from agent.catalogue import Kind, Metric
 DATASOURCE: Final = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 GREEN, YELLOW, ORANGE, RED, BLUE = "green", "yellow", "orange", "red", "blue"
 COUNT: Final = units.Short
+_UUID_WIDTH: Final = 340
+"""Pixels that a GPU's UUID needs."""
 
+_BESIDE: Final = words.LegendDisplayMode.TABLE
+_BELOW: Final = words.LegendDisplayMode.LIST
 _UNITS: Final = {
     "By": units.BytesIEC,
     "s": units.Seconds,
@@ -61,8 +65,24 @@ def unit_of(metric: Metric) -> str:
 
 
 def per_second(word: str) -> str:
-    """Return a unit for a rate of countable things, such as tokens."""
+    """Return a unit for a rate of countable things, such as `tok` for tokens."""
     return f"suffix: {word}/s"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How a graph differs from the plain one.
+
+    ``steps`` draw dashed lines at thresholds; ``ceiling`` fixes the top of the axis; ``dashed`` is a pattern
+    for the names of series that are limits and not values; ``narrow`` puts the legend below; ``events``
+    draws bars, for what happens now and then and has no line between.
+    """
+
+    steps: Sequence[Step] = ()
+    ceiling: float | None = None
+    dashed: str = ""
+    narrow: bool = False
+    events: bool = False
 
 
 def graph(
@@ -70,17 +90,10 @@ def graph(
     *queries: Query,
     unit: str,
     description: str,
-    steps: Sequence[Step] = (),
-    ceiling: float | None = None,
-    stacked: bool = False,
-    dashed: str = "",
+    look: Look = Look(),
     links: Sequence[Builder[model.DashboardLink]] = (),
 ) -> timeseries.Panel:
-    """Return lines over time.
-
-    ``steps`` draw dashed lines at thresholds, ``ceiling`` fixes the top of the axis, ``dashed`` is a
-    pattern for the names of series that are limits and not values.
-    """
+    """Return lines over time."""
     panel = (
         timeseries.Panel()
         .title(title)
@@ -89,9 +102,9 @@ def graph(
         .targets(_targets(queries))
         .unit(unit)
         .line_width(1)
-        .fill_opacity(25 if stacked else 0)
+        .fill_opacity(0)
         .show_points(words.VisibilityMode.NEVER)
-        .legend(_legend())
+        .legend(_legend(_BELOW if look.narrow else _BESIDE))
         .tooltip(
             common.VizTooltipOptions()
             .mode(words.TooltipDisplayMode.MULTI)
@@ -101,17 +114,21 @@ def graph(
     )
     if unit != units.Celsius:
         panel.min(0)  # degrees of margin go below 0; nothing else does
-    if ceiling is not None:
-        panel.max(ceiling)
-    if stacked:
-        panel.stacking(common.StackingConfig().mode(words.StackingMode.NORMAL).group("A"))
-    if steps:
-        panel.thresholds(_thresholds(steps)).thresholds_style(
+    _dress(panel, look)
+    return panel
+
+
+def _dress(panel: timeseries.Panel, look: Look) -> None:
+    if look.events:
+        panel.draw_style(words.GraphDrawStyle.BARS).fill_opacity(80)
+    if look.ceiling is not None:
+        panel.max(look.ceiling)
+    if look.steps:
+        panel.thresholds(_thresholds(look.steps)).thresholds_style(
             common.GraphThresholdsStyleConfig().mode(words.GraphThresholdsStyleMode.DASHED)
         )
-    if dashed:
-        panel.override_by_regexp(dashed, _AS_LIMIT)
-    return panel
+    if look.dashed:
+        panel.override_by_regexp(look.dashed, _AS_LIMIT)
 
 
 def number(
@@ -185,7 +202,7 @@ def timeline(
         .merge_values(merge_values=True)
         .row_height(0.8)
         .fill_opacity(80)
-        .legend(_legend(words.LegendDisplayMode.LIST))
+        .legend(_legend(_BELOW))
     )
 
 
@@ -195,8 +212,12 @@ def facts(
     *,
     description: str,
     columns: Sequence[tuple[str, str]],
+    wide: str = "",
 ) -> table.Panel:
-    """Return a table of labels, one line per series; ``columns`` are (label, heading), in order."""
+    """Return a table of labels, one line per series.
+
+    ``columns`` are (label, heading), in order; ``wide`` is the heading of one that holds UUIDs.
+    """
     order = {label: position for position, (label, _) in enumerate(columns)}
     return (
         table.Panel()
@@ -220,6 +241,9 @@ def facts(
                 options={"indexByName": order, "renameByName": dict(columns)},
             )
         )
+        .override_by_name(
+            wide, [model.DynamicConfigValue(id_val="custom.width", value=_UUID_WIDTH)]
+        )
         .sort_by([common.TableSortByFieldState().display_name(columns[0][1]).desc(desc=False)])
     )
 
@@ -239,11 +263,9 @@ def _target(query: Query, letter: str) -> prometheus.Dataquery:
     )
 
 
-def _legend(
-    mode: words.LegendDisplayMode = words.LegendDisplayMode.TABLE,
-) -> common.VizLegendOptions:
+def _legend(mode: words.LegendDisplayMode) -> common.VizLegendOptions:
     legend = common.VizLegendOptions().display_mode(mode).show_legend(True)
-    if mode is words.LegendDisplayMode.LIST:
+    if mode is _BELOW:
         return legend.placement(words.LegendPlacement.BOTTOM)
     return legend.placement(words.LegendPlacement.RIGHT).calcs(["lastNotNull", "max"])
 

@@ -50,10 +50,15 @@ def per_gpu(
     return of_gpu(expression, *extra)
 
 
-def growth_per_gpu(metric: Metric, *, extra: Sequence[Attribute] = ()) -> Query:
+def grown_per_gpu(metric: Metric) -> Query:
     """Return by how much a counter grew in each step of the graph, per chosen GPU."""
-    by = (*PER_GPU, *extra)
-    return of_gpu(rate(metric, by, *ON_GPU, window=RATE, function="increase"), *extra)
+    return of_gpu(rate(metric, PER_GPU, *ON_GPU, window=RATE, function="increase"))
+
+
+def marks_per_gpu(metric: Metric, extra: Attribute) -> Query:
+    """Return where a counter grew, split by ``extra``: one series per growth, none where it did not."""
+    grown = rate(metric, (*PER_GPU, extra), *ON_GPU, window=RATE, function="increase")
+    return of_gpu(f"{grown} > 0", extra)
 
 
 def of_gpu(expression: str, *extra: Attribute, window: str = "") -> Query:

@@ -51,6 +51,8 @@ def guard(hosts: Collection[str]) -> Middleware:
                 f"the host {request.host!r} is not this machine's; ask by IP address or localhost, "
                 "or add the name to the allowed hosts\n",
             )
+        if _is_foreign_script(request):
+            return _refusal(403, "scripts of other sites may not ask here\n")
         try:
             return await handler(request)
         except web.HTTPNotFound:
@@ -66,6 +68,17 @@ def _refusal(status: int, text: str) -> web.Response:
     response = web.Response(status=status, text=text)
     response.force_close()
     return response
+
+
+def _is_foreign_script(request: web.Request) -> bool:
+    """Tell whether another site's page asks, other than by a link that somebody followed.
+
+    It could not read the answer, but it could take up all the streams. Only browsers send these headers.
+    """
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    return (
+        site in {"cross-site", "same-site"} and request.headers.get("Sec-Fetch-Mode") != "navigate"
+    )
 
 
 def _is_ours(request: web.Request, known: frozenset[str]) -> bool:

@@ -6,6 +6,7 @@ nothing: what does not change between two snapshots (names and escaped labels) i
 """
 
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable
 from functools import cache
 from typing import Final, NamedTuple
@@ -87,15 +88,10 @@ class Exposition:
 
     def _render(self, snapshot: Snapshot) -> list[tuple[Metric, str]]:
         """Return the samples of each family that has any, in the catalogue's order."""
-        groups: dict[str, list[Reading]] = {}
+        groups: defaultdict[str, list[Reading]] = defaultdict(list)
         for batch in snapshot.batches.values():
             for reading in batch.readings:
-                name = reading[0].name
-                group = groups.get(name)
-                if group is None:
-                    groups[name] = [reading]
-                else:
-                    group.append(reading)
+                groups[reading[0].name].append(reading)
         prefixes: dict[str, _Prefixes] = {}
         histograms: dict[str, _Histograms] = {}
         families = []
@@ -109,17 +105,20 @@ class Exposition:
         self._prefixes, self._histograms = prefixes, histograms
         return families
 
-    def _render_numbers(self, metric: Metric, readings: Iterable[Reading]) -> tuple[str, _Prefixes]:
+    def _render_numbers(self, metric: Metric, readings: list[Reading]) -> tuple[str, _Prefixes]:
         known = self._prefixes.get(metric.name, {})
-        kept: _Prefixes = {}
         lines = []
         for _, attributes, value in readings:
             prefix = known.get(attributes)
             if prefix is None:
-                prefix = _sample(metric.family, self._labels(metric, attributes))
-            kept[attributes] = prefix
-            lines.append(f"{prefix}{number(value)}\n")  # type: ignore[arg-type]  # by the metric's kind
-        return "".join(lines), kept
+                prefix = known[attributes] = _sample(
+                    metric.family, self._labels(metric, attributes)
+                )
+            # A whole number is its own shortest text: most values are, and this loop is the scrape.
+            lines.append(f"{prefix}{value if value.__class__ is int else number(value)}\n")  # type: ignore[arg-type, redundant-expr]  # by the metric's kind
+        if len(known) > len(lines):
+            known = {reading[1]: known[reading[1]] for reading in readings}
+        return "".join(lines), known
 
     def _render_histograms(
         self, metric: Metric, readings: Iterable[Reading]

@@ -186,7 +186,8 @@ def _cannot_listen(host: str, port: int, error: OSError) -> str:
         errno.EACCES: f"port {port} needs privileges",
         errno.EADDRNOTAVAIL: f"{host} is no address of this machine",
     }
-    reason = reasons.get(error.errno or 0, error.strerror or str(error))
-    return (
-        f"cannot listen on {host}:{port}: {reason}; set `listen` (or --listen) to another address"
-    )
+    # Since Python 3.13 asyncio raises it without a number where no address could be bound.
+    number = errno.EADDRNOTAVAIL if error.errno is None else error.errno
+    reason = reasons.get(number, error.strerror or str(error))
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"cannot listen on {address}: {reason}; set `listen` (or --listen) to another address"

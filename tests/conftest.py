@@ -10,7 +10,7 @@ pytest_plugins = ["tests.real_parts.fixtures"]
 
 MAY_SKIP: Final = "gpu"
 """The marker of tests that need what a CI machine need not have."""
-GO_TESTS: Final = "WARPWATCH_GO_TESTS"
+GO_TESTS: Final = "REAL_PARTS_GO"
 """Set to 1, it adds the test that builds a real OpenTelemetry Collector: minutes, and a Go toolchain."""
 
 collect_ignore = [] if os.environ.get(GO_TESTS) == "1" else ["e2e/test_collector.py"]

@@ -16,7 +16,10 @@ CLUSTER = Attribute(
 COMMON = (NODE, CLUSTER)
 """On every series in both paths, put there by the exporters."""
 
-HW_ID = Attribute("hw.id", "The GPU's UUID, as NVML gives it.")
+HW_ID = Attribute(
+    "hw.id",
+    "The GPU's UUID, as NVML gives it; `index:N` for a GPU that was lost before it could be asked.",
+)
 HW_TYPE = Attribute("hw.type", "The kind of hardware.", ("gpu",))
 HW_MODEL = Attribute("hw.model", "The GPU's product name.")
 HW_VENDOR = Attribute("hw.vendor", "The GPU's vendor.", ("NVIDIA",))

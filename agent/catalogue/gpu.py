@@ -53,26 +53,31 @@ def _gpu(
     )
 
 
-INFO = _gpu(
-    "hw.gpu.info",
-    Kind.UP_DOWN_COUNTER,
-    "1",
-    "Always 1; what is known of the GPU that does not change. Join it on hw_id.",
-    GPU_INDEX,
-    HW_MODEL,
-    HW_VENDOR,
-    HW_SERIAL,
-    GPU_PCI,
-    HW_DRIVER,
-    GPU_CUDA,
-    HW_FIRMWARE,
-    GPU_INFOROM,
+INFO = Metric(
+    name="hw.gpu.info",
+    kind=Kind.UP_DOWN_COUNTER,
+    unit="1",
+    description="Always 1; what is known of the GPU that does not change. Join it on hw_id.",
+    attributes=(
+        HW_ID,
+        GPU_INDEX,
+        HW_MODEL,
+        HW_VENDOR,
+        HW_SERIAL,
+        GPU_PCI,
+        HW_DRIVER,
+        GPU_CUDA,
+        HW_FIRMWARE,
+        GPU_INFOROM,
+    ),
+    group="gpu",
+    facts=True,
 )
 DEVICES = Metric(
     name="hw.gpu.devices",
     kind=Kind.UP_DOWN_COUNTER,
     unit="{gpu}",
-    description="GPUs that the driver lists on this node, lost ones included.",
+    description="GPUs that are on this node or were since the agent started, lost ones included.",
     group="gpu",
 )
 LOST = _gpu(

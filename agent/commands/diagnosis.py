@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from agent.app import gpu_driver, make_collectors, make_otlp, node_name
+from agent.app import gpu_driver, make_collectors, make_otlp, node_name, otlp_settings
 from agent.catalogue import serving
 from agent.collector import Collector, Unavailable
 from agent.collectors.nvml.driver import DeviceError, DriverGone, GpuDriver
@@ -56,7 +56,7 @@ async def diagnose(config: Config, environment: Mapping[str, str]) -> AsyncItera
         yield finding
     for collector in make_collectors(config, driver)[1:]:
         yield await _endpoint(collector)
-    for exporter in make_otlp(config, environment, node_name(config, environment)):
+    for exporter in make_otlp(otlp_settings(config, environment, node_name(config, environment))):
         for subject, host, port in exporter.endpoints():
             yield await _receiver(subject, host, port)
 
@@ -103,7 +103,7 @@ def _gpu(driver: GpuDriver, index: int) -> Finding:
         sample = driver.sample(index)
         processes = driver.processes(index)
     except (DeviceError, DriverGone) as error:
-        action = "drain the node and reset or reboot it; runbook GpuLost"
+        action = "drain the node and reset or reboot it; runbook GPULost"
         return Finding(subject, Verdict.FAILED, str(error), action)
     problems = (*identity.problems, *sample.problems, *processes.problems)
     absent = [name for name, value in zip(sample._fields, sample, strict=True) if value is None]

@@ -11,8 +11,6 @@ from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from agent.config.settings import Config
 
 PREFIX: Final = "WARPWATCH_"
@@ -138,45 +136,26 @@ def _duplicate_names(config: Config, sources: Mapping[str, str]) -> list[ConfigP
 
 
 def _read_file(path: Path) -> dict[str, Any]:
+    from agent.config.yaml_text import parse  # noqa: PLC0415 - only a file needs it
+
     def refuse(message: str) -> ConfigError:
         return ConfigError((ConfigProblem("", message, str(path)),))
 
     try:
-        content = path.read_text(encoding="utf-8")
+        raw = parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise refuse(
             f"cannot be read: {error.strerror}; name an existing file with --config"
         ) from error
     except UnicodeDecodeError as error:
         raise refuse(f"is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    try:
-        raw = yaml.load(content, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise refuse(f"is not valid YAML: {error.problem}{where}") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise refuse(f"is not valid YAML: {error}") from error
+    except ValueError as error:
+        raise refuse(str(error)) from error
     if raw is None:
         return {}
     if not isinstance(raw, dict):
         raise refuse(f"must be a mapping of keys to values, not {type(raw).__name__}")
     return raw
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML that refuses a key written twice, where PyYAML would silently take the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            name = key.value if isinstance(key, yaml.ScalarNode) else None
-            if name is not None and name in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {name!r} is there twice", key.start_mark
-                )
-            seen.add(name)
-        return super().construct_mapping(node, deep)
 
 
 def _merge_environment(
@@ -199,7 +178,7 @@ def _merge_environment(
         source = f"environment {name}"
         try:
             sources[_put(raw, target, environment[name])] = source
-        except (yaml.YAMLError, ValueError) as error:
+        except ValueError as error:
             problems.append(ConfigProblem(_path(target), str(error), source))
     return problems
 
@@ -248,7 +227,7 @@ def _put(raw: dict[str, Any], target: list[str | int], value: str) -> str:
     top = next(each for each in fields(Config) if each.name == target[0])
     match target:
         case [str(key)]:
-            raw[key] = yaml.safe_load(value) if "section" in top.metadata else value
+            raw[key] = _structure(value) if "section" in top.metadata else value
         case [str(key), str(inner)]:
             section = raw.setdefault(key, {})
             if isinstance(section, dict):
@@ -258,6 +237,12 @@ def _put(raw: dict[str, Any], target: list[str | int], value: str) -> str:
             if isinstance(entries, list):
                 _put_entry(entries, index, inner, value)
     return _path(target)
+
+
+def _structure(value: str) -> object:
+    from agent.config.yaml_text import parse  # noqa: PLC0415 - few variables hold a structure
+
+    return parse(value)
 
 
 def _put_entry(entries: list[Any], index: int, key: str, value: str) -> None:

@@ -8,16 +8,14 @@ from grafana_foundation_sdk.models import units
 from agent.catalogue import Metric, gpu
 from agent.catalogue.attributes import (
     CLOCK,
-    CONFIDENCE,
     GPU_TASK,
     HW_ID,
     LIMIT_TYPE,
     PROCESS_TYPE,
     SENSOR,
     THROTTLE_REASON,
-    XID,
 )
-from agent.catalogue.promql import PER_GPU, equals, matches, rate, value
+from agent.catalogue.promql import PER_GPU, aggregate, equals, matches, rate, select, value
 from dashboards.layout import Row, Tile
 from dashboards.panel import (
     BLUE,
@@ -25,6 +23,7 @@ from dashboards.panel import (
     GREEN,
     ORANGE,
     RED,
+    Look,
     Panel,
     Query,
     bars,
@@ -32,7 +31,7 @@ from dashboards.panel import (
     timeline,
     unit_of,
 )
-from dashboards.scope import ON_GPU, growth_per_gpu, of_gpu, per_gpu
+from dashboards.scope import ON_GPU, RATE, grown_per_gpu, legend, of_gpu, per_gpu
 
 _ALONE: Final = dashboard.DashboardLink("Show only this GPU").url(
     f"/d/warpwatch-gpu-node?${{__url_time_range}}&${{datasource:queryparam}}"
@@ -45,7 +44,7 @@ def rows() -> tuple[Row, ...]:
     """Return the rows, from what most readers want to what few do."""
     return (
         Row("Utilization and memory", [Tile(panel, 12, 8) for panel in _load()]),
-        Row("Temperature", [Tile(panel, 12, 8) for panel in _thermal()]),
+        Row("Temperature", [Tile(panel, 8, 11) for panel in _thermal()]),
         Row("Power, energy and clocks", [Tile(panel, 12, 8) for panel in _power()]),
         Row("PCIe", [Tile(panel, 12, 7) for panel in _pcie()]),
         Row("Processes and errors", [Tile(panel, 12, 7) for panel in _use()]),
@@ -56,12 +55,17 @@ def _load() -> tuple[Panel, ...]:
     general = equals(GPU_TASK, "general")
     coders = matches(GPU_TASK, "encoder|decoder")
     return (
-        _graph("GPU utilization", per_gpu(gpu.UTILIZATION, general), gpu.UTILIZATION, ceiling=1),
+        _graph(
+            "GPU utilization",
+            per_gpu(gpu.UTILIZATION, general),
+            gpu.UTILIZATION,
+            look=Look(ceiling=1),
+        ),
         _graph(
             "Memory controller utilization",
             per_gpu(gpu.MEMORY_CONTROLLER),
             gpu.MEMORY_CONTROLLER,
-            ceiling=1,
+            look=Look(ceiling=1),
         ),
         _graph(
             "Memory used",
@@ -82,7 +86,7 @@ def _load() -> tuple[Panel, ...]:
             "Encoder and decoder utilization",
             per_gpu(gpu.UTILIZATION, coders, extra=(GPU_TASK,)),
             gpu.UTILIZATION,
-            ceiling=1,
+            look=Look(ceiling=1),
         ),
         _graph("Memory free", per_gpu(gpu.MEMORY_FREE), gpu.MEMORY_FREE),
     )
@@ -97,7 +101,7 @@ def _thermal() -> tuple[Panel, ...]:
             per_gpu(gpu.TEMPERATURE, core),
             gpu.TEMPERATURE,
             more=(Query(lowest, f"limit: {{{{{LIMIT_TYPE.label}}}}}"),),
-            dashed="/^limit: .*/",
+            look=Look(dashed="/^limit: .*/", narrow=True),
             note="Dashed: the lowest limit among the GPUs. " + LIMIT_TYPE.description,
         ),
         graph(
@@ -106,13 +110,14 @@ def _thermal() -> tuple[Panel, ...]:
             unit=unit_of(gpu.TEMPERATURE_MARGIN),
             description=gpu.TEMPERATURE_MARGIN.description
             + " The alerts go by this margin: a fixed number of degrees is wrong on the next model.",
-            steps=((None, RED), (1, ORANGE), (5, "transparent")),
+            look=Look(steps=((None, RED), (1, ORANGE), (5, "transparent")), narrow=True),
             links=(_ALONE,),
         ),
         _graph(
             "Temperature of the memory",
             per_gpu(gpu.TEMPERATURE, memory),
             gpu.TEMPERATURE,
+            look=Look(narrow=True),
             note="Absent on boards without that sensor.",
         ),
     )
@@ -121,6 +126,9 @@ def _thermal() -> tuple[Panel, ...]:
 def _power() -> tuple[Panel, ...]:
     used = rate(gpu.ENERGY, PER_GPU, *ON_GPU, window="$__range", function="increase")
     share = f"{value(gpu.POWER, PER_GPU, *ON_GPU)} / {value(gpu.POWER_LIMIT, PER_GPU, *ON_GPU)}"
+    # The most of each step: a long view must not step over a short slowdown.
+    seen = f"max_over_time({select(gpu.THROTTLE, *ON_GPU, window=RATE)})"
+    held = aggregate("sum", (THROTTLE_REASON,), aggregate("max", (*PER_GPU, THROTTLE_REASON), seen))
     sm = equals(CLOCK, "sm")
     now, most = (value(m, PER_GPU, *ON_GPU, sm) for m in (gpu.CLOCK_FREQUENCY, gpu.CLOCK_LIMIT))
     return (
@@ -150,16 +158,16 @@ def _power() -> tuple[Panel, ...]:
             "SM clock, share of the highest",
             of_gpu(f"{now} / {most}"),
             unit=units.PercentUnit,
-            ceiling=1,
+            look=Look(ceiling=1),
             links=(_ALONE,),
             description="Low while busy, with no reason in the next panel: "
             "somebody has locked the clocks.",
         ),
-        timeline(
-            "Clocks held down, by reason",
-            per_gpu(gpu.THROTTLE, extra=(THROTTLE_REASON,)),
-            description=THROTTLE_REASON.description,
-            states=((0, "no", "transparent"), (1, "held down", ORANGE)),
+        graph(
+            "GPUs with clocks held down, by reason",
+            Query(held, legend(THROTTLE_REASON)),
+            unit=COUNT,
+            description=f"How many of the chosen GPUs. {THROTTLE_REASON.description}",
         ),
         _graph(
             "Memory clock",
@@ -168,7 +176,10 @@ def _power() -> tuple[Panel, ...]:
             note="Of the device memory.",
         ),
         _graph(
-            "Performance state", per_gpu(gpu.PERFORMANCE_STATE), gpu.PERFORMANCE_STATE, ceiling=15
+            "Performance state",
+            per_gpu(gpu.PERFORMANCE_STATE),
+            gpu.PERFORMANCE_STATE,
+            look=Look(ceiling=15),
         ),
     )
 
@@ -201,17 +212,20 @@ def _use() -> tuple[Panel, ...]:
             gpu.PROCESS_MEMORY,
         ),
         graph(
-            "XID errors, by code",
-            growth_per_gpu(gpu.XID_EVENTS, extra=(XID,)),
+            "XID errors",
+            grown_per_gpu(gpu.XID_EVENTS),
             unit=COUNT,
+            look=Look(events=True),
             links=(_ALONE,),
-            description="New ones per step of the graph. Codes: docs.nvidia.com/deploy/xid-errors. "
-            "A code that needs a reset or a reboot pages: alert GPUFatalXid.",
+            description="New ones per step of the graph; the marks name their codes, which "
+            "docs.nvidia.com/deploy/xid-errors explains. Those that need a reset or a reboot page: "
+            "alert GPUFatalXid.",
         ),
         graph(
             "Out of GPU memory",
-            growth_per_gpu(gpu.OOM_EVENTS, extra=(CONFIDENCE,)),
+            grown_per_gpu(gpu.OOM_EVENTS),
             unit=COUNT,
+            look=Look(events=True),
             links=(_ALONE,),
             description="New ones per step of the graph. " + gpu.OOM_EVENTS.description,
         ),
@@ -225,8 +239,7 @@ def _graph(
     *,
     more: tuple[Query, ...] = (),
     note: str = "",
-    ceiling: float | None = None,
-    dashed: str = "",
+    look: Look = Look(),  # noqa: B008 - frozen
 ) -> Panel:
     """Draw one metric with its own unit and description; ``note`` is added to that."""
     return graph(
@@ -235,7 +248,6 @@ def _graph(
         *more,
         unit=unit_of(metric),
         description=f"{metric.description} {note}".rstrip(),
-        ceiling=ceiling,
-        dashed=dashed,
+        look=look,
         links=(_ALONE,),
     )

@@ -16,10 +16,11 @@ from agent.catalogue.attributes import (
 )
 from agent.catalogue.promql import rate, select, value
 from dashboards.layout import Row, Tile
-from dashboards.panel import COUNT, Panel, Query, facts, graph, per_second, unit_of
+from dashboards.panel import COUNT, Look, Panel, Query, facts, graph, per_second, unit_of
 from dashboards.scope import ON_NODE, RATE, legend
 
 _QUEUE = (EXPORTER, SIGNAL)
+_NARROW = Look(narrow=True)
 
 
 def row() -> Row:
@@ -35,6 +36,7 @@ def _panels() -> tuple[Panel, ...]:
             "CPU of the agent",
             cores,
             unit=units.PercentUnit,
+            look=_NARROW,
             description=f"Share of one core. {itself.PROCESS_CPU.description}",
         ),
         _level("Memory of the agent", itself.PROCESS_MEMORY, ()),
@@ -44,6 +46,7 @@ def _panels() -> tuple[Panel, ...]:
             "Time since a collector gave data",
             Query(since, legend(COLLECTOR)),
             unit=units.Seconds,
+            look=_NARROW,
             description=itself.COLLECTOR_LAST_SUCCESS.description,
         ),
         _speed("Problems, by reason", itself.COLLECTOR_PROBLEMS, (COLLECTOR, PROBLEM), "problems"),
@@ -63,17 +66,21 @@ def _panels() -> tuple[Panel, ...]:
 
 def _level(title: str, metric: Metric, by: Sequence[Attribute]) -> Panel:
     query = Query(value(metric, by, *ON_NODE), legend(*by) or title)
-    return graph(title, query, unit=unit_of(metric), description=metric.description)
+    return graph(title, query, unit=unit_of(metric), description=metric.description, look=_NARROW)
 
 
 def _speed(title: str, metric: Metric, by: Sequence[Attribute], word: str) -> Panel:
     query = Query(rate(metric, by, *ON_NODE, window=RATE), legend(*by))
     return graph(
-        title, query, unit=per_second(word), description=f"{metric.description} Per second."
+        title,
+        query,
+        unit=per_second(word),
+        description=f"{metric.description} Per second.",
+        look=_NARROW,
     )
 
 
 def _growth(title: str, metric: Metric, by: Sequence[Attribute]) -> Panel:
     query = Query(rate(metric, by, *ON_NODE, window=RATE, function="increase"), legend(*by))
     description = f"New ones per step of the graph. {metric.description}"
-    return graph(title, query, unit=COUNT, description=description)
+    return graph(title, query, unit=COUNT, description=description, look=_NARROW)

@@ -7,7 +7,7 @@ from agent.catalogue import Attribute, Metric, serving
 from agent.catalogue.attributes import ENGINE, ERROR_TYPE, FINISH_REASON, MODEL, SERVER
 from agent.catalogue.promql import aggregate, rate, value
 from dashboards.layout import Row, Tile
-from dashboards.panel import GREEN, RED, Panel, Query, graph, per_second, timeline, unit_of
+from dashboards.panel import GREEN, RED, Look, Panel, Query, graph, per_second, timeline, unit_of
 from dashboards.scope import ON_NODE, RATE, legend
 
 PER_MODEL: Final = (SERVER, MODEL)
@@ -23,6 +23,7 @@ def row() -> Row:
             Tile(_level("Scrape duration", serving.SCRAPE_DURATION, (SERVER,)), 12, 6),
             *(Tile(_latency(title, metric), 12, 8) for title, metric in _DURATIONS),
             *(Tile(panel, 12, 8) for panel in _work()),
+            *(Tile(panel, 8, 7) for panel in _queue()),
         ),
     )
 
@@ -38,16 +39,19 @@ _DURATIONS: Final = (
 
 def _work() -> tuple[Panel, ...]:
     return (
+        _level("KV cache in use", serving.KV_CACHE_UTILIZATION, (*PER_MODEL, ENGINE), ceiling=1),
+        _speed("Tokens generated", serving.TOKENS_GENERATED, "tok"),
+        _speed("Prompt tokens", serving.TOKENS_PROMPT, "tok"),
+        _speed("Requests finished, by reason", serving.REQUESTS_FINISHED, "req", FINISH_REASON),
+        _speed("Requests that failed", serving.REQUESTS_ERRORS, "req", ERROR_TYPE),
+    )
+
+
+def _queue() -> tuple[Panel, ...]:
+    return (
         _total("Requests running", serving.REQUESTS_RUNNING),
         _total("Requests waiting", serving.REQUESTS_WAITING),
-        _level("KV cache in use", serving.KV_CACHE_UTILIZATION, (*PER_MODEL, ENGINE), ceiling=1),
-        _speed("Tokens generated", serving.TOKENS_GENERATED, "tokens"),
-        _speed("Prompt tokens", serving.TOKENS_PROMPT, "tokens"),
-        _speed(
-            "Requests finished, by reason", serving.REQUESTS_FINISHED, "requests", FINISH_REASON
-        ),
-        _speed("Requests that failed", serving.REQUESTS_ERRORS, "requests", ERROR_TYPE),
-        _speed("Preemptions", serving.PREEMPTIONS, "preemptions"),
+        _speed("Preemptions", serving.PREEMPTIONS, "req", narrow=True),
     )
 
 
@@ -63,15 +67,15 @@ def _up() -> Panel:
 def _latency(title: str, metric: Metric) -> Panel:
     """Draw the mean and quantiles of a duration.
 
-    A server that tells no buckets has a mean alone; its quantiles are not known, and not drawn.
+    A server that tells no buckets has a mean alone; its quantiles are not known (NaN) and not drawn.
     """
     total, count = (
         rate(metric, PER_MODEL, *ON_NODE, window=RATE, part=p) for p in ("sum", "count")
     )
-    mean = Query(f"{total} / {count}", f"{legend(*PER_MODEL)} mean")
+    mean = Query(f"{total} / {count}", f"mean {legend(*PER_MODEL)}")
     buckets = rate(metric, (*PER_MODEL, _BOUND), *ON_NODE, window=RATE, part="bucket")
     quantiles = (
-        Query(f"histogram_quantile({q}, {buckets})", f"{legend(*PER_MODEL)} p{q * 100:g}")
+        Query(f"histogram_quantile({q}, {buckets}) >= 0", f"p{q * 100:g} {legend(*PER_MODEL)}")
         for q in QUANTILES
     )
     return graph(
@@ -91,7 +95,9 @@ def _total(title: str, metric: Metric) -> Panel:
     """Draw the sum over a model's engines and versions."""
     each = value(metric, metric.attributes, *ON_NODE)
     query = Query(aggregate("sum", PER_MODEL, each), legend(*PER_MODEL))
-    return graph(title, query, unit=unit_of(metric), description=metric.description)
+    return graph(
+        title, query, unit=unit_of(metric), description=metric.description, look=Look(narrow=True)
+    )
 
 
 def _level(
@@ -105,15 +111,16 @@ def _level(
         Query(value(metric, by, *ON_NODE), legend(*by)),
         unit=unit_of(metric),
         description=metric.description,
-        ceiling=ceiling,
+        look=Look(ceiling=ceiling),
     )
 
 
-def _speed(title: str, metric: Metric, word: str, *extra: Attribute) -> Panel:
+def _speed(title: str, metric: Metric, word: str, *extra: Attribute, narrow: bool = False) -> Panel:
     by = (*PER_MODEL, *extra)
     return graph(
         title,
-        Query(rate(metric, by, *ON_NODE, window=RATE), legend(*by)),
+        Query(rate(metric, by, *ON_NODE, window=RATE), legend(*extra, *PER_MODEL)),
         unit=per_second(word),
         description=f"{metric.description} Per second.",
+        look=Look(narrow=narrow),
     )

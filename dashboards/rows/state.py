@@ -50,7 +50,7 @@ def row() -> Row:
             *(Tile(panel, 4, 4) for panel in _numbers()),
             Tile(_gpu_state(), 14, 8),
             Tile(_collectors(), 10, 8),
-            Tile(_inventory(), 24, 8),
+            Tile(_inventory(), 24, 10),
         ),
     )
 
@@ -165,4 +165,5 @@ def _inventory() -> Panel:
         Query(select(gpu.INFO, *ON_GPU), ""),
         description="What to tell the vendor. The index can change with a reboot; UUID and serial do not.",
         columns=[(attribute.label, heading) for attribute, heading in columns],
+        wide="UUID",
     )

@@ -3,11 +3,14 @@
 grpcio costs some 17 MiB of memory, so it is an extra, and imported only where a target asks for it.
 """
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import agent
 from exporters.otlp.delivery import Receipt, Refused, Retryable, one_line
+from exporters.otlp.files import Signature, changed, signature
 from exporters.otlp.response import receipt, retry_delay
 from exporters.otlp.settings import SettingsError, Signal, Target
 
@@ -20,6 +23,7 @@ _RETRYABLE: Final = frozenset(
 )
 """OTLP specification, gRPC failures; RESOURCE_EXHAUSTED joins them only where the server says when."""
 _UNREACHED: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED"})
+_NAME: Final = re.compile(r"[0-9a-z_.-]+")
 _STATUS_DETAILS: Final = "grpc-status-details-bin"
 
 _OPTIONS: Final = (
@@ -31,7 +35,10 @@ _OPTIONS: Final = (
 
 
 class GrpcTransport:
-    """Calls Export of one signal. Raises `SettingsError` where grpcio is not installed."""
+    """Calls Export of one signal.
+
+    Raises `SettingsError` where grpcio is not installed or a header is none that gRPC takes.
+    """
 
     def __init__(self, target: Target) -> None:
         try:
@@ -40,8 +47,13 @@ class GrpcTransport:
         except ImportError:
             fix = "pip install 'warpwatch[grpc]', or use protocol http/protobuf"
             raise SettingsError([f"{target.name}: protocol grpc needs grpcio; {fix}"]) from None
+        try:
+            _metadata(target.headers.current())
+        except ValueError as error:
+            raise SettingsError([f"{target.name}: {error}"]) from None
         self._grpc: Any = grpc
         self._target = target
+        self._tls_seen: Signature = ()
         self._channel: Any = None
         self._export: Any = None
 
@@ -52,12 +64,13 @@ class GrpcTransport:
     async def send(self, packed: bytes) -> Receipt:
         """Call once. Raises `Refused` or `Retryable`."""
         try:
-            if self._channel is None:
+            if self._channel is None or changed(self._tls_seen, *self._target.tls.files):
+                await self.close()
                 self._open()
             answer = await self._export(
                 packed,
                 timeout=self._target.timeout,
-                metadata=tuple(self._target.headers.current().items()),
+                metadata=_metadata(self._target.headers.current()),
                 compression=self._compression,
             )
         except self._grpc.aio.AioRpcError as error:
@@ -66,8 +79,10 @@ class GrpcTransport:
                     self.close()
                 )  # a connection that went silent would be used for many minutes more
             raise _outcome(error) from error
-        except OSError as error:
+        except (OSError, ValueError) as error:  # files or headers that changed, and are no good now
             raise Retryable(one_line(str(error))) from error
+        except self._grpc.aio.BaseError as error:  # may quote headers, so only its name is kept
+            raise Retryable(f"gRPC {type(error).__name__}") from None
         return receipt(self._target.signal, answer)
 
     async def close(self) -> None:
@@ -83,6 +98,7 @@ class GrpcTransport:
 
     def _open(self) -> None:
         endpoint, tls = self._target.endpoint, self._target.tls
+        self._tls_seen = signature(*tls.files)
         if endpoint.secure:
             credentials = self._grpc.ssl_channel_credentials(
                 _content(tls.certificate),
@@ -93,6 +109,21 @@ class GrpcTransport:
         else:
             self._channel = self._grpc.aio.insecure_channel(endpoint.url, _OPTIONS)
         self._export = self._channel.unary_unary(_METHODS[self._target.signal])
+
+
+def _metadata(headers: Mapping[str, str]) -> tuple[tuple[str, str | bytes], ...]:
+    """Return headers as gRPC has them: bytes for names in ``-bin``. Raises `ValueError` with the name."""
+    for name, value in headers.items():
+        if not _NAME.fullmatch(name):
+            raise ValueError(
+                f"header {name} cannot go by gRPC: names hold a-z, 0-9, '_', '-' and '.'"
+            )
+        if "\t" in value:
+            raise ValueError(f"header {name} cannot go by gRPC: its value holds a tab")
+    return tuple(
+        (name, value.encode() if name.endswith("-bin") else value)
+        for name, value in headers.items()
+    )
 
 
 def _content(path: str) -> bytes | None:

@@ -4,13 +4,14 @@ A file of headers is read again when it changes, because secrets are rotated und
 """
 
 import logging
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import unquote
+
+from exporters.otlp.files import Signature, signature
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE: Final = re.compile(r"[\x20-\x7e\t]*")
@@ -34,7 +35,7 @@ class Headers:
     ) -> None:
         self.file = file
         self._current: Mapping[str, str] = MappingProxyType(dict(fixed))
-        self._seen: tuple[int, ...] = ()
+        self._seen: Signature = ()
         self._complained = False
 
     def __repr__(self) -> str:
@@ -46,7 +47,7 @@ class Headers:
         """Read the file now, if there is one. Raises `OSError` or `ValueError`, without any value."""
         if self.file is None:
             return
-        seen = _signature(self.file)
+        seen = signature(self.file)
         with self.file.open("rb") as stream:
             content = stream.read(_MOST_BYTES + 1)
         if len(content) > _MOST_BYTES:
@@ -59,7 +60,7 @@ class Headers:
         if self.file is None:
             return self._current
         try:
-            if _signature(self.file) != self._seen:
+            if signature(self.file) != self._seen:
                 self.load()
                 _log.info("headers read again from %s", self.file)
             self._complained = False
@@ -126,9 +127,3 @@ def _decoded(content: bytes) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError("is not text; it should hold lines 'key: value'") from None
-
-
-def _signature(file: Path) -> tuple[int, ...]:
-    """Return what changes when a file is written or replaced, a swapped link above it included."""
-    status = os.stat(file)  # noqa: PTH116 - follows links, as Path.stat does, without a new object
-    return (status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev)

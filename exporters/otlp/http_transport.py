@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
+from urllib.request import getproxies_environment, proxy_bypass
 
 import aiohttp
 
 import agent
 from exporters.otlp.delivery import Receipt, Refused, Retryable, one_line
+from exporters.otlp.files import Signature, changed, signature
 from exporters.otlp.response import receipt, status_words
 from exporters.otlp.settings import SettingsError, Target
 
@@ -28,7 +30,9 @@ class HttpTransport:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._tls = _context(target)
+        _context(target)  # what is wrong with it comes to light now
+        self._tls_seen: Signature = ()
+        self._proxy = _proxy(target)
         self._session: aiohttp.ClientSession | None = None
 
     def pack(self, body: bytes) -> bytes:
@@ -38,7 +42,8 @@ class HttpTransport:
     async def send(self, packed: bytes) -> Receipt:
         """POST once. Raises `Refused` or `Retryable`."""
         try:
-            if self._session is None:
+            if self._session is None or changed(self._tls_seen, *self._target.tls.files):
+                await self.close()
                 self._session = self._open()
             # A redirect is refused, not followed: it would carry the headers' keys to another host.
             async with self._session.post(
@@ -46,6 +51,7 @@ class HttpTransport:
                 data=packed,
                 headers=self._headers(),
                 allow_redirects=False,
+                proxy=self._proxy,
             ) as response:
                 return _judged(self._target, response, await _answer(response))
         except TimeoutError:
@@ -74,12 +80,12 @@ class HttpTransport:
         return headers
 
     def _open(self) -> aiohttp.ClientSession:
+        self._tls_seen = signature(*self._target.tls.files)
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self._tls, limit=1),
+            connector=aiohttp.TCPConnector(ssl=_context(self._target), limit=1),
             timeout=aiohttp.ClientTimeout(total=self._target.timeout),
             headers={"user-agent": f"warpwatch/{agent.__version__}"},
             cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=True,  # HTTP_PROXY, HTTPS_PROXY and NO_PROXY, as every other client of the node
         )
 
 
@@ -122,6 +128,23 @@ def retry_after(header: str, now: datetime | None = None) -> float | None:
     return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
 
 
+def _proxy(target: Target) -> str | None:
+    """Return the proxy of HTTP_PROXY or HTTPS_PROXY, unless NO_PROXY names the host. Raises `SettingsError`.
+
+    Not left to the client's `trust_env`: that would also send what a .netrc file holds for the host.
+    """
+    endpoint = target.endpoint
+    scheme = "https" if endpoint.secure else "http"
+    proxies = getproxies_environment()
+    proxy = proxies.get(scheme)
+    if not proxy or proxy_bypass(endpoint.address, proxies):
+        return None
+    if not proxy.startswith(("http://", "https://")):
+        fix = "write it as http://proxy:3128, or name the host in NO_PROXY"
+        raise SettingsError([f"{target.name}: {scheme.upper()}_PROXY is no http:// URL; {fix}"])
+    return proxy
+
+
 def _context(target: Target) -> ssl.SSLContext | bool:
     """Return the TLS settings; True is the default ones. Raises `SettingsError`."""
     tls = target.tls
@@ -132,7 +155,7 @@ def _context(target: Target) -> ssl.SSLContext | bool:
         if tls.client_certificate:
             context.load_cert_chain(tls.client_certificate, tls.client_key)
     except OSError as error:  # ssl.SSLError is one
-        files = ", ".join(filter(None, (tls.certificate, tls.client_certificate, tls.client_key)))
+        files = ", ".join(tls.files)
         said = error.strerror or str(error)
         raise SettingsError(
             [f"{target.name}: {files}: {said}; the files must be PEM and match"]

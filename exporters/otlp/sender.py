@@ -218,7 +218,7 @@ class Sender:
         if self._outage is None:
             self._outage = _Outage(now, self._dropped)
             _log.warning(
-                "%s: %s do not go out: %s (tried again; the newest %d requests are kept)",
+                "%s: %s do not go out: %s (tried again; at most %d requests are kept)",
                 *(self._name, self.signal, error, self._limits.requests),
             )
         request.turned_away_since = min(request.turned_away_since, now) if error.answered else inf

@@ -59,6 +59,11 @@ class Tls:
     client_key: str = ""
     client_certificate: str = ""
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Those that are named."""
+        return tuple(filter(None, (self.certificate, self.client_key, self.client_certificate)))
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -133,13 +138,9 @@ def unusable_files(settings: Settings) -> tuple[str, ...]:
         except (OSError, ValueError) as error:
             said = error.strerror if isinstance(error, OSError) else str(error)
             problems.append(f"{target.name}: headers_file {target.headers.file}: {said}")
-        for path in (
-            target.tls.certificate,
-            target.tls.client_key,
-            target.tls.client_certificate,
-        ):
+        for path in target.tls.files:
             try:
-                if path and not Path(path).read_bytes():
+                if not Path(path).read_bytes():
                     problems.append(f"{target.name}: {path} is empty; it should be a PEM file")
             except OSError as error:
                 problems.append(f"{target.name}: {path}: {error.strerror}")

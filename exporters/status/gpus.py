@@ -1,13 +1,12 @@
 """The GPUs as the page shows them: their readings gathered, and judged in words."""
 
-from collections.abc import Iterator
 from typing import Final
 
 from agent.catalogue import gpu
 from agent.catalogue.attributes import GPU_INDEX, GPU_PCI, HW_DRIVER, HW_ID, HW_MODEL, HW_SERIAL
-from agent.catalogue.events import GPU_OOM
 from agent.snapshot import Snapshot
 from exporters.status import words
+from exporters.status.health import reasons
 from exporters.status.history import gauge_trend
 from exporters.status.lookup import Lookup
 from exporters.status.model import (
@@ -20,12 +19,6 @@ from exporters.status.model import (
     Temperature,
 )
 
-NARROW_MARGIN: Final = 5.0
-"""Degrees Celsius below the slowdown limit from which on the page asks for a look."""
-RECENT: Final = 600.0
-"""Seconds for which an out-of-memory death stays on the GPU's card."""
-HARMLESS: Final = frozenset({"sw_power_cap"})
-"""Throttle reasons that a busy, healthy GPU shows."""
 HELD: Final = 1 << 30
 """Bytes in use from which on an idle GPU counts as taken."""
 
@@ -54,12 +47,20 @@ def _view(hw_id: str, snapshot: Snapshot, lookup: Lookup) -> GpuView:
     throttle = _throttle(hw_id, lookup)
     temperature = _temperature(hw_id, lookup)
     pcie = _pcie(hw_id, lookup)
-    lost = lookup.number(gpu.LOST, hw_id) == 1
-    reasons = _reasons(hw_id, snapshot, lookup, throttle, temperature, pcie)
-    level = Level.LOST if lost else Level.ATTENTION if reasons else Level.OK
     memory = _memory(hw_id, lookup)
+    lost = lookup.number(gpu.LOST, hw_id) == 1
+    why = reasons(
+        hw_id,
+        snapshot,
+        lookup,
+        throttle=throttle,
+        temperature=temperature,
+        pcie=pcie,
+        memory=memory,
+    )
+    level = Level.LOST if lost else Level.ATTENTION if why else Level.OK
     if lost:
-        reasons = ("Lost: fallen off the bus, or no longer listed", *reasons)
+        why = ("Lost: fallen off the bus, or no longer listed", *why)
     return GpuView(
         id=hw_id,
         index=info.get(GPU_INDEX.key, ""),
@@ -68,8 +69,8 @@ def _view(hw_id: str, snapshot: Snapshot, lookup: Lookup) -> GpuView:
         pci=info.get(GPU_PCI.key, ""),
         driver=info.get(HW_DRIVER.key, ""),
         level=level,
-        verdict=reasons[0] if reasons else _use(hw_id, lookup, memory),
-        reasons=reasons,
+        verdict=why[0] if why else _use(hw_id, lookup, memory),
+        reasons=why,
         memory=memory,
         utilization=lookup.number(gpu.UTILIZATION, hw_id, _GENERAL),
         encoder=lookup.number(gpu.UTILIZATION, hw_id, "encoder"),
@@ -139,56 +140,6 @@ def _holders(hw_id: str, snapshot: Snapshot) -> tuple[Holder, ...]:
         if holder.hw_id == hw_id
     ]
     return tuple(sorted(found, key=lambda holder: -(holder.memory or 0)))
-
-
-def _reasons(
-    hw_id: str,
-    snapshot: Snapshot,
-    lookup: Lookup,
-    throttle: tuple[str, ...],
-    temperature: Temperature,
-    pcie: PcieLink,
-) -> tuple[str, ...]:
-    """Return why somebody should look at this GPU, gravest first."""
-    return (
-        *_fatal_xids(hw_id, lookup),
-        *_heat(temperature),
-        *(
-            f"Clocks held down: {words.THROTTLE_WORDS.get(reason, reason)}"
-            for reason in throttle
-            if reason not in HARMLESS
-        ),
-        *_deaths(hw_id, snapshot),
-        *_narrow_link(pcie),
-    )
-
-
-def _fatal_xids(hw_id: str, lookup: Lookup) -> Iterator[str]:
-    fatal = frozenset(map(str, gpu.FATAL_XIDS))
-    for (_, code), (_, count) in lookup.numbers(gpu.XID_EVENTS, hw_id):
-        if code in fatal and count:
-            yield f"XID {code}, {count:.0f} times since the agent started"
-
-
-def _heat(temperature: Temperature) -> Iterator[str]:
-    margin = temperature.margin
-    if margin is not None and margin <= 0:
-        yield "At its temperature limit: the driver slows it down"
-    elif margin is not None and margin <= NARROW_MARGIN:
-        yield f"{margin:.0f} °C below the slowdown temperature"
-
-
-def _deaths(hw_id: str, snapshot: Snapshot) -> Iterator[str]:
-    for event in reversed(snapshot.events):
-        ours = (HW_ID.key, hw_id) in event.attributes
-        if event.kind is GPU_OOM and ours and snapshot.taken_at - event.time < RECENT:
-            yield f"Out of GPU memory {words.span(snapshot.taken_at - event.time)} ago"
-            return
-
-
-def _narrow_link(pcie: PcieLink) -> Iterator[str]:
-    if pcie.width and pcie.width_limit and pcie.width < pcie.width_limit:
-        yield f"PCIe runs on {pcie.width:.0f} of {pcie.width_limit:.0f} lanes"
 
 
 def _use(hw_id: str, lookup: Lookup, memory: Memory) -> str:

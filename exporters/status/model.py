@@ -162,7 +162,10 @@ class ModelView:
 
 @dataclass(frozen=True, slots=True)
 class ServerView:
-    """One model server; ``up`` is null where no scrape has told yet."""
+    """One model server; ``up`` is null where no scrape has told yet.
+
+    ``unattributed_errors`` are those that the server counts without naming a model.
+    """
 
     name: str
     provider: str
@@ -170,6 +173,7 @@ class ServerView:
     level: Level
     verdict: str
     scrape_duration: float | None
+    unattributed_errors: float | None
     models: tuple[ModelView, ...]
 
 

@@ -23,9 +23,11 @@ def server_views(lookup: Lookup, now: float) -> tuple[ServerView, ...]:
 
 
 def _server(name: str, provider: str, lookup: Lookup, now: float) -> ServerView:
-    models = tuple(_models(name, provider, lookup, now))
+    known = tuple(_models(name, provider, lookup, now))
+    models = tuple(model for model in known if model.name or model.version or model.engine)
+    unattributed = [model.errors for model in known if model not in models]
     up = lookup.number(serving.SERVER_UP, name, provider)
-    level, verdict = _judge(up, models)
+    level, verdict = _judge(up, models, tuple(model for model in known if model not in models))
     return ServerView(
         name=name,
         provider=provider,
@@ -33,17 +35,25 @@ def _server(name: str, provider: str, lookup: Lookup, now: float) -> ServerView:
         level=level,
         verdict=verdict,
         scrape_duration=lookup.number(serving.SCRAPE_DURATION, name, provider),
+        unattributed_errors=next(iter(unattributed), None),
         models=models,
     )
 
 
-def _judge(up: float | None, models: tuple[ModelView, ...]) -> tuple[Level, str]:
+def _judge(
+    up: float | None, models: tuple[ModelView, ...], whole: tuple[ModelView, ...]
+) -> tuple[Level, str]:
+    """Judge a server by its models and by what it counts for the ``whole`` server.
+
+    The same failure may be in both counts (a request's and the HTTP answer's), so the larger one is told.
+    """
     if up == 0:
         return Level.LOST, "Down: gives no metrics"
+    errors = max(sum(each.errors_recently or 0 for each in group) for group in (models, whole))
+    if errors:
+        several = "" if errors == 1 else "s"
+        return Level.ATTENTION, f"{words.whole(errors)} error{several} in the last minute"
     for model in models:
-        if model.errors_recently:
-            count = words.whole(model.errors_recently)
-            return Level.ATTENTION, f"{count} errors in the last minute"
         if model.kv_cache is not None and model.kv_cache >= FULL_CACHE:
             return Level.ATTENTION, f"KV cache at {words.percent(model.kv_cache)}"
     return Level.OK, "Up" if up == 1 else "Up, by what it tells"

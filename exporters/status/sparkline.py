@@ -1,7 +1,6 @@
 """Short lines without axes: the shape of the last two minutes, as paths of an SVG."""
 
 from itertools import pairwise
-from statistics import median
 from typing import Final, NamedTuple
 
 from exporters.status.history import SPACING, SPAN
@@ -42,7 +41,8 @@ def sparkline(
 
 def _strokes(trend: Trend) -> list[list[tuple[float, float]]]:
     """Cut a trend where there is a hole."""
-    longest = _GAP * max(SPACING, median(a - b for (a, _), (b, _) in pairwise(trend)))
+    distances = sorted(older - newer for (older, _), (newer, _) in pairwise(trend))
+    longest = _GAP * max(SPACING, distances[len(distances) // 2])
     strokes = [[trend[0]]]
     for (before, _), point in pairwise(trend):
         if before - point[0] <= longest:

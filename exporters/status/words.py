@@ -42,7 +42,7 @@ def whole(value: float | None, unit: str = "") -> str:
     """Return a rounded number with its unit: ``642 W``."""
     if value is None:
         return UNKNOWN
-    return f"{value:,.0f} {unit}".strip().replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return f"{value:,.0f} {unit}".strip().replace(",", "\N{NO-BREAK SPACE}")
 
 
 def rate(value: float | None, unit: str = "/s") -> str:

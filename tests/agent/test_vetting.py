@@ -39,6 +39,8 @@ GOOD = Distribution((0.1, 1.0), (1, 2, 3), 4.5)
         (serving.REQUEST_DURATION, GOOD._replace(counts=(1, -2, 3)), "malformed_histogram"),
         (serving.REQUEST_DURATION, GOOD._replace(bounds=(1.0, 0.1)), "malformed_histogram"),
         (serving.REQUEST_DURATION, GOOD._replace(bounds=(1.0, 1.0)), "malformed_histogram"),
+        (serving.REQUEST_DURATION, 1.0, "wrong_kind"),
+        (gpu.POWER, GOOD, "wrong_kind"),
     ],
 )
 def test_faults(metric: Metric, value: float | Distribution, expected: str) -> None:

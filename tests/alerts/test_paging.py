@@ -2,11 +2,10 @@
 
 import json
 import re
-import threading
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,8 @@ import yaml
 from alerts import build
 from alerts.paging import KEY_FILE
 from tests.real_parts.command import run
+from tests.real_parts.paging import Pager, running_pager, start_paging
 from tests.real_parts.programs import Programs
-from tests.real_parts.servers import start_alertmanager
 
 CONFIG = build.GENERATED / "alertmanager.yaml"
 RULES = build.all_rules()
@@ -25,63 +24,18 @@ GPU = {"alertname": "GPULost", "severity": "critical", "component": "gpu", "k8s_
 PATIENCE = 20.0
 
 
-class Pager:
-    """Answers as PagerDuty's Events API does, and keeps what it was told."""
-
-    def __init__(self) -> None:
-        self.events: list[dict[str, Any]] = []
-        pager = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                pager.events.append(json.loads(body))
-                self.send_response(202)
-                self.end_headers()
-
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's
-                """Stay quiet."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v2/enqueue"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def wait(self, count: int) -> list[dict[str, Any]]:
-        """Return the events once there are ``count``."""
-        deadline = time.monotonic() + PATIENCE
-        while len(self.events) < count and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert len(self.events) >= count, f"{len(self.events)} of {count} events came"
-        return self.events
-
-    def close(self) -> None:
-        """Stop answering."""
-        self._server.shutdown()
-        self._server.server_close()
-
-
 @pytest.fixture
 def pager() -> Iterator[Pager]:
     """Run a pager."""
-    running = Pager()
-    yield running
-    running.close()
+    with running_pager() as running:
+        yield running
 
 
 @pytest.fixture
-def alertmanager_url(pager: Pager, programs: Programs, tmp_path: Path) -> str:
-    """Run the generated configuration; changed is only what depends on this machine, and the patience."""
-    config = yaml.safe_load(CONFIG.read_text())
-    key = tmp_path / "key"
-    key.write_text("0123456789abcdef0123456789abcdef")
-    config["route"] |= {"group_wait": "1s", "group_interval": "1s"}
-    config["receivers"][0]["pagerduty_configs"][0] |= {
-        "routing_key_file": str(key),
-        "url": pager.url,
-    }
-    (tmp_path / "alertmanager.yaml").write_text(yaml.safe_dump(config))
-    (tmp_path / "pagerduty.tmpl").write_text(build.template())
-    return start_alertmanager(programs, tmp_path / "alertmanager.yaml").url
+def alertmanager_url(pager: Pager, programs: Programs, tmp_path: Path, alertmanager: Path) -> str:
+    """Run the generated configuration; alerts of one group that come at once are one page."""
+    assert alertmanager.exists()
+    return start_paging(programs, tmp_path, pager, group_wait="1s").url
 
 
 def alert(**labels: str) -> dict[str, Any]:
@@ -193,6 +147,14 @@ def test_amtool_accepts_the_configuration(amtool: Path) -> None:
 
     assert "1 templates" in said
     assert "SUCCESS" in said
+
+
+def test_amlint_finds_nothing() -> None:
+    """The linter of what amtool misses has no error and no warning."""
+    said = run(Path(sys.executable).parent / "amlint", "check", "--strict", CONFIG)
+
+    assert "WARN" not in said
+    assert "ERROR" not in said
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.alert)

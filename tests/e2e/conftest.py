@@ -13,15 +13,13 @@ import yaml
 
 from tests.e2e.shipped import RULES
 from tests.otlp_sink import HttpSink
-from tests.real_parts.install import MissingPartError
 from tests.real_parts.payloads import serving_captures
 from tests.real_parts.programs import Program, Programs, free_port
+from tests.real_parts.rotel import Rotel, start_rotel
 from tests.real_parts.servers import (
     Prometheus,
-    Rotel,
     scrape_config,
     start_prometheus,
-    start_rotel,
 )
 
 JOB = "warpwatch"
@@ -89,10 +87,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         stack.callback(programs.stop)
         captures = stack.enter_context(serving_captures())
         sink = stack.enter_context(HttpSink())
-        try:
-            yield _start_node(programs, folder, captures, sink)
-        except MissingPartError as error:
-            pytest.skip(str(error))
+        yield _start_node(programs, folder, captures, sink)
 
 
 def _start_node(programs: Programs, folder: Path, captures: str, sink: HttpSink) -> Node:
@@ -102,7 +97,7 @@ def _start_node(programs: Programs, folder: Path, captures: str, sink: HttpSink)
         folder,
         "--simulate",
         "8xH100",
-        otlp=[{"endpoint": rotel.http_url, "interval": 1}],
+        otlp=[{"endpoint": rotel.http, "interval": 1}],
         servers=[
             {"name": name, "url": f"{captures}/{name}/metrics", "profile": name, "interval": 1}
             for name in ("vllm", "triton")

@@ -14,8 +14,14 @@ import pytest
 from tests.e2e.conftest import agent_config
 from tests.e2e.roads import pushed
 from tests.otlp_sink import HttpSink
-from tests.real_parts.programs import Program, Programs, eventually, http_get
-from tests.real_parts.servers import start_rotel
+from tests.real_parts.programs import (
+    Program,
+    Programs,
+    eventually,
+    http_get,
+    plain_environment,
+)
+from tests.real_parts.rotel import start_rotel
 
 pytestmark = pytest.mark.e2e
 WARPWATCH = Path(sys.executable).with_name("warpwatch")
@@ -26,7 +32,12 @@ PROMPT = 3.0
 def _run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run `warpwatch` to its end."""
     return subprocess.run(  # noqa: S603 - our own command
-        [WARPWATCH, *arguments], capture_output=True, text=True, timeout=30, check=False
+        [WARPWATCH, *arguments],
+        env=plain_environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
 
 
@@ -48,7 +59,7 @@ def test_a_receiver_that_dies_and_comes_back(
     """While its receiver is dead the agent serves on and counts failures; then pushes go on by themselves."""
     with HttpSink() as sink:
         rotel = start_rotel(programs, tmp_path, sink.url)
-        agent = start("--simulate", "1xT4", otlp=[{"endpoint": rotel.http_url, "interval": 0.5}])
+        agent = start("--simulate", "1xT4", otlp=[{"endpoint": rotel.http, "interval": 0.5}])
         failed = partial(_value, agent, "warpwatch_export_failed_total", warpwatch_signal="metrics")
 
         eventually("a first push", lambda: sink.metrics)
@@ -56,7 +67,7 @@ def test_a_receiver_that_dies_and_comes_back(
         eventually("a failed push", lambda: failed() > 0)
         alive = _value(agent, "hw_power_watts")
         before = len(sink.metrics)
-        ports = (int(rotel.http_url.rpartition(":")[2]), int(rotel.grpc_url.rpartition(":")[2]))
+        ports = (int(rotel.http.rpartition(":")[2]), int(rotel.grpc.rpartition(":")[2]))
         start_rotel(programs, tmp_path, sink.url, ports=ports)
         eventually("pushes again", lambda: len(sink.metrics) > before + 1, timeout=60)
 

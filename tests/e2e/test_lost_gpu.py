@@ -7,17 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from agent.simulation.scenario import LOST
 from tests.e2e.conftest import CLUSTER, JOB, NODE, quick_rules
-from tests.e2e.shipped import RULES
-from tests.real_parts.pager import Pager, running_pager
+from tests.real_parts.paging import ROUTING_KEY, Pager, running_pager, start_paging
 from tests.real_parts.programs import Program, Programs, eventually
 from tests.real_parts.servers import (
     Prometheus,
     scrape_config,
-    start_alertmanager,
     start_prometheus,
 )
 
@@ -36,22 +33,9 @@ def pager() -> Iterator[Pager]:
 
 @pytest.fixture
 def paging(pager: Pager, programs: Programs, tmp_path: Path, alertmanager: Path) -> Program:
-    """Run Alertmanager on the generated configuration, with this test's pager, key and patience."""
+    """Run Alertmanager on the generated configuration."""
     assert alertmanager.exists()
-    generated = RULES.with_name("alertmanager.yaml")
-    config = yaml.safe_load(generated.read_text(encoding="utf-8"))
-    key = tmp_path / "routing-key"
-    key.write_text("0123456789abcdef0123456789abcdef", encoding="utf-8")
-    config["route"] |= {"group_wait": "0s", "group_interval": "1s"}
-    for receiver in config["receivers"]:
-        for pagerduty in receiver.get("pagerduty_configs", []):
-            pagerduty |= {"url": pager.url, "routing_key_file": str(key)}
-    (tmp_path / "alertmanager.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    for template in generated.parent.glob("*.tmpl"):
-        (tmp_path / template.name).write_text(
-            template.read_text(encoding="utf-8"), encoding="utf-8"
-        )
-    return start_alertmanager(programs, tmp_path / "alertmanager.yaml")
+    return start_paging(programs, tmp_path, pager)
 
 
 @pytest.fixture
@@ -89,7 +73,7 @@ def test_a_lost_gpu_pages(watching: Prometheus, pager: Pager) -> None:
     ((known, _),) = watching.query(which)
     payload = event["payload"]
     assert event["event_action"] == "trigger"
-    assert event["routing_key"] == "0123456789abcdef0123456789abcdef"
+    assert event["routing_key"] == ROUTING_KEY
     assert payload["severity"] == "critical"
     assert payload["source"] == NODE
     assert payload["component"] == "gpu"

@@ -240,7 +240,7 @@ def test_dashboard_is_the_generated_one(helm: Path) -> None:
     [
         ("bogus=1", "bogus"),
         ("image.pullPolicy=Sometimes", "pullPolicy"),
-        ("config.intervall=1s", "intervall"),
+        ("config.intervals=1s", "intervals"),
         ("config.node=n1", "node"),
         ("config.listen=9410", "listen"),
         ("config.servers[0].name=x", "url"),

@@ -1,6 +1,7 @@
 """What importing costs, and that nothing is imported which the agent must not carry."""
 
 import json
+import os
 import subprocess
 import sys
 from typing import Any
@@ -38,8 +39,10 @@ print(json.dumps({{"kib": resident_kib() - before, "modules": sorted(sys.modules
 
 def _import(module: str) -> dict[str, Any]:
     """Import a module in a fresh interpreter; return the memory it took and all that was loaded."""
+    plain = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE_")}
     done = subprocess.run(  # noqa: S603 - our own interpreter and words
         [sys.executable, "-c", _PROGRAM.format(module=module)],
+        env=plain,
         capture_output=True,
         text=True,
         timeout=60,

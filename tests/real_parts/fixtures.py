@@ -3,63 +3,79 @@
 A part that this machine cannot have skips its tests, aloud; in CI a skipped test is a failure.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.real_parts import install
+from tests.real_parts.install import MissingPartError, path_of
 from tests.real_parts.programs import Programs
 from tests.real_parts.programs import free_port as _free_port
 
 
-def _path_of(name: str) -> Path:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, None, None]:
+    """Skip a test whose fixtures need a part that cannot be had."""
+    with _missing_part_skips():
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, None, None]:
+    """Skip a test that needs a part that cannot be had."""
+    with _missing_part_skips():
+        yield
+
+
+@contextmanager
+def _missing_part_skips() -> Iterator[None]:
     try:
-        return install.path_of(name)
-    except install.MissingPartError as error:
+        yield
+    except MissingPartError as error:
         pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
 def prometheus() -> Path:
     """Return the path of Prometheus."""
-    return _path_of("prometheus")
+    return path_of("prometheus")
 
 
 @pytest.fixture(scope="session")
 def promtool() -> Path:
     """Return the path of promtool."""
-    return _path_of("promtool")
+    return path_of("promtool")
 
 
 @pytest.fixture(scope="session")
 def alertmanager() -> Path:
     """Return the path of Alertmanager."""
-    return _path_of("alertmanager")
+    return path_of("alertmanager")
 
 
 @pytest.fixture(scope="session")
 def amtool() -> Path:
     """Return the path of amtool."""
-    return _path_of("amtool")
+    return path_of("amtool")
 
 
 @pytest.fixture(scope="session")
 def helm3() -> Path:
     """Return the path of helm 3."""
-    return _path_of("helm3")
+    return path_of("helm3")
 
 
 @pytest.fixture(scope="session")
 def helm4() -> Path:
     """Return the path of helm 4."""
-    return _path_of("helm4")
+    return path_of("helm4")
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Path:
     """Return the path of Chromium; start it with ``--headless --no-sandbox``."""
-    return _path_of("chromium")
+    return path_of("chromium")
 
 
 @pytest.fixture

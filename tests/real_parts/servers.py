@@ -1,19 +1,17 @@
-"""Prometheus, Alertmanager and Rotel as a test wants them: on free ports, data in a scratch folder."""
+"""Prometheus and Alertmanager as a test wants them: on free ports, their data in a scratch folder."""
 
 import json
 import os
 import shutil
-import socket
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 from tests.real_parts.command import CommandError, run
 from tests.real_parts.install import MissingPartError, path_of
-from tests.real_parts.programs import Program, Programs, eventually, free_port, http_get
+from tests.real_parts.programs import Program, Programs, free_port, http_get
 
 _TEMPLATES: Final = Path("/usr/share/prometheus/alertmanager")
 """Debian's Alertmanager reads its default templates from here and from nowhere else."""
@@ -106,47 +104,3 @@ def scrape_config(job: str, target: str, **settings: Any) -> Mapping[str, Any]:
         "scrape_configs": [{"job_name": job, "static_configs": [{"targets": [target]}]}],
         **settings,
     }
-
-
-@dataclass(frozen=True)
-class Rotel:
-    """A running Rotel: an OTLP receiver that is not ours, in Rust, which forwards what it got."""
-
-    program: Program
-    http_url: str
-    grpc_url: str
-
-
-def start_rotel(
-    programs: Programs, folder: Path, forward_to: str, *, ports: tuple[int, int] | None = None
-) -> Rotel:
-    """Start Rotel, forwarding by OTLP/HTTP each request as it came; ``ports`` are HTTP's and gRPC's."""
-    http, grpc = ports or (free_port(), free_port())
-    program = programs.start(
-        "rotel",
-        [
-            *(_rotel_program(), "start"),
-            *("--otlp-http-endpoint", f"127.0.0.1:{http}"),
-            *("--otlp-grpc-endpoint", f"127.0.0.1:{grpc}"),
-            *("--exporter", "otlp", "--otlp-exporter-protocol", "http"),
-            *("--otlp-exporter-endpoint", forward_to),
-            *("--disable-batching", "--pid-file", folder / f"rotel-{http}.pid"),
-            *("--log-file", folder / f"rotel-{http}.log"),
-        ],
-    )
-    eventually("Rotel listens", lambda: _listens(http) and _listens(grpc))
-    return Rotel(program, f"http://127.0.0.1:{http}", f"http://127.0.0.1:{grpc}")
-
-
-def _rotel_program() -> Path:
-    found = find_spec("rotel")
-    if found is None or found.origin is None:
-        raise MissingPartError("no wheel of rotel for this interpreter and machine")
-    program = Path(found.origin).with_name("rotel-agent")
-    program.chmod(program.stat().st_mode | 0o111)
-    return program
-
-
-def _listens(port: int) -> bool:
-    with socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True

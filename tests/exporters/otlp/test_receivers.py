@@ -18,7 +18,7 @@ from exporters.otlp.settings import Destination, otlp_settings
 from tests.exporters import snapshots
 from tests.otlp_sink import HttpSink, Point, attributes, points
 from tests.real_parts.programs import Programs
-from tests.rotel import start_rotel
+from tests.real_parts.rotel import start_rotel
 
 ATTRIBUTES = {"OTEL_RESOURCE_ATTRIBUTES": "team=ml,unit=%C2%B5", "OTEL_SERVICE_NAME": "gpus"}
 WHO = identity("node-1", "fleet", {"team": "ml", "unit": "\N{MICRO SIGN}", "service.name": "gpus"})
@@ -102,7 +102,7 @@ async def test_rotel_hands_on_what_we_pushed(
     """Through an independent collector every name, attribute, value, bound and time stays the same."""
     snapshot = snapshots.full()
     with HttpSink() as sink:
-        rotel = start_rotel(programs, sink, tmp_path)
+        rotel = start_rotel(programs, tmp_path, sink.url)
         url = rotel.grpc if protocol == "grpc" else rotel.http
         wanted, records = expected(snapshot), expected_records(snapshot)
 

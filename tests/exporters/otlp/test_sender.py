@@ -128,6 +128,20 @@ async def test_memory_is_bounded_by_bytes_too() -> None:
 
 
 @in_virtual_time
+async def test_requests_that_were_tried_count_as_well() -> None:
+    """A request that came back from a failed attempt takes its room in the queue again."""
+    one, _ = sender(unreachable, Limits(100, 10))
+    one.start()
+
+    for each in requests(b"a" * 4, b"b" * 4, b"c" * 4):
+        one.offer(each)
+        await asyncio.sleep(0.01)
+
+    assert (one.state().queued, one.state().dropped) == (2, 10)
+    await one.close(0)
+
+
+@in_virtual_time
 async def test_hung_receiver_holds_nothing_up() -> None:
     """Offering to a sender whose receiver hangs returns at once and stays within the limits."""
     one, transport = sender(lambda _: None, Limits(3, 100))
@@ -198,6 +212,22 @@ async def test_request_that_alone_is_turned_away_gives_way() -> None:
     assert (before.sent, before.dropped) == (0, 0)
     assert transport.taken == [b"2", b"3"]
     assert (one.state().sent, one.state().dropped) == (20, 10)
+    await one.close(1)
+
+
+@in_virtual_time
+async def test_the_only_request_is_never_given_up() -> None:
+    """Where nothing newer waits there is nothing to give way to, however long it takes."""
+    busy = Retryable("HTTP 503", answered=True)
+    one, transport = sender(lambda _: busy, speed=100)
+    one.start()
+    one.offer(Encoded(b"1", 10))
+
+    await asyncio.sleep(10 * PATIENCE / 100)
+    transport.script = lambda _: Receipt()
+    await asyncio.sleep(2 * LONGEST_PAUSE / 100)
+
+    assert (one.state().sent, one.state().dropped) == (10, 0)
     await one.close(1)
 
 

@@ -328,6 +328,7 @@ def test_secrets_do_not_show(tmp_path: Path) -> None:
     for settings in (by_file, by_variable):
         assert "sesame" not in f"{settings!r} {settings} {one(settings)!r}"
     assert "api-key" in repr(by_variable)
+    assert f"authorization from {file}" in repr(by_file)
 
 
 def test_unusable_files_are_named(tmp_path: Path) -> None:

@@ -27,7 +27,14 @@ from exporters.otlp.delivery import Encoded, Receipt, Refused, Retryable, Transp
 from exporters.otlp.encode import event_request, identity, metric_request, sliced
 from exporters.otlp.grpc_transport import GrpcTransport
 from exporters.otlp.http_transport import HttpTransport, retry_after
-from exporters.otlp.settings import Destination, SettingsError, Target, otlp_settings
+from exporters.otlp.response import retry_delay, status_words
+from exporters.otlp.settings import (
+    Destination,
+    SettingsError,
+    Target,
+    otlp_settings,
+    unusable_files,
+)
 from tests.otlp_sink import Answer, GrpcSink, HttpSink, Pem
 from tests.real_parts.command import run
 
@@ -312,10 +319,9 @@ async def test_unknown_host_is_retryable(speaks: str) -> None:
         await send(where, metrics())
 
 
-@pytest.fixture(scope="module")
-def pem(tmp_path_factory: pytest.TempPathFactory) -> Pem:
+def certificate(folder: Path) -> Pem:
     """Make a certificate for 127.0.0.1 that signs itself, so that it is its own authority."""
-    folder = tmp_path_factory.mktemp("tls")
+    folder.mkdir()
     pem = Pem(folder / "certificate.pem", folder / "key.pem")
     words = (
         "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=sink"
@@ -323,6 +329,41 @@ def pem(tmp_path_factory: pytest.TempPathFactory) -> Pem:
     extension = ("-addext", "subjectAltName=IP:127.0.0.1")
     run("openssl", *words.split(), *extension, "-keyout", pem.key, "-out", pem.certificate)
     return pem
+
+
+@pytest.fixture(scope="module")
+def pem(tmp_path_factory: pytest.TempPathFactory) -> Pem:
+    """Make the certificate that most tests share."""
+    return certificate(tmp_path_factory.mktemp("tls") / "shared")
+
+
+@pytest.mark.parametrize("speaks", SINKS)
+async def test_rotated_certificates_are_picked_up(
+    speaks: str, pem: Pem, free_port: int, tmp_path: Path
+) -> None:
+    """When both sides get new certificates the push goes on, without a restart of the agent."""
+    mine = Pem(tmp_path / "certificate", tmp_path / "key")
+    for old, new in zip(pem, mine, strict=True):
+        new.write_bytes(old.read_bytes())
+    options = {
+        "OTEL_EXPORTER_OTLP_CERTIFICATE": str(mine.certificate),
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY": str(mine.key),
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": str(mine.certificate),
+    }
+    one = transport(target(f"https://127.0.0.1:{free_port}", speaks, **options))
+    with SINKS[speaks](free_port, tls=pem):
+        await one.send(one.pack(metrics().body))
+    fresh = certificate(tmp_path / "fresh")
+
+    with SINKS[speaks](free_port, tls=fresh) as sink:
+        with pytest.raises(Retryable):
+            await one.send(one.pack(metrics().body))
+        for old, new in zip(fresh, mine, strict=True):
+            new.write_bytes(old.read_bytes())
+        await _until_taken(one, one.pack(metrics().body))
+        await one.close()
+
+        assert len(sink.points()) == 1
 
 
 @pytest.mark.parametrize("speaks", SINKS)
@@ -365,12 +406,94 @@ async def test_tls_to_a_receiver_without_it_is_retryable() -> None:
     assert str(caught.value)
 
 
+@pytest.mark.parametrize(("no_proxy", "through"), [("", True), ("127.0.0.1,other", False)])
+async def test_proxy_of_the_environment_is_used(
+    monkeypatch: pytest.MonkeyPatch, no_proxy: str, *, through: bool
+) -> None:
+    """HTTP goes through HTTP_PROXY unless NO_PROXY names the host, and no .netrc is ever sent."""
+    with HttpSink() as proxy, HttpSink() as sink:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", no_proxy)
+
+        await send(target(sink.url, "http/protobuf"), metrics())
+
+        assert (len(proxy.paths), len(sink.paths)) == ((1, 0) if through else (0, 1))
+
+
+async def test_netrc_is_never_sent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Credentials that a .netrc file holds for the host stay there, beside a header of ours too."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password sesame")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with HttpSink() as sink:
+        await send(target(sink.url, "http/protobuf"), metrics())
+        key = {"OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20mine"}
+        await send(target(sink.url, "http/protobuf", **key), metrics())
+
+        assert [headers.get("authorization") for headers in sink.headers] == [None, "Bearer mine"]
+
+
+def test_proxy_that_is_no_url_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that the client cannot use is told when the agent starts."""
+    monkeypatch.setenv("https_proxy", "me:sesame@proxy:3128")
+
+    with pytest.raises(SettingsError, match="HTTPS_PROXY is no http:// URL") as caught:
+        HttpTransport(target("https://h:1", "http/protobuf"))
+
+    assert "sesame" not in str(caught.value)
+
+
+@pytest.mark.parametrize("header", ["x!y=sesame", "x=a%09sesame"])
+def test_headers_that_grpc_does_not_take_are_named(header: str) -> None:
+    """Over gRPC stricter rules hold for headers than over HTTP; that is told when the agent starts."""
+    where = target("http://h:1", "grpc", OTEL_EXPORTER_OTLP_HEADERS=header)
+
+    with pytest.raises(SettingsError, match=r"header x.* cannot go by gRPC") as caught:
+        GrpcTransport(where)
+
+    assert "sesame" not in str(caught.value)
+
+
+async def test_binary_headers_go_by_grpc() -> None:
+    """Names that end in -bin carry bytes."""
+    with GrpcSink() as sink:
+        key = {"OTEL_EXPORTER_OTLP_HEADERS": "x-key-bin=abc"}
+        await send(target(sink.url, "grpc", **key), metrics())
+
+        assert sink.headers[0]["x-key-bin"] == str(b"abc")
+
+
+@pytest.mark.parametrize("bad", ["x!y: sesame", "x-y: a\tsesame"])
+async def test_headers_that_go_bad_keep_the_data(tmp_path: Path, bad: str) -> None:
+    """A rotated file with a header that gRPC does not take stops the push, not the agent."""
+    file = tmp_path / "headers"
+    file.write_text("x-y: good")
+    with GrpcSink() as sink:
+        (settings,) = otlp_settings([Destination(sink.url, "grpc", str(file))], {})
+        assert unusable_files(settings) == ()
+        one = GrpcTransport(settings.targets[0])
+        await one.send(metrics().body)
+        file.write_text(bad + " and longer")
+
+        with pytest.raises(Retryable, match="cannot go by gRPC") as caught:
+            await one.send(metrics().body)
+        await one.close()
+
+    assert "sesame" not in str(caught.value)
+
+
 def test_missing_grpcio_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra, protocol grpc says what to install."""
     monkeypatch.setitem(sys.modules, "grpc", None)
 
     with pytest.raises(SettingsError, match=r"pip install 'warpwatch\[grpc\]'"):
         GrpcTransport(target("http://h:1", "grpc"))
+
+
+@pytest.mark.parametrize("body", [b"\xff\xff", b"", b"\x1a\x03\x0a\x01x"])
+def test_details_that_make_no_sense_are_no_advice(body: bytes) -> None:
+    """What a receiver adds to an error may be anything; it never becomes an error of its own."""
+    assert retry_delay(body) is None
+    assert status_words(body) == ""
 
 
 @pytest.mark.parametrize(

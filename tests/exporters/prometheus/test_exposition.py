@@ -15,12 +15,12 @@ from agent.catalogue import CATALOGUE, Kind, gpu, itself, serving
 from agent.snapshot import Batch, Distribution, Reading, Snapshot
 from exporters.prometheus import Exposition, bound, number
 from tests.exporters import snapshots
+from tests.exporters.prometheus import golden
 from tests.real_parts.command import run
 
 Parse = Callable[[str], Iterable[Family]]
 parse_text: Final[Parse] = parser.text_string_to_metric_families
 parse_openmetrics: Final[Parse] = open_parser.text_string_to_metric_families
-GOLDEN: Final = Path(__file__).parents[2] / "golden"
 
 
 def snapshot_of(*readings: Reading, sequence: int = 1) -> Snapshot:
@@ -60,15 +60,13 @@ def everything() -> list[Reading]:
     ]
 
 
-@pytest.mark.parametrize("form", ["classic.prom", "openmetrics.txt"])
-def test_golden_text(form: str) -> None:
+@pytest.mark.parametrize("path", golden.texts(), ids=lambda path: path.name)
+def test_golden_text(path: Path) -> None:
     """A fixed snapshot gives exactly the text that is committed."""
-    exposition = Exposition("node-a", "prod")
-    write = exposition.text if form == "classic.prom" else exposition.openmetrics
+    written = golden.texts()[path]
 
-    written = write(snapshots.full())
-
-    assert written.decode() == (GOLDEN / f"exposition.{form}").read_text(encoding="utf-8")
+    why = "is the change meant? python -m tests.exporters.prometheus.golden writes it anew"
+    assert written.decode() == path.read_text(encoding="utf-8"), why
 
 
 def test_both_parsers_read_the_whole_catalogue() -> None:
@@ -277,6 +275,6 @@ def test_descriptions_are_escaped_by_their_format() -> None:
 
 def test_promtool_reads_the_exposition(promtool: Path) -> None:
     """Prometheus' own checker reads the text and has nothing to say against the names."""
-    said = run("bash", "-c", f"{promtool} check metrics < {GOLDEN / 'exposition.classic.prom'}")
+    said = run("bash", "-c", f"{promtool} check metrics < {golden.CLASSIC}")
 
     assert said == ""

@@ -82,6 +82,7 @@ def test_lost_gpu_has_no_values() -> None:
     [
         ({"margin": 0.0}, "At its temperature limit"),
         ({"margin": 4.0}, "4 °C below the slowdown"),
+        ({"used": 79.0}, "Memory nearly full: 79.0 of 80.0 GiB"),
         ({"thermal": 1.0}, "Clocks held down: thermal (hardware)"),
         ({"lanes": 8.0}, "PCIe runs on 8 of 16 lanes"),
     ],
@@ -105,9 +106,11 @@ def test_power_cap_is_no_reason_for_attention() -> None:
 def test_fatal_xid_stays_a_reason() -> None:
     """An XID that needs a reset keeps the GPU in attention; one of an application does not."""
     fatal = one_gpu(Reading(gpu.XID_EVENTS, (snapshots.uuid(0), "79"), 2))
+    single = one_gpu(Reading(gpu.XID_EVENTS, (snapshots.uuid(0), "79"), 1))
     harmless = one_gpu(Reading(gpu.XID_EVENTS, (snapshots.uuid(0), "31"), 2))
 
     assert fatal.verdict == "XID 79, 2 times since the agent started"
+    assert single.verdict == "XID 79, once since the agent started"
     assert harmless.level is Level.OK
 
 
@@ -245,6 +248,24 @@ def test_recent_errors_and_a_full_cache_ask_for_a_look() -> None:
     assert failing.verdict == "4 errors in the last minute"
     assert crowded.verdict == "KV cache at 99 %"
     assert failing.level is crowded.level is Level.ATTENTION
+
+
+def test_errors_without_a_model_belong_to_the_server() -> None:
+    """Errors that name no model make no row of their own, and are not lost."""
+    history = History()
+    for second, errors in ((0, 5.0), (30, 6.0)):
+        readings = [
+            Reading(serving.REQUESTS_RUNNING, snapshots.VLLM, 1),
+            Reading(serving.REQUESTS_ERRORS, ("llama", "vllm", "", "", "", "500"), errors),
+        ]
+        snapshot = snapshots.assemble(1, NOON + second, {"s": readings})
+        history.feed(snapshot)
+
+    (server,) = view_of(snapshot, history).servers
+
+    assert [model.name for model in server.models] == [snapshots.VLLM[2]]
+    assert server.unattributed_errors == 6
+    assert server.verdict == "1 error in the last minute"
 
 
 def test_headlines_begin_with_what_is_lost() -> None:

@@ -199,6 +199,27 @@ async def test_foreign_names_are_refused_on_loopback(
     assert answer.status == status
 
 
+@pytest.mark.parametrize(
+    ("site", "mode", "status"),
+    [
+        ("none", "navigate", 200),
+        ("cross-site", "navigate", 200),
+        ("same-origin", "cors", 200),
+        ("cross-site", "no-cors", 403),
+        ("same-site", "cors", 403),
+    ],
+)
+async def test_scripts_of_other_sites_are_refused(
+    served: Serve, client: aiohttp.ClientSession, site: str, mode: str, status: int
+) -> None:
+    """A link from elsewhere opens the page; a script from elsewhere gets nothing."""
+    url = await served(Handed(snapshots.full()))
+
+    answer = await client.get(url, headers={"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode})
+
+    assert answer.status == status
+
+
 async def test_probes_answer_under_any_name(served: Serve, client: aiohttp.ClientSession) -> None:
     """Probes tell nothing of the node, and must work however they come."""
     url = await served(Handed(snapshots.full()))

@@ -1,3 +1,5 @@
+import pytest
+
 from agent.collectors.exposition import Faults, Page, Parser
 from agent.collectors.exposition.parser import MAX_SERIES_PER_NAME
 
@@ -11,6 +13,18 @@ def test_a_malformed_line_is_counted_and_the_rest_survives() -> None:
     assert [value for _, value in page.samples["x"]] == [1, 2]
     assert page.malformed == 3
     assert page.malformed_example == 'x{a="1" 2'
+
+
+@pytest.mark.parametrize("value", ["nine", "1_000", "", "0x10"])
+def test_a_known_series_with_a_value_that_is_none_is_malformed(value: str) -> None:
+    """The fast path is as strict about values as the careful one."""
+    parser = Parser({"x"})
+    parser.parse('x{a="1"} 1\nx{a="2"} 2\n')
+
+    page = parser.parse(f'x{{a="1"}} {value}\nx{{a="2"}} 2\n')
+
+    assert [value for _, value in page.samples["x"]] == [2]
+    assert page.malformed == 1
 
 
 def test_unwanted_samples_are_not_read() -> None:
@@ -105,3 +119,42 @@ def test_faults_are_gathered_per_kind_and_family() -> None:
     assert set(reasons) == {"not_finite", "malformed_line", "too_many_series"}
     assert reasons["not_finite"].subject == "chat x"
     assert reasons["not_finite"].detail == "x is NaN in line 0 (and 999 more)"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['name{}{a="b"} 1', "# TYPE name{} gauge", "garbage {} {", 'x{a="1"} 5 # {id="{}"} 1', "x 1"],
+    ids=["new names", "types", "garbage", "exemplars", "doubles"],
+)
+def test_a_page_that_would_cost_too_much_is_given_up(line: str) -> None:
+    """Whatever a page of megabytes is made of, time and memory spent on it are bounded."""
+    text = "\n".join(line.replace("{}", str(number)) for number in range(300_000))
+    parser = Parser({"x"})
+
+    page = parser.parse(text)
+
+    assert page.overfull
+    assert page.malformed < 20_000
+    assert parser.parse("x 1\n").samples.keys() == {"x"}
+    assert len(parser._unwanted) <= 1_000
+
+
+def test_lines_come_whole_out_of_slices() -> None:
+    """A page that is read in parts is read like one that is not."""
+    text = "".join(f'x{{a="{number % 5_000}"}} {number}\n' for number in range(30_000))
+
+    page = Parser({"x"}).parse(text)
+
+    assert len(text) > 2**18
+    assert [value for _, value in page.samples["x"]] == [*range(30_000)]
+    assert page.malformed == 0
+
+
+@pytest.mark.parametrize("inside", ["a", '\\"', '",b="', "}"])
+def test_a_line_like_a_book_is_malformed(inside: str) -> None:
+    """One line of megabytes costs no more than any other, and the next one is read."""
+    page = Parser({"x"}).parse(f'x{{a="{inside * 2_000_000}"}} 1\nx 2\n')
+
+    assert page.malformed == 1
+    assert len(page.malformed_example) < 200
+    assert [value for _, value in page.samples["x"]] == [2]

@@ -118,6 +118,7 @@ async def test_a_name_that_does_not_resolve() -> None:
         (page(b"no", status="404 Not Found"), "http_status"),
         (page(b"no", status="401 Unauthorized"), "http_status"),
         (page(b"no", status="500 Internal Server Error"), "http_status"),
+        (page(b"no", status="429 Too Many Requests"), "http_status"),
         (page(PAGE[:9], "Content-Length: 21", length=False), "truncated"),
         (page(b"15\r\nup", "Transfer-Encoding: chunked", length=False), "truncated"),
         (page(gzip.compress(PAGE)[:-9], "Content-Encoding: gzip"), "truncated"),
@@ -138,6 +139,26 @@ async def test_a_server_that_does_not_speak_http() -> None:
         writer.write(b"SSH-2.0-OpenSSH_9.9\r\n\r\n")
 
     assert (await failure(answer)).reason == "not_http"
+
+
+async def test_a_server_without_tls() -> None:
+    """An https URL of a server that speaks plain HTTP says so."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        scraper = Scraper(endpoint(f"https://127.0.0.1:{port}"), timeout=5)
+
+        with pytest.raises(ScrapeError, match="check its certificate, or use http") as caught:
+            await scraper.fetch()
+
+        await scraper.close()
+    assert caught.value.reason == "tls_failure"
 
 
 async def test_a_server_that_hangs_up() -> None:

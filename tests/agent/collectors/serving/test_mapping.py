@@ -14,6 +14,7 @@ from agent.collectors.serving.detection import (
 from agent.collectors.serving.mapping import Translation
 from agent.collectors.serving.profile import Native, Profile
 from agent.collectors.serving.vllm import VLLM
+from agent.config.settings import PROFILES as CONFIGURABLE
 from agent.snapshot import Distribution, Reading
 from tests.agent.collectors.serving.pages import captured, reasons, translate, values
 
@@ -47,6 +48,11 @@ def test_every_signal_of_a_profile_fits_the_catalogue(profile: Profile) -> None:
             assert signal.metric.kind in fitting[source.native]
             assert bool(source.by or source.otherwise) == (own == 1)
             assert bool(source.divisor) == (source.native is Native.PAIR)
+
+
+def test_every_profile_can_be_configured() -> None:
+    """The configuration offers exactly the profiles that there are."""
+    assert {profile.name for profile in PROFILES} == set(CONFIGURABLE)
 
 
 def test_a_profile_is_found_by_its_name() -> None:
