@@ -6,8 +6,8 @@ summed here is made of increments: a link that is down or was reset does not mak
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
 
 from agent.collectors.nvml.condition import MAX_LINKS
 from agent.collectors.nvml.decoding import (
@@ -24,54 +24,61 @@ from agent.collectors.nvml.fields import FieldValue
 from agent.collectors.nvml.guards import Meter
 from agent.collectors.nvml.probes import Probe
 
-_NUMBERED: Final = 12
-"""Links that have field numbers of their own; later ones are named by the scope of a shared number."""
+_ROW: Final = 6
+"""Links whose field numbers follow each other."""
 _STATE_WORDS: Final = ("inactive", "active", "sleep", "traffic_disabled")
 _BYTES: Final = ("transmit", "receive")
 
-_Way = Callable[[int], FieldValue]
-"""One way to ask for something of a link, by the link's index."""
 
+class _Way(NamedTuple):
+    """One way to ask for something of a link.
 
-def _scoped(kind: str, number: int, decode: Decode) -> _Way:
-    return lambda link: FieldValue(("link", (link, kind)), number, decode, scope=link)
+    By the scope of one ``number``; or, before Hopper, by a number per link: six from ``number`` on, and six
+    more from ``seventh``.
+    """
 
+    kind: str
+    number: int
+    decode: Decode
+    seventh: int | None = None
 
-def _numbered(kind: str, first: int, seventh: int, decode: Decode) -> _Way:
-    """Return the way of links before Hopper: six numbers in a row, and six more elsewhere."""
+    def suits(self, links: int) -> bool:
+        """Return whether all links of a GPU can be asked so."""
+        return links <= (MAX_LINKS if self.seventh is None else 2 * _ROW)
 
-    def field(link: int) -> FieldValue:
-        number = first + link if link < 6 else seventh + link - 6
-        return FieldValue(("link", (link, kind)), number, decode)
-
-    field.most = _NUMBERED  # type: ignore[attr-defined]
-    return field
+    def field(self, link: int) -> FieldValue:
+        """Return the question for one link."""
+        key = ("link", (link, self.kind))
+        if self.seventh is None:
+            return FieldValue(key, self.number, self.decode, scope=link)
+        first = self.number if link < _ROW else self.seventh - _ROW
+        return FieldValue(key, first + link, self.decode)
 
 
 _WAYS: Final[Mapping[str, tuple[_Way, ...]]] = {
-    "state": (_scoped("state", 165, word(*_STATE_WORDS)),),
+    "state": (_Way("state", 165, word(*_STATE_WORDS)),),
     "speed": (
-        _scoped("speed", 164, MEGABYTES_A_SECOND),
-        _numbered("speed", 84, 132, MEGABYTES_A_SECOND),
+        _Way("speed", 164, MEGABYTES_A_SECOND),
+        _Way("speed", 84, MEGABYTES_A_SECOND, 132),
     ),
-    "crc": (_scoped("crc", 163, count), _numbered("crc", 32, 96, count)),
-    "crc_data": (_numbered("crc_data", 39, 102, count),),
-    "ecc_data": (_numbered("ecc_data", 148, 154, count),),
-    "replay": (_scoped("replay", 161, count), _numbered("replay", 46, 108, count)),
+    "crc": (_Way("crc", 163, count), _Way("crc", 32, count, 96)),
+    "crc_data": (_Way("crc_data", 39, count, 102),),
+    "ecc_data": (_Way("ecc_data", 148, count, 154),),
+    "replay": (_Way("replay", 161, count), _Way("replay", 46, count, 108)),
     "recovery": (
-        _scoped("recovery", 162, count),
-        _numbered("recovery", 53, 114, count),
-        _scoped("recovery", 215, count),
+        _Way("recovery", 162, count),
+        _Way("recovery", 53, count, 114),
+        _Way("recovery", 215, count),
     ),
-    "recovery_failed": (_scoped("recovery_failed", 214, count),),
-    "malformed": (_scoped("malformed", 206, count),),
-    "overrun": (_scoped("overrun", 207, count),),
-    "receive_errors": (_scoped("receive_errors", 208, count),),
-    "integrity": (_scoped("integrity", 211, count),),
-    "discard": (_scoped("discard", 212, count),),
-    "effective": (_scoped("effective", 219, count),),
-    "transmit": (_scoped("transmit", 138, KIBIBYTES), _scoped("transmit", 202, BYTES)),
-    "receive": (_scoped("receive", 139, KIBIBYTES), _scoped("receive", 204, BYTES)),
+    "recovery_failed": (_Way("recovery_failed", 214, count),),
+    "malformed": (_Way("malformed", 206, count),),
+    "overrun": (_Way("overrun", 207, count),),
+    "receive_errors": (_Way("receive_errors", 208, count),),
+    "integrity": (_Way("integrity", 211, count),),
+    "discard": (_Way("discard", 212, count),),
+    "effective": (_Way("effective", 219, count),),
+    "transmit": (_Way("transmit", 138, KIBIBYTES), _Way("transmit", 202, BYTES)),
+    "receive": (_Way("receive", 139, KIBIBYTES), _Way("receive", 204, BYTES)),
 }
 """Numbers from nvml.h; from `malformed` to `effective` NVLink 5 (Blackwell) alone counts."""
 _NO_ERRORS: Final = frozenset({"state", "speed", *_BYTES})
@@ -87,7 +94,7 @@ class NvLinks:
         self._links = links
         self._detail = detail
         self._ways: dict[str, list[_Way]] = {
-            kind: [way for way in ways if links <= getattr(way, "most", MAX_LINKS)]
+            kind: [way for way in ways if way.suits(links)]
             for kind, ways in _WAYS.items()
             if detail or kind not in _BYTES
         }
@@ -98,7 +105,10 @@ class NvLinks:
     def fields(self) -> list[FieldValue]:
         """Return what to ask for in the batch."""
         return [
-            ways[0](link) for ways in self._ways.values() if ways for link in range(self._links)
+            ways[0].field(link)
+            for ways in self._ways.values()
+            if ways
+            for link in range(self._links)
         ]
 
     def sum_bytes(self) -> None:
