@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING
 from agent.collector import Collector
 from agent.collectors.nvml.collector import RELEASE_SECONDS, NvmlCollector
 from agent.collectors.nvml.driver import GpuDriver
+from agent.collectors.xid.collector import XidCollector
 from agent.config import Config
 from agent.sampler import Sampler
 from agent.snapshot import ExporterState
 from agent.worker import Worker
+from agent.xid.ledger import XidLedger
+from agent.xid.policy import Policy
 from exporters.prometheus import Exposition
 from exporters.web import HEALTH_LIMIT, make_app, serve
 
@@ -54,12 +57,24 @@ def gpu_driver(config: Config) -> GpuDriver:
         return ReplayedGpus(Path(config.replay), loop=config.replay_end == "loop")
     from agent.collectors.nvml.library import NvmlLibrary  # noqa: PLC0415
 
-    return NvmlLibrary()
+    return NvmlLibrary(nvlink_links=config.nvlink_links)
 
 
 def make_collectors(config: Config, driver: GpuDriver) -> list[Collector]:
-    """Return the collectors that the configuration asks for, those that win first."""
-    collectors: list[Collector] = [NvmlCollector(driver, interval=config.interval)]
+    """Return the collectors that the configuration asks for, those that win first.
+
+    The kernel log stands directly before what tells of XIDs, so that a line is told in the same turn.
+    Raises `ValueError` for a judgement of XIDs that cannot be.
+    """
+    ledger = XidLedger(Policy(config.xid_policy, config.xid_overrides))
+    collectors: list[Collector] = [NvmlCollector(driver, interval=config.interval, ledger=ledger)]
+    if config.kernel_log != "off" and not (config.simulate or config.replay):
+        from agent.collectors.kernel.collector import KernelCollector  # noqa: PLC0415 - of real nodes
+
+        state = Path(config.state_dir) if config.state_dir else None
+        log = Path(config.kernel_log)
+        collectors.append(KernelCollector(ledger, path=log, state_dir=state))
+    collectors.append(XidCollector(ledger))
     if config.dcgm:
         from agent.collectors.dcgm import DcgmCollector  # noqa: PLC0415 - only where configured
 
@@ -129,6 +144,8 @@ async def run(
     sampler = Sampler(
         collectors,
         interval=config.interval,
+        window=config.window,
+        distributions=config.distributions,
         exporters=exporter_states,
     )
     web = make_app(

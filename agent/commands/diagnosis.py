@@ -7,7 +7,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,8 @@ from agent.collectors.nvml.driver import DeviceError, DriverGone, GpuDriver
 from agent.config import Config
 from agent.snapshot import Batch
 
+_NO_SOURCE_OF_THEIR_OWN: Final = frozenset({"nvml", "xid"})
+"""Collectors that `doctor` does not ask: GPUs are asked one by one, and `xid` tells what others saw."""
 _CALL_DEADLINE_SECONDS: Final = 10.0
 _CONTAINER_HINT: Final = (
     "In a container: set runtimeClassName nvidia (or the runtime's equivalent), "
@@ -54,8 +56,10 @@ async def diagnose(config: Config, environment: Mapping[str, str]) -> AsyncItera
     driver = gpu_driver(config)
     for finding in await _within_deadline(driver):
         yield finding
-    for collector in make_collectors(config, driver)[1:]:
-        yield await _endpoint(collector)
+    # Without the state directory: the place where a running agent is in the kernel log is its own.
+    for collector in make_collectors(replace(config, state_dir=None), driver):
+        if collector.name not in _NO_SOURCE_OF_THEIR_OWN:
+            yield await _endpoint(collector)
     for exporter in make_otlp(otlp_settings(config, environment, node_name(config, environment))):
         for subject, host, port in exporter.endpoints():
             yield await _receiver(subject, host, port)
@@ -133,7 +137,9 @@ async def _endpoint(collector: Collector) -> Finding:
             call.cancel()
             action = "see whether it answers: curl its /metrics"
             return Finding(collector.name, Verdict.FAILED, "no answer in time", action)
-        if error := call.exception():
+        if isinstance(error := call.exception(), Unavailable):
+            return Finding(collector.name, Verdict.ABSENT, str(error))
+        if error is not None:
             return Finding(collector.name, Verdict.FAILED, f"{type(error).__name__}: {error}")
     finally:
         await collector.close()

@@ -227,7 +227,7 @@ def _put(raw: dict[str, Any], target: list[str | int], value: str) -> str:
     top = next(each for each in fields(Config) if each.name == target[0])
     match target:
         case [str(key)]:
-            raw[key] = _structure(value) if "section" in top.metadata else value
+            raw[key] = _structure(value) if _is_structured(top) else value
         case [str(key), str(inner)]:
             section = raw.setdefault(key, {})
             if isinstance(section, dict):
@@ -237,6 +237,10 @@ def _put(raw: dict[str, Any], target: list[str | int], value: str) -> str:
             if isinstance(entries, list):
                 _put_entry(entries, index, inner, value)
     return _path(target)
+
+
+def _is_structured(each: Field[Any]) -> bool:
+    return "section" in each.metadata or each.metadata["form"].structured
 
 
 def _structure(value: str) -> object:

@@ -4,14 +4,27 @@ Thresholds of alerts are not here: they live with the alerts. `config default`, 
 `WARPWATCH_*` environment variables derive from these records.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from agent.config.values import ADDRESS, TEXT, URL, Address, Form, choice_form, duration_form
+from agent.config.values import (
+    ADDRESS,
+    CLASSES,
+    PATH_OR_OFF,
+    SWITCH,
+    TEXT,
+    URL,
+    Address,
+    Form,
+    choice_form,
+    duration_form,
+)
 
 PROTOCOLS: Final = ("http/protobuf", "grpc")
 REPLAY_ENDS: Final = ("loop", "stop")
 PROFILES: Final = ("vllm", "triton")
+XID_POLICIES: Final = ("nvidia", "eks", "azure", "gcm")
 
 
 def _option(form: Form, doc: str, *, example: str = "", default: Any = None) -> Any:
@@ -122,6 +135,46 @@ class Config:
         "How often the GPUs are read. At 1 s a node with 8 GPUs costs about 0.2 % of a core.",
         example="1s",
         default=1.0,
+    )
+    window: float = _option(
+        duration_form(1, 300),
+        "What a scrape or a push tells of utilization, power and clocks is the mean of this long, with "
+        "the least and the most beside it: no shorter than your scrape interval, or spikes are missed.",
+        example="15s",
+        default=15.0,
+    )
+    distributions: bool = _option(
+        SWITCH,
+        "Histograms of utilization and power as well; about 30 more series a GPU.",
+        example="false",
+        default=False,
+    )
+    nvlink_links: bool = _option(
+        SWITCH,
+        "NVLink per link and not only in sum; about 150 more series a GPU.",
+        example="false",
+        default=False,
+    )
+    kernel_log: str = _option(
+        PATH_OR_OFF,
+        "Where XIDs are read beside NVML: /dev/kmsg, a file such as /var/log/kern.log, or off.",
+        example="/dev/kmsg",
+        default="/dev/kmsg",
+    )
+    xid_policy: str = _option(
+        choice_form(*XID_POLICIES),
+        "Whose judgement decides which XIDs page: NVIDIA's, or that of a cloud's own health checks.",
+        example="nvidia",
+        default="nvidia",
+    )
+    xid_overrides: Mapping[int, str] | None = _option(
+        CLASSES, "Your own judgement of single XIDs: page, ticket or info.", example="{63: page}"
+    )
+    state_dir: str | None = _option(
+        TEXT,
+        "Directory that outlives the agent; there it notes how far it read the kernel log. Without one "
+        "it begins at the log's end.",
+        example="/var/lib/warpwatch",
     )
     otlp: tuple[Otlp, ...] = _sections(
         Otlp, "Receivers of OTLP. Default: OTEL_EXPORTER_OTLP_ENDPOINT if set, else none."

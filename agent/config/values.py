@@ -7,7 +7,7 @@ with a sentence that says what is wrong and what would be right.
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -34,6 +34,8 @@ class Form:
 
     parse: Callable[[object], Any]
     schema: dict[str, object]
+    structured: bool = False
+    """Whether an environment variable gives it as YAML and not as text."""
 
 
 def text(value: object) -> str:
@@ -121,6 +123,32 @@ def one_of(*choices: str) -> Callable[[object], str]:
     return parse
 
 
+def switch(value: object) -> bool:
+    """Take ``true`` or ``false``."""
+    if isinstance(value, str) and value.strip().lower() in {"true", "false"}:
+        return value.strip().lower() == "true"
+    if not isinstance(value, bool):
+        raise ValueError(f"must be true or false, not {value!r}")
+    return value
+
+
+def path_or_off(value: object) -> str:
+    """Take a path, or ``off``, which YAML reads as false."""
+    return "off" if value is False or value == "off" else text(value)
+
+
+def classes(value: object) -> dict[int, str]:
+    """Take a mapping of XIDs to what they are: ``{63: page, 45: info}``."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"must map XIDs to page, ticket or info, as {{63: page}}, not {value!r}")
+    found: dict[int, str] = {}
+    for code, word in value.items():
+        if not re.fullmatch(r"\d{1,4}", str(code)) or isinstance(code, bool):
+            raise ValueError(f"must have XIDs as keys, which are numbers, not {code!r}")
+        found[int(code)] = one_of("page", "ticket", "info")(word)
+    return found
+
+
 _DURATION_SCHEMA: Final[dict[str, object]] = {
     "oneOf": [
         {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*(ms|s|m|h)?\s*$"},
@@ -130,6 +158,21 @@ _DURATION_SCHEMA: Final[dict[str, object]] = {
 TEXT: Final = Form(text, {"type": "string", "minLength": 1})
 URL: Final = Form(url, {"type": "string", "pattern": "^https?://[^/@]+(/|$)"})
 ADDRESS: Final = Form(address, {"type": "string", "pattern": "^.+:[0-9]{1,5}$"})
+
+
+PATH_OR_OFF: Final = Form(
+    path_or_off, {"oneOf": [{"type": "string", "minLength": 1}, {"const": False}]}
+)
+SWITCH: Final = Form(switch, {"type": "boolean"})
+CLASSES: Final = Form(
+    classes,
+    {
+        "type": "object",
+        "propertyNames": {"pattern": "^[0-9]{1,4}$"},
+        "additionalProperties": {"enum": ["page", "ticket", "info"]},
+    },
+    structured=True,
+)
 
 
 def duration_form(low: float, high: float) -> Form:

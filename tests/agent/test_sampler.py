@@ -466,6 +466,25 @@ async def test_snapshots_come_at_least_once_and_at_most_twice_an_interval() -> N
 
 
 @in_virtual_time
+async def test_a_batch_that_repeats_the_last_one_makes_no_snapshot_of_its_own() -> None:
+    """A collector that hands out the same readings stays fresh, and costs no further snapshots."""
+    readings = (Reading(gpu.XID_EVENTS, (GPU, "79"), 0),)
+
+    async def same(_call: int) -> Batch:
+        return Batch(unix_now(), readings)
+
+    watcher = Scripted("xid", same)
+    watcher.interval = 0.25
+    async with running(watcher) as sampler:
+        snapshot = await after(sampler, 10)
+
+    assert snapshot.sequence <= 11
+    assert snapshot.batches["xid"].readings == readings
+    assert snapshot.batches["xid"].taken_at >= snapshot.taken_at - 0.5
+    assert snapshot.collectors[0].last_success == snapshot.batches["xid"].taken_at
+
+
+@in_virtual_time
 async def test_next_waits_for_a_newer_snapshot() -> None:
     """A reader that has seen a snapshot is woken with a newer one, without asking in a loop."""
     async with running(Scripted("nvml", steady)) as sampler:

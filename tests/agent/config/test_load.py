@@ -76,7 +76,18 @@ def test_lists_and_sections_can_come_from_the_environment() -> None:
 
 def test_every_key_has_a_variable() -> None:
     """Each name that the documentation gives for a variable is understood."""
-    samples = {"INTERVAL": "1s", "PROTOCOL": "grpc", "PROFILE": "vllm", "LISTEN": "[::1]:1"}
+    samples = {
+        "INTERVAL": "1s",
+        "WINDOW": "15s",
+        "PROTOCOL": "grpc",
+        "PROFILE": "vllm",
+        "LISTEN": "[::1]:1",
+        "DISTRIBUTIONS": "true",
+        "LINKS": "false",
+        "POLICY": "eks",
+        "OVERRIDES": "{63: page}",
+        "END": "stop",
+    }
     samples["END"] = "stop"
     for name in environment_names():
         value = samples.get(name.rsplit("_", 1)[-1], "http://h:1")
@@ -89,6 +100,26 @@ def test_every_key_has_a_variable() -> None:
         environment |= {"WARPWATCH_DCGM_URL": "http://h:1"} if "DCGM_" in name else {}
 
         assert isinstance(load(None, environment | {f"WARPWATCH_{name}": value}, {}), Config)
+
+
+def test_judgements_of_xids_are_a_mapping(tmp_path: Path) -> None:
+    """Overrides map numbers to one of three words, in the file as in the environment."""
+    file = tmp_path / "agent.yaml"
+    file.write_text("xid_overrides: {63: page, '45': info}\n")
+
+    assert load(file, {}, {}).xid_overrides == {63: "page", 45: "info"}
+    assert load(None, {"WARPWATCH_XID_OVERRIDES": "{31: ticket}"}, {}).xid_overrides == {
+        31: "ticket"
+    }
+
+
+@pytest.mark.parametrize("word", ["off", "'off'", "false"])
+def test_the_kernel_log_can_be_left_out(word: str, tmp_path: Path) -> None:
+    """`off` is understood although YAML takes it for false."""
+    file = tmp_path / "agent.yaml"
+    file.write_text(f"kernel_log: {word}\n")
+
+    assert load(file, {}, {}).kernel_log == "off"
 
 
 def test_all_problems_are_listed_at_once_with_path_and_suggestion(tmp_path: Path) -> None:
@@ -160,6 +191,11 @@ def test_variables_that_kubernetes_makes_for_a_service_are_not_ours() -> None:
         ("interval: 0s\n", "must be longer than nothing"),
         ("interval: true\n", "must be a duration"),
         ("interval: 2h\n", "must be between 0.1s and 60s"),
+        ("distributions: maybe\n", "must be true or false, not 'maybe'"),
+        ("xid_overrides: [63]\n", "must map XIDs to page, ticket or info"),
+        ("xid_overrides: {63: loud}\n", "must be one of page, ticket, info, not 'loud'"),
+        ("xid_overrides: {many: page}\n", "must have XIDs as keys"),
+        ("xid_policy: azur\n", "did you mean azure?"),
         ("listen: 127.0.0.1:70000\n", "a port is a number from 0 to 65535"),
         ("listen: ::1:9410\n", "must be HOST:PORT"),
         ("servers: [{url: 'http://me:secret@h:1'}]\n", "must not hold credentials"),
