@@ -9,7 +9,7 @@
  *   driver TEXT | cuda NUMBER       versions
  *   generation N                    another number: the driver was reloaded, everything is uninitialized
  *   lost DEVICE                     off the bus: every call for it returns NVML_ERROR_GPU_IS_LOST
- *   latency MICROSECONDS            what every call costs
+ *   latency MICROSECONDS            what every call costs, a batch of fields as much as one value
  *   model WORD DEVICE               h100 (the default), b200, t4, or everything: see models.c
  *   elapsed SECONDS                 how far the counters of the fields have run
  *   log 1                           calls are noted, for nvmlSimulatedLog (see calls.c)
