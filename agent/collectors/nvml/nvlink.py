@@ -101,6 +101,7 @@ class NvLinks:
         self._lacked: Counter[str] = Counter()
         self._meters: dict[tuple[int, str], Meter] = {}
         self._asked_by_call = False
+        self._summed: set[str] = set()
 
     def fields(self) -> list[FieldValue]:
         """Return what to ask for in the batch."""
@@ -111,10 +112,10 @@ class NvLinks:
             for link in range(self._links)
         ]
 
-    def sum_bytes(self) -> None:
-        """Ask for the bytes link by link, since the driver does not sum them."""
-        for kind in _BYTES:
-            self._ways.setdefault(kind, list(_WAYS[kind]))
+    def sum_bytes(self, direction: str) -> None:
+        """Ask for the bytes of one direction link by link, since the driver does not sum them."""
+        self._summed.add(direction)
+        self._ways.setdefault(direction, list(_WAYS[direction]))
 
     def lacks(self, wanted: FieldValue) -> None:
         """Take in that a link does not know a field."""
@@ -151,8 +152,8 @@ class NvLinks:
         for kind, total in self._totals(answers, problems):
             (moved if kind in _BYTES else errors)[kind] += total
         told: dict[str, Any] = {"nvlink_errors": dict(errors) or None}
-        if moved and not self._detail:
-            told["nvlink_bytes"] = dict(moved)
+        if summed := self._summed & moved.keys():
+            told["nvlink_bytes"] = {direction: moved[direction] for direction in summed}
         if states and len(states) == self._links:
             told["nvlinks"] = dict.fromkeys(_STATE_WORDS, 0) | Counter(states.values())
             told["nvlink_bandwidth"] = _speed_of_active(states, answers)

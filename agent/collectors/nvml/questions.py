@@ -157,7 +157,7 @@ class FieldQuestions:
         if isinstance(instead, FieldValue):
             fields.append(instead)
         elif instead is None and lacking.key[0] == "nvlink_bytes" and self.links is not None:
-            self.links.sum_bytes()
+            self.links.sum_bytes(lacking.key[1])
             self.unsettled = True
         elif instead is not None and instead not in probes:
             probes.append(instead)

@@ -6,6 +6,7 @@ import pytest
 
 from agent.catalogue import Metric, gpu_work
 from agent.snapshot import Batch
+from agent.vetting import vet
 from tests.agent.collectors.nvml.node import Node, problems, uuid, value
 
 Start = Callable[..., Node]
@@ -224,9 +225,13 @@ def test_links_of_an_older_driver(node: Node, asked: str) -> None:
     assert {key: found[key] for key in states[asked]} == states[asked]
 
 
-def test_bytes_that_the_driver_does_not_sum(node: Node) -> None:
-    """Where a driver sums no bytes over the links, they are summed here."""
-    summed = ("138@-1", "139@-1", "202@-1", "204@-1")
+@pytest.mark.parametrize("detail", ["renew", "renew_with_links"])
+@pytest.mark.parametrize("summed", [("138@-1", "139@-1", "202@-1", "204@-1"), ("138@-1", "202@-1")])
+def test_bytes_that_the_driver_does_not_sum(
+    node: Node, detail: str, summed: tuple[str, ...]
+) -> None:
+    """Where a driver sums no bytes over the links in a direction, they are summed here."""
+    node.ask(detail)
     node.tell("\n".join(f"rule field:{one} * error 2" for one in summed))
     for _ in range(3):
         batch = node.collect()
@@ -235,6 +240,7 @@ def test_bytes_that_the_driver_does_not_sum(node: Node) -> None:
         ("transmit",): 18 * 1000 * KIB,
         ("receive",): 18 * 2000 * KIB,
     }
+    assert vet(batch)[0].problems == ()
 
 
 def test_no_links(node: Node) -> None:
