@@ -45,6 +45,8 @@ EVENTS_KEPT: Final = 200
 
 SETTLING: Final = 0.05
 """Seconds that collectors of the same turn get to come into the same snapshot."""
+FIRST_ROUND: Final = 0.25
+"""Seconds that the first snapshot waits for all collectors to have run once."""
 EVENTS_LOGGED_A_MINUTE: Final = 20
 """Of each kind; the log is for people."""
 
@@ -63,6 +65,8 @@ class _Slot:
     collector: Collector
     state: CollectorState
     folding: Folding
+    met: bool = False
+    """Whether it has run once, however that ended."""
     batch: Batch | None = None
     """As collected, less what was refused."""
     folded: Batch | None = None
@@ -203,6 +207,7 @@ class Sampler:
     ) -> None:
         """Move a collector to a state: drop the values of a broken one, tell of a change once."""
         now, was = self._clock(), slot.state
+        slot.met = True
         changed = status is not was.status or (was.last_success is None and detail != was.detail)
         slot.state = replace(
             was,
@@ -269,14 +274,24 @@ class Sampler:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._interval / 2):
                     await self._dirty.wait()
-                    if self.snapshot is not None:  # the first one is urgent, later ones settle
-                        await asyncio.sleep(min(SETTLING, self._interval / 10))
+                    await self._stragglers()
             self._dirty.clear()
             self._turned_at = time.monotonic()
             self.snapshot = self._assemble()
             self._published.set()
             self._published = asyncio.Event()
             await asyncio.sleep(self._interval / 2)
+
+    async def _stragglers(self) -> None:
+        """Give the others of a turn their time: a first snapshot with half a node would mislead."""
+        if self.snapshot is not None:
+            await asyncio.sleep(min(SETTLING, self._interval / 10))
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(FIRST_ROUND, self._interval / 4)):
+                while not all(slot.met for slot in self._slots):
+                    self._dirty.clear()
+                    await self._dirty.wait()
 
     def _assemble(self) -> Snapshot:
         """Make a snapshot of what is known now; where two collectors have a series, the first wins."""
