@@ -187,7 +187,7 @@ def test_holders_are_listed_by_size() -> None:
 def test_two_sources_know_a_gpu_together() -> None:
     """What one source lacks of a GPU's description, another one fills in."""
     key = snapshots.uuid(0)
-    blank = [""] * 6
+    blank = [""] * (len(gpu.INFO.attributes) - 3)
     snapshot = snapshots.assemble(
         1,
         NOON,
