@@ -2,94 +2,39 @@
 
 from typing import Final
 
-from grafana_foundation_sdk.builders import dashboard
-from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as model
 
-from agent.catalogue import gpu, itself
-from agent.catalogue.attributes import CONFIDENCE, EVENT_NAME, XID
-from agent.catalogue.events import COLLECTOR_FAILED, GPU_LOST, SERVER_DOWN
-from agent.catalogue.promql import matches, rate
-from dashboards.layout import Built, place
-from dashboards.panel import BLUE, DATASOURCE, ORANGE, RED, Query
-from dashboards.rows import hardware, serving, state
+from dashboards import gpu_health, gpu_mig
+from dashboards.frame import about_a_node, leading_to
+from dashboards.layout import place
+from dashboards.rows import between, hardware, inside, serving, state
 from dashboards.rows import itself as agent_row
-from dashboards.scope import ON_NODE, RATE, legend, marks_per_gpu, variables
 
 UID: Final = "warpwatch-gpu-node"
 """Part of every link to the dashboard, the alerts' included: never change it."""
-TAG: Final = "warpwatch"
-_NEWS: Final = (GPU_LOST, SERVER_DOWN, COLLECTOR_FAILED)
 
 
 def build() -> model.Dashboard:
     """Return the dashboard."""
     node = (
-        dashboard.Dashboard("Warpwatch / GPU node")
-        .uid(UID)
-        .description(
+        about_a_node(
+            "Warpwatch / GPU node",
+            UID,
             "One GPU node: is it well, how busy is it, what limits it, who uses it, "
-            "and are the model servers on it fast. Generated; changes made here are lost."
+            "and are the model servers on it fast.",
         )
-        .tags([TAG, "gpu"])
-        .readonly()
-        .refresh("30s")
-        .time("now-3h", "now")
-        .timezone("browser")
-        .tooltip(model.DashboardCursorSync.CROSSHAIR)
-        .variables(variables())
-        .annotations(_annotations())
-        .link(
-            dashboard.DashboardLink("Warpwatch")
-            .type(model.DashboardLinkType.DASHBOARDS)
-            .tags([TAG])
-            .as_dropdown(as_dropdown=True)
-            .include_vars(include_vars=True)
-            .keep_time(keep_time=True)
-        )
+        .link(leading_to("GPU health", gpu_health.UID))
+        .link(leading_to("MIG devices", gpu_mig.UID))
     )
-    place(node, (state.row(), *hardware.rows(), serving.row(), agent_row.row()))
-    return node.build()
-
-
-def _annotations() -> list[Builder[model.AnnotationQuery]]:
-    """Mark on every graph what happened: counters that grew."""
-    news = "|".join(kind.name.replace(".", "\\.") for kind in _NEWS)
-    told = rate(
-        itself.EVENTS,
-        (EVENT_NAME,),
-        *ON_NODE,
-        matches(EVENT_NAME, news),
-        window=RATE,
-        function="increase",
-    )
-    return [
-        _mark("XID errors", marks_per_gpu(gpu.XID_EVENTS, XID), RED),
-        _mark("Out of GPU memory", marks_per_gpu(gpu.OOM_EVENTS, CONFIDENCE), ORANGE),
-        _mark(
-            "Lost GPUs, silent servers and collectors",
-            Query(f"{told} > 0", legend(EVENT_NAME)),
-            BLUE,
+    place(
+        node,
+        (
+            state.row(),
+            *hardware.rows(),
+            between.row(),
+            *inside.rows(),
+            serving.row(),
+            agent_row.row(),
         ),
-    ]
-
-
-def _mark(name: str, query: Query, color: str) -> Builder[model.AnnotationQuery]:
-    return Built(_Mark(name, query, color))
-
-
-class _Mark(model.AnnotationQuery):
-    """An annotation from Prometheus: the SDK's own has no field for its title."""
-
-    def __init__(self, name: str, query: Query, color: str) -> None:
-        super().__init__(
-            name=name,
-            datasource=DATASOURCE,
-            icon_color=color,
-            expr=query.expression,
-        )
-        self._title = f"{name}: {query.legend}"
-
-    def to_json(self) -> dict[str, object]:
-        """Return the annotation as Grafana stores it."""
-        return {**super().to_json(), "titleFormat": self._title}
+    )
+    return node.build()

@@ -4,7 +4,7 @@ Numbers follow the row and the place in it, so that a panel added to one row lea
 as they were.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -32,10 +32,14 @@ class Tile:
 
 @dataclass(frozen=True)
 class Row:
-    """A titled row; its tiles flow from left to right and wrap at the grid's width."""
+    """A titled row; its tiles flow from left to right and wrap at the grid's width.
+
+    A row that is ``collapsed`` shows its title alone, and asks Prometheus nothing, until somebody opens it.
+    """
 
     title: str
     tiles: Sequence[Tile]
+    collapsed: bool = False
 
 
 def place(target: dashboard.Dashboard, rows: Sequence[Row]) -> None:
@@ -45,13 +49,25 @@ def place(target: dashboard.Dashboard, rows: Sequence[Row]) -> None:
     """
     top = 0
     for number, row in enumerate(rows, start=1):
-        header = model.GridPos(x=0, y=top, w=WIDTH, h=_ROW_HEIGHT)
-        target.with_row(dashboard.Row(row.title).id(number * 100).grid_pos(header))
-        top = _flow(target, row, number * 100, top + _ROW_HEIGHT)
+        placed = tuple(_flow(row, number * 100, top + _ROW_HEIGHT))
+        header = dashboard.Row(row.title).id(number * 100)
+        header.grid_pos(model.GridPos(x=0, y=top, w=WIDTH, h=_ROW_HEIGHT))
+        # Grafana keeps the panels of a collapsed row inside of it, and those of an open one behind it.
+        if row.collapsed:
+            _put(header, placed)
+        target.with_row(header)
+        if not row.collapsed:
+            _put(target, placed)
+        top = top + _ROW_HEIGHT if row.collapsed else _bottom(placed)
 
 
-def _flow(target: dashboard.Dashboard, row: Row, number: int, top: int) -> int:
-    """Place the tiles of one row below ``top`` and return where the next row starts."""
+def _put(holder: dashboard.Dashboard | dashboard.Row, panels: Sequence[model.Panel]) -> None:
+    for panel in panels:
+        holder.with_panel(Built(panel))
+
+
+def _flow(row: Row, number: int, top: int) -> Iterator[model.Panel]:
+    """Give the panels of one row, numbered and placed below ``top``."""
     left, height = 0, 0
     for position, tile in enumerate(row.tiles, start=1):
         if not 0 < tile.width <= WIDTH:
@@ -61,9 +77,14 @@ def _flow(target: dashboard.Dashboard, row: Row, number: int, top: int) -> int:
         built = copy(tile.panel.build())  # build() hands out the builder's own object
         built.id_val = number + position
         built.grid_pos = model.GridPos(x=left, y=top, w=tile.width, h=tile.height)
-        target.with_panel(Built(built))
+        yield built
         left, height = left + tile.width, max(height, tile.height)
-    return top + height
+
+
+def _bottom(panels: Sequence[model.Panel]) -> int:
+    """Return where the next row starts."""
+    places = (panel.grid_pos for panel in panels)
+    return max(place.y + place.h for place in places if place is not None)
 
 
 class Built(Builder[T]):

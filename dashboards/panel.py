@@ -38,12 +38,15 @@ _BESIDE: Final = words.LegendDisplayMode.TABLE
 _BELOW: Final = words.LegendDisplayMode.LIST
 _UNITS: Final = {
     "By": units.BytesIEC,
+    "By/s": units.BytesPerSecondIEC,
     "s": units.Seconds,
     "W": units.Watt,
     "J": units.Joule,
     "Cel": units.Celsius,
     "Hz": units.Hertz,
 }
+_MEASURED: Final = frozenset({Kind.GAUGE, Kind.HISTOGRAM})
+"""Kinds whose unit 1 is a share; of the others it is yes or no."""
 Panel = Builder[model.Panel]
 Step = tuple[float | None, str]
 """A threshold: from this value on (`None`: from the start), this colour."""
@@ -60,7 +63,7 @@ class Query:
 def unit_of(metric: Metric) -> str:
     """Return Grafana's unit for the metric's own, which is UCUM; a plain count where it has none."""
     if metric.unit == "1":
-        return units.PercentUnit if metric.kind is Kind.GAUGE else COUNT
+        return units.PercentUnit if metric.kind in _MEASURED else COUNT
     return _UNITS.get(metric.unit, COUNT)
 
 

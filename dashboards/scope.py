@@ -12,12 +12,25 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as model
 
 from agent.catalogue import Attribute, Metric, gpu, itself
-from agent.catalogue.attributes import CLUSTER, GPU_INDEX, HW_ID, HW_MODEL, NODE
+from agent.catalogue.attributes import (
+    CLUSTER,
+    COMPUTE_INSTANCE,
+    GPU_INDEX,
+    GPU_INSTANCE,
+    HW_ID,
+    HW_MODEL,
+    HW_PARENT,
+    MIG_PROFILE,
+    NODE,
+)
+from agent.catalogue.gpu_mig import MIG_INFO
 from agent.catalogue.promql import (
     PER_GPU,
+    PER_NODE,
     Condition,
     equals,
     identity,
+    labels,
     matches,
     named,
     rate,
@@ -65,6 +78,27 @@ def of_gpu(expression: str, *extra: Attribute, window: str = "") -> Query:
     """Return an expression that is per GPU with the GPU's name joined; ``extra`` adds to the legend."""
     shown = f"{EACH_GPU} {legend(*extra)}".rstrip()
     return Query(named(expression, identity(*ON_GPU, window=window)), shown)
+
+
+def of_mig(expression: str, *extra: Attribute) -> Query:
+    """Return an expression that is per MIG device with profile, numbers and the GPU's index joined.
+
+    MIG devices have ids of their own: those of the chosen GPUs are found by their parent.
+    """
+    facts = (HW_PARENT, MIG_PROFILE, GPU_INSTANCE, COMPUTE_INSTANCE)
+    known = value(MIG_INFO, (*PER_GPU, *facts), *ON_NODE, matches(HW_PARENT, "$gpu"))
+    parents = (
+        f'label_replace({identity(*ON_GPU)}, "{HW_PARENT.label}", "$1", "{HW_ID.label}", "(.*)")'
+    )
+    place = labels((HW_PARENT, *PER_NODE))
+    parts = f"topk by ({labels(PER_GPU)}) (1, {known})"
+    told = f"{parts}\n* on ({place}) group_left ({GPU_INDEX.label})\n{parents}"
+    shown = (MIG_PROFILE, GPU_INSTANCE, COMPUTE_INSTANCE)
+    return Query(
+        f"({expression})\n* on ({labels(PER_GPU)}) "
+        f"group_left ({labels((*shown, GPU_INDEX))})\n({told})",
+        f"GPU {legend(GPU_INDEX)} MIG {legend(*shown, *extra)}",
+    )
 
 
 def variables() -> list[Builder[model.VariableModel]]:

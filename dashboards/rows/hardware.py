@@ -2,14 +2,12 @@
 
 from typing import Final
 
-from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import units
 
-from agent.catalogue import Metric, gpu
+from agent.catalogue import gpu
 from agent.catalogue.attributes import (
     CLOCK,
     GPU_TASK,
-    HW_ID,
     LIMIT_TYPE,
     PROCESS_TYPE,
     SENSOR,
@@ -17,6 +15,7 @@ from agent.catalogue.attributes import (
 )
 from agent.catalogue.promql import PER_GPU, aggregate, equals, matches, rate, select, value
 from dashboards.layout import Row, Tile
+from dashboards.lines import ALONE, SHARE, drawn
 from dashboards.panel import (
     BLUE,
     COUNT,
@@ -33,10 +32,6 @@ from dashboards.panel import (
 )
 from dashboards.scope import ON_GPU, RATE, grown_per_gpu, legend, of_gpu, per_gpu
 
-_ALONE: Final = dashboard.DashboardLink("Show only this GPU").url(
-    f"/d/warpwatch-gpu-node?${{__url_time_range}}&${{datasource:queryparam}}"
-    f"&${{cluster:queryparam}}&${{node:queryparam}}&var-gpu=${{__field.labels.{HW_ID.label}}}"
-)
 _FULL: Final = ((None, GREEN), (0.9, ORANGE), (0.98, RED))
 
 
@@ -55,19 +50,19 @@ def _load() -> tuple[Panel, ...]:
     general = equals(GPU_TASK, "general")
     coders = matches(GPU_TASK, "encoder|decoder")
     return (
-        _graph(
+        drawn(
             "GPU utilization",
             per_gpu(gpu.UTILIZATION, general),
             gpu.UTILIZATION,
-            look=Look(ceiling=1),
+            look=SHARE,
         ),
-        _graph(
+        drawn(
             "Memory controller utilization",
             per_gpu(gpu.MEMORY_CONTROLLER),
             gpu.MEMORY_CONTROLLER,
-            look=Look(ceiling=1),
+            look=SHARE,
         ),
-        _graph(
+        drawn(
             "Memory used",
             per_gpu(gpu.MEMORY_USAGE),
             gpu.MEMORY_USAGE,
@@ -82,13 +77,13 @@ def _load() -> tuple[Panel, ...]:
             steps=_FULL,
             ceiling=1,
         ),
-        _graph(
+        drawn(
             "Encoder and decoder utilization",
             per_gpu(gpu.UTILIZATION, coders, extra=(GPU_TASK,)),
             gpu.UTILIZATION,
-            look=Look(ceiling=1),
+            look=SHARE,
         ),
-        _graph("Memory free", per_gpu(gpu.MEMORY_FREE), gpu.MEMORY_FREE),
+        drawn("Memory free", per_gpu(gpu.MEMORY_FREE), gpu.MEMORY_FREE),
     )
 
 
@@ -96,7 +91,7 @@ def _thermal() -> tuple[Panel, ...]:
     core, memory = equals(SENSOR, "gpu"), equals(SENSOR, "memory")
     lowest = value(gpu.TEMPERATURE_LIMIT, (LIMIT_TYPE,), *ON_GPU, core, operator="min")
     return (
-        _graph(
+        drawn(
             "Temperature of the GPU, and its limits",
             per_gpu(gpu.TEMPERATURE, core),
             gpu.TEMPERATURE,
@@ -111,9 +106,9 @@ def _thermal() -> tuple[Panel, ...]:
             description=gpu.TEMPERATURE_MARGIN.description
             + " The alerts go by this margin: a fixed number of degrees is wrong on the next model.",
             look=Look(steps=((None, RED), (1, ORANGE), (5, "transparent")), narrow=True),
-            links=(_ALONE,),
+            links=(ALONE,),
         ),
-        _graph(
+        drawn(
             "Temperature of the memory",
             per_gpu(gpu.TEMPERATURE, memory),
             gpu.TEMPERATURE,
@@ -132,12 +127,12 @@ def _power() -> tuple[Panel, ...]:
     sm = equals(CLOCK, "sm")
     now, most = (value(m, PER_GPU, *ON_GPU, sm) for m in (gpu.CLOCK_FREQUENCY, gpu.CLOCK_LIMIT))
     return (
-        _graph("Power", per_gpu(gpu.POWER), gpu.POWER),
+        drawn("Power", per_gpu(gpu.POWER), gpu.POWER),
         graph(
             "Power, share of its limit",
             of_gpu(share),
             unit=units.PercentUnit,
-            links=(_ALONE,),
+            links=(ALONE,),
             description="Power drawn over the enforced limit. At 100 % the driver lowers the clocks to "
             "stay there (sw_power_cap), which is normal under full load.",
         ),
@@ -148,7 +143,7 @@ def _power() -> tuple[Panel, ...]:
             steps=((None, BLUE),),
             description="From the boards' own counters: no spike between two samples is lost.",
         ),
-        _graph(
+        drawn(
             "SM clock",
             per_gpu(gpu.CLOCK_FREQUENCY, sm),
             gpu.CLOCK_FREQUENCY,
@@ -158,8 +153,8 @@ def _power() -> tuple[Panel, ...]:
             "SM clock, share of the highest",
             of_gpu(f"{now} / {most}"),
             unit=units.PercentUnit,
-            look=Look(ceiling=1),
-            links=(_ALONE,),
+            look=SHARE,
+            links=(ALONE,),
             description="Low while busy, with no reason in the next panel: "
             "somebody has locked the clocks.",
         ),
@@ -169,13 +164,13 @@ def _power() -> tuple[Panel, ...]:
             unit=COUNT,
             description=f"How many of the chosen GPUs. {THROTTLE_REASON.description}",
         ),
-        _graph(
+        drawn(
             "Memory clock",
             per_gpu(gpu.CLOCK_FREQUENCY, equals(CLOCK, "memory")),
             gpu.CLOCK_FREQUENCY,
             note="Of the device memory.",
         ),
-        _graph(
+        drawn(
             "Performance state",
             per_gpu(gpu.PERFORMANCE_STATE),
             gpu.PERFORMANCE_STATE,
@@ -193,9 +188,9 @@ def _pcie() -> tuple[Panel, ...]:
             description=gpu.PCIE_WIDTH_LIMIT.description,
             states=((0, "all lanes", GREEN), (1, "lanes missing", RED)),
         ),
-        _graph("PCIe lanes in use", per_gpu(gpu.PCIE_WIDTH), gpu.PCIE_WIDTH),
-        _graph("PCIe generation", per_gpu(gpu.PCIE_GENERATION), gpu.PCIE_GENERATION),
-        _graph(
+        drawn("PCIe lanes in use", per_gpu(gpu.PCIE_WIDTH), gpu.PCIE_WIDTH),
+        drawn("PCIe generation", per_gpu(gpu.PCIE_GENERATION), gpu.PCIE_GENERATION),
+        drawn(
             "PCIe generation possible",
             per_gpu(gpu.PCIE_GENERATION_LIMIT),
             gpu.PCIE_GENERATION_LIMIT,
@@ -205,8 +200,8 @@ def _pcie() -> tuple[Panel, ...]:
 
 def _use() -> tuple[Panel, ...]:
     return (
-        _graph("Processes", per_gpu(gpu.PROCESSES, extra=(PROCESS_TYPE,)), gpu.PROCESSES),
-        _graph(
+        drawn("Processes", per_gpu(gpu.PROCESSES, extra=(PROCESS_TYPE,)), gpu.PROCESSES),
+        drawn(
             "Memory held by processes",
             per_gpu(gpu.PROCESS_MEMORY, extra=(PROCESS_TYPE,)),
             gpu.PROCESS_MEMORY,
@@ -216,7 +211,7 @@ def _use() -> tuple[Panel, ...]:
             grown_per_gpu(gpu.XID_EVENTS),
             unit=COUNT,
             look=Look(events=True),
-            links=(_ALONE,),
+            links=(ALONE,),
             description="New ones per step of the graph; the marks name their codes, which "
             "docs.nvidia.com/deploy/xid-errors explains. Those that need a reset or a reboot page: "
             "alert GPUFatalXid.",
@@ -226,28 +221,7 @@ def _use() -> tuple[Panel, ...]:
             grown_per_gpu(gpu.OOM_EVENTS),
             unit=COUNT,
             look=Look(events=True),
-            links=(_ALONE,),
+            links=(ALONE,),
             description="New ones per step of the graph. " + gpu.OOM_EVENTS.description,
         ),
-    )
-
-
-def _graph(
-    title: str,
-    query: Query,
-    metric: Metric,
-    *,
-    more: tuple[Query, ...] = (),
-    note: str = "",
-    look: Look = Look(),  # noqa: B008 - frozen
-) -> Panel:
-    """Draw one metric with its own unit and description; ``note`` is added to that."""
-    return graph(
-        title,
-        query,
-        *more,
-        unit=unit_of(metric),
-        description=f"{metric.description} {note}".rstrip(),
-        look=look,
-        links=(_ALONE,),
     )

@@ -28,3 +28,16 @@ def test_refuses_a_tile_that_cannot_fit() -> None:
     """A tile wider than the grid is a mistake of the dashboard's author."""
     with pytest.raises(ValueError, match="25 wide"):
         place(dashboard.Dashboard("x"), [Row("one", [Tile(text.Panel(), 25, 4)])])
+
+
+def test_a_collapsed_row_holds_its_tiles_and_takes_one_line() -> None:
+    """The row behind a collapsed one starts right below its title, as Grafana stores it."""
+    target = dashboard.Dashboard("x")
+    tiles = [Tile(text.Panel(), 12, 4), Tile(text.Panel(), 12, 6)]
+
+    place(target, [Row("shut", tiles, collapsed=True), Row("open", tiles[:1])])
+
+    shut, opened, panel = target.build().panels or []
+    held = [(p.id_val, p.grid_pos.x, p.grid_pos.y) for p in shut.panels]  # type: ignore[union-attr]
+    assert held == [(101, 0, 1), (102, 12, 1)]
+    assert [(p.id_val, p.grid_pos.y) for p in (opened, panel)] == [(200, 1), (201, 2)]  # type: ignore[union-attr]

@@ -224,11 +224,12 @@ def test_rules_follow_the_values(helm4: Path) -> None:
     assert notes["dashboard_url"].startswith("https://grafana.example.com/d/warpwatch-gpu-node?")
 
 
-def test_dashboard_is_the_generated_one(helm: Path) -> None:
-    """The ConfigMap holds the dashboard, under the label that Grafana's sidecar looks for."""
-    config_map = render(helm, "default")["ConfigMap", "w-warpwatch-dashboard"]
+@pytest.mark.parametrize("name", dashboards.DASHBOARDS)
+def test_dashboard_is_the_generated_one(name: str, helm: Path) -> None:
+    """A ConfigMap holds each dashboard, under the label that Grafana's sidecar looks for."""
+    config_map = render(helm, "default")["ConfigMap", f"w-warpwatch-dashboard-{name}"]
     (text,) = config_map["data"].values()
-    source = dashboards.FOLDERS[0] / "gpu-node.json"
+    source = dashboards.FOLDERS[0] / f"{name}.json"
 
     assert json.loads(text) == json.loads(source.read_text(encoding="utf-8"))
     assert config_map["metadata"]["labels"]["grafana_dashboard"] == "1"

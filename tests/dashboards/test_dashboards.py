@@ -1,4 +1,4 @@
-"""The GPU node dashboard: what Grafana, a reader and the catalogue demand of it."""
+"""The dashboards: what Grafana, a reader and the catalogue demand of them."""
 
 import json
 import re
@@ -11,23 +11,36 @@ from grafana_foundation_sdk.cog import plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from agent.catalogue import CATALOGUE
-from dashboards import build, gpu_node
+from dashboards import build, frame, gpu_health, gpu_mig, gpu_node
 from tests.promql_catalogue import in_legend, labels_of, metrics_of, plain
 from tests.real_parts.command import run
 
 MODERN = {"bargauge", "row", "stat", "state-timeline", "table", "timeseries"}
-"""Panel types of Grafana 11 that this dashboard uses; `graph` and `singlestat` are gone."""
+"""Panel types of Grafana 11 that the dashboards use; `graph` and `singlestat` are gone."""
 
-DASHBOARD: dict[str, Any] = json.loads(build.render(gpu_node.build()))
-ALL: list[dict[str, Any]] = DASHBOARD["panels"]
-PANELS = [panel for panel in ALL if panel["type"] != "row"]
+DASHBOARDS: dict[str, dict[str, Any]] = {
+    name: json.loads(build.render(made())) for name, made in build.DASHBOARDS.items()
+}
+UIDS = {"gpu-node": gpu_node.UID, "gpu-health": gpu_health.UID, "gpu-mig": gpu_mig.UID}
 
 
+def panels_of(name: str) -> list[dict[str, Any]]:
+    """Return the panels of a dashboard, those in collapsed rows as well, without the rows."""
+    found: list[dict[str, Any]] = []
+    for panel in DASHBOARDS[name]["panels"]:
+        found += panel.get("panels", []) if panel["type"] == "row" else [panel]
+    return found
+
+
+NAMED = [(name, panel) for name in DASHBOARDS for panel in panels_of(name)]
+PANELS = [panel for _, panel in NAMED]
 TARGETS = [
-    pytest.param(panel, target, id=f"{panel['title']}-{target['refId']}")
-    for panel in PANELS
+    pytest.param(panel, target, id=f"{name}-{panel['title']}-{target['refId']}")
+    for name, panel in NAMED
     for target in panel["targets"]
 ]
+VARIABLES = DASHBOARDS["gpu-node"]["templating"]["list"]
+MARKS = DASHBOARDS["gpu-node"]["annotations"]["list"]
 
 
 @pytest.mark.parametrize(("panel", "target"), TARGETS)
@@ -57,8 +70,6 @@ def test_every_metric_has_a_panel() -> None:
     shown = {m for panel in PANELS for t in panel["targets"] for m in metrics_of(plain(t["expr"]))}
 
     assert {metric.name for metric in set(CATALOGUE) - shown} == {
-        "hw.gpu.memory.limit",  # the share that is used says it
-        "hw.gpu.memory.reserved",
         "warpwatch.collector.up",  # the state says more
     }
 
@@ -66,7 +77,7 @@ def test_every_metric_has_a_panel() -> None:
 def test_promtool_accepts_every_query(tmp_path: Path, promtool: Path) -> None:
     """Prometheus's own parser, of the oldest version that is supported, takes every query."""
     queries = [plain(t["expr"]) for panel in PANELS for t in panel["targets"]]
-    queries += [plain(mark["expr"]) for mark in DASHBOARD["annotations"]["list"]]
+    queries += [plain(mark["expr"]) for mark in MARKS]
     rules = [{"record": f"query:{i}", "expr": query} for i, query in enumerate(queries)]
     path = tmp_path / "queries.yaml"
     path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
@@ -76,7 +87,7 @@ def test_promtool_accepts_every_query(tmp_path: Path, promtool: Path) -> None:
     assert f"{len(queries)} rules found" in said
 
 
-@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
+@pytest.mark.parametrize("panel", [pytest.param(p, id=f"{n}-{p['title']}") for n, p in NAMED])
 def test_panel_is_complete(panel: dict[str, Any]) -> None:
     """Each panel says what it shows, in what unit, from where, and how it is drawn."""
     letters = [target["refId"] for target in panel["targets"]]
@@ -89,37 +100,80 @@ def test_panel_is_complete(panel: dict[str, Any]) -> None:
     assert panel["options"]
 
 
-def test_panels_have_a_place_and_a_number_of_their_own() -> None:
-    """No two panels overlap or share a number, and none leaves the grid."""
-    cells = [
+def cells(panels: list[dict[str, Any]]) -> list[tuple[int, int]]:
+    """Return the cells of the grid that the panels cover, each as often as it is covered."""
+    return [
         (x, y)
-        for panel in ALL
-        for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
-        for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
+        for place in (panel["gridPos"] for panel in panels)
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
     ]
-    numbers = [panel["id"] for panel in ALL]
 
-    assert len(cells) == len(set(cells))
-    assert max(x for x, _ in cells) < 24
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_panels_have_a_place_and_a_number_of_their_own(name: str) -> None:
+    """No two panels overlap, with all rows closed or within a row; numbers are unique."""
+    top = DASHBOARDS[name]["panels"]
+    rows = [panel["panels"] for panel in top if panel.get("panels")]
+    numbers = [panel["id"] for panel in [*top, *(p for row in rows for p in row)]]
+
+    for group in (top, *rows):
+        covered = cells(group)
+        assert len(covered) == len(set(covered))
+        assert max(x for x, _ in covered) < 24
     assert len(numbers) == len(set(numbers))
     assert all(numbers)
 
 
-def test_dashboard_follows_grafanas_advice() -> None:
-    """It cannot be edited by hand, is found by tag, and its variables go from general to specific."""
-    variables = [variable["name"] for variable in DASHBOARD["templating"]["list"]]
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_panels_of_a_closed_row_are_inside_of_it(name: str) -> None:
+    """A closed row holds its panels, where Grafana looks for them; an open one has them behind it."""
+    rows = [panel for panel in DASHBOARDS[name]["panels"] if panel["type"] == "row"]
 
-    assert DASHBOARD["uid"] == gpu_node.UID
-    assert DASHBOARD["editable"] is False
-    assert gpu_node.TAG in DASHBOARD["tags"]
+    assert rows
+    for row in rows:
+        assert row["collapsed"] is bool(row["panels"]), row["title"]
+        assert all(panel["gridPos"]["y"] > row["gridPos"]["y"] for panel in row["panels"])
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_first_row_is_open_and_few_panels_are(name: str) -> None:
+    """What opens with the dashboard is short enough to load and to read; details wait to be asked for."""
+    top = DASHBOARDS[name]["panels"]
+
+    assert top[0]["collapsed"] is False
+    assert len([panel for panel in top if panel["type"] != "row"]) <= 65
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_dashboard_follows_grafanas_advice(name: str) -> None:
+    """It cannot be edited by hand, is found by tag, and its variables go from general to specific."""
+    made = DASHBOARDS[name]
+    variables = [variable["name"] for variable in made["templating"]["list"]]
+
+    assert made["uid"] == UIDS[name]
+    assert made["editable"] is False
+    assert frame.TAG in made["tags"]
     assert variables == ["datasource", "cluster", "node", "gpu"]
-    assert DASHBOARD["links"][0]["keepTime"] is True
-    assert DASHBOARD["links"][0]["includeVars"] is True
+    assert all(link["keepTime"] and link["includeVars"] for link in made["links"])
+
+
+def test_dashboards_lead_to_each_other() -> None:
+    """The node's dashboard leads to the detailed ones and they lead back, node and time kept."""
+    ways = {
+        (made["uid"], link["url"].removeprefix("/d/"))
+        for made in DASHBOARDS.values()
+        for link in made["links"]
+        if link["type"] == "link"
+    }
+
+    details = {gpu_health.UID, gpu_mig.UID}
+    assert ways == {(gpu_node.UID, uid) for uid in details} | {(u, gpu_node.UID) for u in details}
 
 
 def test_variables_ask_for_labels_that_exist() -> None:
     """The queries of the variables name metrics and labels of the catalogue."""
-    queries = [v["query"]["query"] for v in DASHBOARD["templating"]["list"] if v["type"] == "query"]
+    queries = [v["query"]["query"] for v in VARIABLES if v["type"] == "query"]
 
     for query in queries:
         function, selector, label = re.fullmatch(r"(\w+)\((.*?)(?:, (\w+))?\)", query).groups()  # type: ignore[union-attr]
@@ -129,7 +183,7 @@ def test_variables_ask_for_labels_that_exist() -> None:
 
 def test_gpu_variable_reads_index_and_uuid() -> None:
     """The GPU variable's pattern finds the index to show and the UUID to pass on in what Grafana matches."""
-    gpu = DASHBOARD["templating"]["list"][-1]
+    gpu = VARIABLES[-1]
     shown = 'hw_gpu_info{hw_driver_version="570", hw_gpu_index="3", hw_id="GPU-ab", hw_model="H100"} 1 17'
     pattern = gpu["regex"].strip("/").replace("(?<", "(?P<")
 
@@ -139,7 +193,7 @@ def test_gpu_variable_reads_index_and_uuid() -> None:
     assert found.groupdict() == {"text": "3", "value": "GPU-ab"}
 
 
-@pytest.mark.parametrize("mark", DASHBOARD["annotations"]["list"], ids=lambda mark: mark["name"])
+@pytest.mark.parametrize("mark", MARKS, ids=lambda mark: mark["name"])
 def test_annotation_marks_growing_counters(mark: dict[str, Any]) -> None:
     """What happened is marked by a counter that grew, titled by labels that the result has."""
     labels = labels_of(plain(mark["expr"]))
@@ -149,10 +203,11 @@ def test_annotation_marks_growing_counters(mark: dict[str, Any]) -> None:
     assert in_legend(mark["titleFormat"]) <= labels
 
 
-def test_rendering_survives_the_sdk() -> None:
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_rendering_survives_the_sdk(name: str) -> None:
     """The SDK reads back what it wrote: no panel has a field that is null or of the wrong kind."""
     plugins.register_default_plugins()
 
-    again = build.render(Dashboard.from_json(json.loads(build.render(gpu_node.build()))))
+    again = build.render(Dashboard.from_json(json.loads(build.render(build.DASHBOARDS[name]()))))
 
-    assert json.loads(again)["panels"] == DASHBOARD["panels"]
+    assert json.loads(again)["panels"] == DASHBOARDS[name]["panels"]

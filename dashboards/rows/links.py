@@ -1,0 +1,82 @@
+"""Rows about what joins a GPU to the host and to other GPUs: PCIe, NVLink and its fabric."""
+
+from agent.catalogue import gpu_work
+from agent.catalogue.attributes import (
+    DIRECTION,
+    ERROR_TYPE,
+    FABRIC_FAULT,
+    FABRIC_HEALTH,
+    FABRIC_STATE,
+    NVLINK,
+    NVLINK_STATE,
+)
+from agent.catalogue.promql import equals
+from dashboards.layout import Row, Tile
+from dashboards.lines import flags, growth, lines, speed, states
+from dashboards.panel import GREEN, ORANGE, RED, YELLOW, Panel
+
+
+def rows() -> tuple[Row, ...]:
+    """Return the rows."""
+    return (
+        Row("PCIe traffic", [Tile(panel, 12, 7) for panel in _pcie()], collapsed=True),
+        Row("NVLink", [Tile(panel, 12, 8) for panel in _nvlink()], collapsed=True),
+        Row("NVLink, link by link", [Tile(panel, 24, 9) for panel in _each()], collapsed=True),
+        Row("NVLink fabric", [Tile(panel, 12, 7) for panel in _fabric()], collapsed=True),
+    )
+
+
+def _pcie() -> tuple[Panel, ...]:
+    return (
+        speed("PCIe traffic", gpu_work.IO, by=(DIRECTION,)),
+        lines("PCIe throughput", gpu_work.PCIE_THROUGHPUT, by=(DIRECTION,)),
+        growth(
+            "PCIe replays",
+            gpu_work.PCIE_REPLAYS,
+            note="Many of them, for long, are a bad contact: card, riser or slot.",
+        ),
+    )
+
+
+def _nvlink() -> tuple[Panel, ...]:
+    return (
+        lines(
+            "NVLinks by state", gpu_work.NVLINKS, by=(NVLINK_STATE,), note="Alert: GPUNvlinkDown."
+        ),
+        growth("NVLink errors", gpu_work.NVLINK_ERRORS, by=(ERROR_TYPE,)),
+        speed("NVLink traffic", gpu_work.NVLINK_IO, by=(DIRECTION,)),
+        lines("NVLink throughput", gpu_work.NVLINK_THROUGHPUT, by=(DIRECTION,)),
+        lines("NVLink bandwidth", gpu_work.NVLINK_BANDWIDTH),
+    )
+
+
+def _each() -> tuple[Panel, ...]:
+    active = equals(NVLINK_STATE, "active")
+    return (
+        flags(
+            "Links that are active",
+            (gpu_work.NVLINK_LINK_STATE, ""),
+            conditions=(active,),
+            by=(NVLINK,),
+            colors=(RED, GREEN),
+        ),
+        growth("Errors of a link", gpu_work.NVLINK_LINK_ERRORS, by=(NVLINK, ERROR_TYPE)),
+        speed("Traffic of a link", gpu_work.NVLINK_LINK_IO, by=(NVLINK, DIRECTION)),
+        lines("Speed of a link", gpu_work.NVLINK_LINK_BANDWIDTH, by=(NVLINK,)),
+    )
+
+
+def _fabric() -> tuple[Panel, ...]:
+    return (
+        states(
+            "Registration with the fabric",
+            gpu_work.FABRIC_REGISTRATION,
+            FABRIC_STATE,
+            (ORANGE, YELLOW, GREEN),
+        ),
+        states(
+            "Health of the fabric", gpu_work.FABRIC_SUMMARY, FABRIC_HEALTH, (GREEN, RED, ORANGE)
+        ),
+        flags("Registration that failed", (gpu_work.FABRIC_FAILED, "")),
+        flags("Faults of the fabric", (gpu_work.FABRIC_FAULTS, ""), by=(FABRIC_FAULT,)),
+    )
