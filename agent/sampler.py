@@ -45,7 +45,7 @@ EVENTS_KEPT: Final = 200
 
 SETTLING: Final = 0.05
 """Seconds that collectors of the same turn get to come into the same snapshot."""
-FIRST_ROUND: Final = 0.25
+FIRST_ROUND: Final = 0.15
 """Seconds that the first snapshot waits for all collectors to have run once."""
 EVENTS_LOGGED_A_MINUTE: Final = 20
 """Of each kind; the log is for people."""
