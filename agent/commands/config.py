@@ -13,10 +13,10 @@ def check(options: argparse.Namespace) -> int:
     config = configured(options)
     if config is None:
         return WRONG_CONFIGURATION
-    from agent.app import gpu_driver, make_otlp, node_name, otlp_settings  # noqa: PLC0415 - loads the whole agent
+    from agent.app import gpu_driver, make_collectors, make_otlp, node_name, otlp_settings  # noqa: PLC0415 - loads the whole agent
 
     try:
-        gpu_driver(config)
+        make_collectors(config, gpu_driver(config))
         receivers = make_otlp(otlp_settings(config, os.environ, node_name(config, os.environ)))
     except ValueError as error:
         return refuse(error)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from agent.config.settings import Config
 
@@ -116,6 +117,7 @@ def load(path: Path | None, environment: Mapping[str, str], flags: Mapping[str, 
     problems += reader.problems
     if config is not None:
         problems += _duplicate_names(config, sources)
+        problems += _circles(config, sources)
     if problems or config is None:
         raise ConfigError(tuple(problems))
     return config
@@ -133,6 +135,21 @@ def _duplicate_names(config: Config, sources: Mapping[str, str]) -> list[ConfigP
             problems.append(ConfigProblem(f"servers[{position}]", message, source))
         seen.setdefault(name, position)
     return problems
+
+
+def _circles(config: Config, sources: Mapping[str, str]) -> list[ConfigProblem]:
+    """An agent that reads itself would take its own last values for fresh ones."""
+    read = [("dcgm.url", config.dcgm.url)] if config.dcgm else []
+    read += [(f"servers[{n}].url", each.url) for n, each in enumerate(config.servers)]
+    here = {config.listen.host, "localhost", "127.0.0.1", "::1"}
+    message = f"is where the agent itself listens ({config.listen}); name what it should read"
+    return [
+        ConfigProblem(
+            path, message, sources.get(path.partition(".")[0], sources.get("", "defaults"))
+        )
+        for path, url in read
+        if (parts := urlsplit(url)).port == config.listen.port and parts.hostname in here
+    ]
 
 
 def _read_file(path: Path) -> dict[str, Any]:
