@@ -138,7 +138,7 @@ def _duplicate_names(config: Config, sources: Mapping[str, str]) -> list[ConfigP
 
 
 def _circles(config: Config, sources: Mapping[str, str]) -> list[ConfigProblem]:
-    """An agent that reads itself would take its own last values for fresh ones."""
+    """Find sources that are the agent itself: it would take its own last values for fresh ones."""
     read = [("dcgm.url", config.dcgm.url)] if config.dcgm else []
     read += [(f"servers[{n}].url", each.url) for n, each in enumerate(config.servers)]
     here = {config.listen.host, "localhost", "127.0.0.1", "::1"}
