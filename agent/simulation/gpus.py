@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from agent.collectors.nvml.driver import (
+    Condition,
     DeviceError,
     DriverGone,
     DriverInfo,
@@ -22,8 +23,10 @@ from agent.collectors.nvml.driver import (
     Sample,
     XidEvent,
 )
-from agent.simulation import noise, texture
-from agent.simulation.physics import Moment, Trace, trace
+from agent.simulation import condition, noise, texture
+from agent.simulation.board import Board
+from agent.simulation.families import enriched
+from agent.simulation.physics import Moment, Trace, throttle_reasons, trace
 from agent.simulation.scenario import Scenario
 from agent.simulation.spec import GpuModel, NodeSpec
 
@@ -36,6 +39,8 @@ _PCIE_LANES: Final = 16
 _DAY_MILLIJOULES: Final = 86_400 * 1_000
 _MEMORY_WARMER: Final = 4
 """Kelvin by which memory is warmer than the chip."""
+_MEMORY_LIMIT: Final = 95
+"""Celsius up to which stacked memory works normally."""
 _TRAFFIC: Final = 0.45
 """Share of the busy time in which memory is read or written."""
 SAMPLE_RATE: Final = 10
@@ -65,6 +70,8 @@ class SimulatedGpus:
         self._trace: Callable[[int], Trace] = cache(
             lambda index: trace(self.scenario, spec.model, index)
         )
+        self._conditions: dict[int, tuple[int, Condition]] = {}
+        """By GPU: the last one, and how many had come before it."""
 
     def elapsed(self) -> float:
         """Return the seconds since the play began."""
@@ -89,10 +96,11 @@ class SimulatedGpus:
     def sample(self, index: int) -> Sample:
         """Return what is true of a GPU now."""
         elapsed = self._reach(index)
-        board = self._trace(index)
+        board = self._board(index)
         used = sum(process.memory for process in self.scenario.occupants(index, elapsed))
-        energy = _energy_before(self._model, self.scenario.seed, index) + board.energy_at(elapsed)
-        return _sample(self._model, board.at(elapsed), used, energy)
+        energy = _energy_before(board) + board.trace.energy_at(elapsed)
+        plain = _sample(self._model, board.trace.at(elapsed), used, energy)
+        return enriched(plain, board, elapsed, self._condition(board, elapsed))
 
     def recent(self, index: int) -> RecentSamples:
         """Return what the driver sampled of a GPU since the last call, ten times a second."""
@@ -146,6 +154,24 @@ class SimulatedGpus:
             raise DriverGone("the simulated driver is closed")
         return self._xids_told_until
 
+    def _board(self, index: int) -> Board:
+        part, seed = self.scenario.parts[index], self.scenario.seed
+        return Board(self._model, part, self._trace(index), seed, index)
+
+    def _condition(self, board: Board, elapsed: float) -> Condition:
+        """Return what moves slowly, as it was when it was last looked at; the same object until it moves."""
+        number = int(elapsed // condition.SECONDS)
+        kept = self._conditions.get(board.index)
+        if kept and kept[0] == number:
+            return kept[1]
+        looked = float(number * condition.SECONDS)
+        contexts = len(self.scenario.occupants(board.index, looked))
+        found = condition.condition(board, contexts, looked)
+        if kept and kept[1] == found:
+            found = kept[1]
+        self._conditions[board.index] = (number, found)
+        return found
+
     def _reach(self, index: int) -> float:
         """Return the seconds since the start, if the GPU answers."""
         self._require_open()
@@ -164,6 +190,7 @@ def _identity(model: GpuModel, seed: int, index: int) -> Identity:
         serial=f"165{int(noise.unit(seed, index, 'serial') * 10**10):010}",
         pci_bus_id=f"00000000:{4 + 3 * index:02X}:00.0",
         vbios=_VBIOS,
+        inforom=model.inforom,
         graphics_clock_limit=model.graphics_clock * _MHZ,
         sm_clock_limit=model.graphics_clock * _MHZ,
         memory_clock_limit=model.memory_clock * _MHZ,
@@ -173,6 +200,10 @@ def _identity(model: GpuModel, seed: int, index: int) -> Identity:
         slowdown_temperature=float(model.slowdown_temperature),
         shutdown_temperature=float(model.shutdown_temperature),
         maximum_temperature=float(model.operating_temperature),
+        maximum_memory_temperature=float(_MEMORY_LIMIT) if model.memory_sensor else None,
+        power_default_limit=float(model.power_limit),
+        power_minimum_limit=float(model.power_minimum),
+        power_maximum_limit=float(model.power_limit),
     )
 
 
@@ -202,7 +233,7 @@ def _sample(model: GpuModel, board: Moment, used: int, energy: int) -> Sample:
         performance_state=0,
         pcie_generation=model.pcie_generation,
         pcie_width=_PCIE_LANES,
-        throttle_reasons=_throttle_reasons(model, board),
+        throttle_reasons=throttle_reasons(model, board),
     )
 
 
@@ -232,13 +263,6 @@ def _clock(maximum: int, speed: float) -> float:
     return maximum * speed // _CLOCK_STEP * _CLOCK_STEP * _MHZ
 
 
-def _throttle_reasons(model: GpuModel, board: Moment) -> frozenset[str]:
-    if board.temperature >= model.slowdown_temperature:
-        return frozenset({"sw_thermal", "hw_thermal", "hw_slowdown"})
-    return frozenset({"sw_thermal"}) if board.speed < 1.0 else frozenset()
-
-
-def _energy_before(model: GpuModel, seed: int, index: int) -> int:
+def _energy_before(board: Board) -> int:
     """Return what the GPU used before the play, in millijoules: some days at a good half of its limit."""
-    days = 1.0 + 30.0 * noise.unit(seed, index, "days")
-    return int(days * 0.6 * model.power_limit) * _DAY_MILLIJOULES
+    return int(board.days_up * 0.6 * board.model.power_limit) * _DAY_MILLIJOULES

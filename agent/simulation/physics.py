@@ -2,13 +2,15 @@
 
 One period is worked out once, slot by slot, and then read: a value depends on the moment alone and not on
 who asked before. Power follows the load and the clocks; temperature follows power with the lag of a heat
-sink; when it reaches the board's limits the clocks step down until it falls. Power is constant within a
-slot and counted in whole milliwatts and microseconds, so energy is its exact integral.
+sink; when it reaches the board's limits the clocks step down until it falls. All is constant within a
+slot; what adds up does so in whole numbers and microseconds, so a total is an exact integral.
 """
 
 import math
 from array import array
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from agent.simulation.scenario import PERIOD, Scenario
@@ -29,6 +31,8 @@ _LAG: Final = 14.0
 _SOFT_STEP: Final = 0.01
 _HARD_SPEED: Final = 0.5
 _SLOWEST: Final = 0.35
+THERMAL: Final = frozenset({"sw_thermal", "hw_thermal", "hw_slowdown"})
+"""Reasons for which the play holds clocks down: all of them are heat."""
 
 
 class Moment(NamedTuple):
@@ -47,15 +51,41 @@ class _Heat(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Integral:
+    """What a rate amounts to: whole units a second, one rate a slot, the same in each period."""
+
+    rates: "array[int]"
+    before: "array[int]"
+    """Up to the start of the slot, in units times microseconds; one longer than the rates."""
+
+    @classmethod
+    def of(cls, rates: Iterable[int]) -> "Integral":
+        """Sum up the rates of a period."""
+        held = array("q", rates)
+        before = accumulate((rate * _SLOT_MICROSECONDS for rate in held), initial=0)
+        return cls(held, array("q", before))
+
+    def until(self, elapsed: float) -> int:
+        """Return the total from the start until ``elapsed`` seconds, in units times microseconds."""
+        slots, rest = divmod(int(elapsed * 1_000_000), _SLOT_MICROSECONDS)
+        periods, slot = divmod(slots, _SLOTS)
+        return periods * self.before[-1] + self.before[slot] + self.rates[slot] * rest
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
-    """One period of a board, one value a slot; ``energy`` is summed up to the start of the slot."""
+    """One period of a board, one value a slot, and what adds up over it."""
 
     utilization: "array[float]"
     speed: "array[float]"
     power: "array[int]"
     temperature: "array[float]"
-    energy: "array[int]"
-    """Milliwatts times microseconds; one longer than the others."""
+    energy: Integral
+    """Of milliwatts."""
+    work: Integral
+    """Of millionths of what the board can do at full speed."""
+    throttled: Mapping[str, Integral]
+    """Of 1 while the clocks are held down, or have nothing to do, by reason."""
 
     def at(self, elapsed: float) -> Moment:
         """Return the board ``elapsed`` seconds after the start."""
@@ -66,10 +96,7 @@ class Trace:
 
     def energy_at(self, elapsed: float) -> int:
         """Return the energy used from the start until ``elapsed`` seconds, in millijoules."""
-        slots, rest = divmod(int(elapsed * 1_000_000), _SLOT_MICROSECONDS)
-        periods, slot = divmod(slots, _SLOTS)
-        spent = periods * self.energy[-1] + self.energy[slot] + self.power[slot] * rest
-        return spent // 1_000_000
+        return self.energy.until(elapsed) // 1_000_000
 
 
 def trace(scenario: Scenario, model: GpuModel, index: int) -> Trace:
@@ -77,16 +104,34 @@ def trace(scenario: Scenario, model: GpuModel, index: int) -> Trace:
     heat = _Heat(_INLET + 10.0, 1.0)
     for _ in range(2):
         moments, heat = _period(scenario, model, index, heat)
-    energy = array("q", [0])
-    for moment in moments:
-        energy.append(energy[-1] + moment.power * _SLOT_MICROSECONDS)
     return Trace(
         utilization=array("d", [moment.utilization for moment in moments]),
         speed=array("d", [moment.speed for moment in moments]),
         power=array("q", [moment.power for moment in moments]),
         temperature=array("d", [moment.temperature for moment in moments]),
-        energy=energy,
+        energy=Integral.of(moment.power for moment in moments),
+        work=Integral.of(int(work_rate(moment) * 1_000_000) for moment in moments),
+        throttled=_throttled(model, moments),
     )
+
+
+def _throttled(model: GpuModel, moments: list[Moment]) -> dict[str, Integral]:
+    reasons = [throttle_reasons(model, moment) for moment in moments]
+    held = {word: Integral.of(int(word in why) for why in reasons) for word in sorted(THERMAL)}
+    idle = Integral.of(int(bool(m.speed) and not m.utilization) for m in moments)
+    return {**held, "low_utilization": idle}
+
+
+def work_rate(moment: Moment) -> float:
+    """Return how much is done, as a share of what the board can do at full speed."""
+    return moment.utilization * moment.speed
+
+
+def throttle_reasons(model: GpuModel, moment: Moment) -> frozenset[str]:
+    """Return why the clocks are held down, in the catalogue's words; a lost board has no clocks."""
+    if moment.speed and moment.temperature >= model.slowdown_temperature:
+        return THERMAL
+    return frozenset({"sw_thermal"}) if 0.0 < moment.speed < 1.0 else frozenset()
 
 
 def _period(

@@ -1,7 +1,8 @@
 """What node to simulate: `8xH100` and what is publicly known of that GPU.
 
-Memory, clocks, power limits and PCIe are NVIDIA's published figures; H100, H200 and L40S were compared
-with what `nvidia-smi` said on real boards. Temperatures are the limits that boards of the model report.
+Memory, clocks, power limits, PCIe and NVLink are NVIDIA's published figures; H100, H200 and L40S were
+compared with what `nvidia-smi` said on real boards, spare rows included. Temperatures are the limits that
+boards of the model report.
 """
 
 import re
@@ -11,6 +12,9 @@ from typing import Final
 MAX_GPUS: Final = 64
 _MIB: Final = 1 << 20
 _SPEC: Final = re.compile(r"(?:(?P<count>\d+)\s*[xX]\s*)?(?P<model>[A-Za-z][\w .+-]*)", re.ASCII)
+_LANE: Final = {3: 984_600_000, 4: 1_969_200_000, 5: 3_938_500_000}
+"""Bytes a second of one PCIe lane, by generation: 8, 16 and 32 GT/s with 128 bits in 130."""
+_JPEG_AND_OFA: Final = frozenset({"jpeg", "ofa"})
 _FORM: Final = "write COUNTxMODEL, such as 8xH100"
 
 
@@ -37,6 +41,38 @@ class GpuModel:
     memory_sensor: bool
     reports_margin: bool
     """Whether the driver tells the degrees left until it slows the GPU down."""
+    capability: tuple[int, int]
+    """CUDA compute capability, by which the driver knows what a GPU can tell."""
+    power_minimum: int
+    inforom: str
+    engines: frozenset[str]
+    """What there is beside encoder and decoder: jpeg, ofa."""
+    remap_banks: int = 0
+    """Banks of memory with spare rows; 0 where bad memory is retired by the page instead."""
+    nvlinks: int = 0
+    nvlink_speed: int = 0
+    """Megabytes a second of one link in one direction, as the driver rounds it."""
+    nvswitch: bool = False
+    """Whether the links lead to switches, so that the GPU registers with a fabric."""
+    fans: int = 0
+    """Fans of its own; most boards of a server are cooled by the server's."""
+    large_bar: bool = True
+    """Whether the host can map all of the memory at once."""
+
+    @property
+    def bar1(self) -> int:
+        """Address space for device memory, bytes: a power of two that holds it all, or 256 MiB."""
+        return 1 << (self.memory - 1).bit_length() if self.large_bar else 256 * _MIB
+
+    @property
+    def nvlink_bandwidth(self) -> int:
+        """Bytes a second of all links together in one direction."""
+        return self.nvlinks * self.nvlink_speed * 1_000_000
+
+    @property
+    def pcie_speed(self) -> int:
+        """Bytes a second of 16 lanes in one direction, after their encoding."""
+        return 16 * _LANE[self.pcie_generation]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +99,14 @@ _H100: Final = GpuModel(
     pcie_generation=5,
     memory_sensor=True,
     reports_margin=True,
+    capability=(9, 0),
+    power_minimum=200,
+    inforom="G520.0200.00.05",
+    engines=_JPEG_AND_OFA,
+    remap_banks=2_560,
+    nvlinks=18,
+    nvlink_speed=26_562,
+    nvswitch=True,
 )
 _A100: Final = GpuModel(
     name="NVIDIA A100-SXM4-80GB",
@@ -80,6 +124,14 @@ _A100: Final = GpuModel(
     pcie_generation=4,
     memory_sensor=True,
     reports_margin=False,
+    capability=(8, 0),
+    power_minimum=100,
+    inforom="G506.0210.00.03",
+    engines=_JPEG_AND_OFA,
+    remap_banks=640,
+    nvlinks=12,
+    nvlink_speed=25_000,
+    nvswitch=True,
 )
 _L40S: Final = GpuModel(
     name="NVIDIA L40S",
@@ -97,6 +149,11 @@ _L40S: Final = GpuModel(
     pcie_generation=4,
     memory_sensor=False,
     reports_margin=True,
+    capability=(8, 9),
+    power_minimum=100,
+    inforom="G133.0242.00.03",
+    engines=_JPEG_AND_OFA,
+    remap_banks=192,
 )
 _T4: Final = GpuModel(
     name="Tesla T4",
@@ -114,6 +171,11 @@ _T4: Final = GpuModel(
     pcie_generation=3,
     memory_sensor=False,
     reports_margin=False,
+    capability=(7, 5),
+    power_minimum=60,
+    inforom="G183.0200.00.02",
+    engines=frozenset({"ofa"}),
+    large_bar=False,
 )
 
 MODELS: Final[dict[str, GpuModel]] = {
@@ -128,6 +190,9 @@ MODELS: Final[dict[str, GpuModel]] = {
         memory_clock=6_251,
         video_clock=1_635,
         reports_margin=False,
+        capability=(8, 6),
+        engines=frozenset({"ofa"}),
+        remap_banks=64,
     ),
     "A10G": replace(
         _L40S,
@@ -140,6 +205,9 @@ MODELS: Final[dict[str, GpuModel]] = {
         memory_clock=6_251,
         video_clock=1_500,
         reports_margin=False,
+        capability=(8, 6),
+        engines=frozenset({"ofa"}),
+        remap_banks=64,
     ),
     "A100": _A100,
     "A100-40GB": replace(
@@ -156,6 +224,8 @@ MODELS: Final[dict[str, GpuModel]] = {
         graphics_clock=1_965,
         idle_clock=120,
         memory_clock=3_996,
+        capability=(10, 0),
+        nvlink_speed=53_125,
     ),
     "H100": _H100,
     "H100-PCIE": replace(
@@ -165,6 +235,9 @@ MODELS: Final[dict[str, GpuModel]] = {
         idle_power=50,
         graphics_clock=1_755,
         memory_clock=1_593,
+        nvlinks=0,
+        nvlink_speed=0,
+        nvswitch=False,
     ),
     "H200": replace(
         _H100,
@@ -173,6 +246,7 @@ MODELS: Final[dict[str, GpuModel]] = {
         reserved=614 * _MIB,
         memory_clock=3_201,
         idle_power=75,
+        remap_banks=3_072,
     ),
     "L4": replace(
         _L40S,
@@ -184,8 +258,20 @@ MODELS: Final[dict[str, GpuModel]] = {
         graphics_clock=2_040,
         memory_clock=6_251,
         video_clock=1_770,
+        power_minimum=40,
+        remap_banks=96,
     ),
     "L40S": _L40S,
+    "RTX-6000-ADA": replace(
+        _L40S,
+        name="NVIDIA RTX 6000 Ada Generation",
+        memory=49_140 * _MIB,
+        power_limit=300,
+        idle_power=22,
+        graphics_clock=3_105,
+        memory_clock=10_001,
+        fans=1,
+    ),
     "T4": _T4,
     "V100": replace(
         _A100,
@@ -202,6 +288,14 @@ MODELS: Final[dict[str, GpuModel]] = {
         slowdown_temperature=87,
         shutdown_temperature=90,
         pcie_generation=3,
+        capability=(7, 0),
+        power_minimum=150,
+        engines=frozenset(),
+        remap_banks=0,
+        nvlinks=6,
+        nvlink_speed=25_781,
+        nvswitch=False,
+        inforom="G503.0203.00.04",
     ),
 }
 """By the short name that people write, in upper case."""
