@@ -9,6 +9,7 @@ from functools import cache
 from typing import Final
 from uuid import UUID
 
+from agent.catalogue.attributes import DRIVER_EVENT
 from agent.collectors.nvml.driver import (
     Condition,
     DeviceError,
@@ -24,7 +25,7 @@ from agent.collectors.nvml.driver import (
     XidEvent,
 )
 from agent.simulation import condition, noise, texture
-from agent.simulation.board import Board
+from agent.simulation.board import AMPERE, Board
 from agent.simulation.families import enriched
 from agent.simulation.physics import Moment, Trace, throttle_reasons, trace
 from agent.simulation.scenario import Scenario
@@ -204,6 +205,7 @@ def _identity(model: GpuModel, seed: int, index: int) -> Identity:
         power_default_limit=float(model.power_limit),
         power_minimum_limit=float(model.power_minimum),
         power_maximum_limit=float(model.power_limit),
+        announces=frozenset(DRIVER_EVENT.values) if model.capability >= AMPERE else frozenset(),
     )
 
 
