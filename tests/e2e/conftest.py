@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.e2e.elsewhere import OTHER_NODES
 from tests.e2e.shipped import RULES
 from tests.otlp_sink import HttpSink
 from tests.real_parts.payloads import serving_captures
@@ -23,13 +24,14 @@ from tests.real_parts.servers import (
 )
 
 JOB = "warpwatch"
+OTHERS = "others"
 NODE = "gpu-node-07"
 CLUSTER = "test"
 
 
 @dataclass(frozen=True)
 class Node:
-    """Everything that runs for one node."""
+    """Everything that runs for one node. Its Prometheus scrapes the nodes of `OTHER_NODES` as well."""
 
     agent: Program
     prometheus: Prometheus
@@ -105,11 +107,20 @@ def _start_node(programs: Programs, folder: Path, captures: str, sink: HttpSink)
         dcgm={"url": f"{captures}/dcgm/metrics", "interval": 1},
     )
     config = folder / "prometheus.yml"
-    address = agent.url.removeprefix("http://")
-    rules = quick_rules(folder)
-    settings = scrape_config(JOB, address, rule_files=[str(rules)])
+    settings = scrape_config(JOB, _address(agent), rule_files=[str(quick_rules(folder))])
+    others = [
+        start_agent(programs, folder, "--simulate", spec, node=name, **own)
+        for name, (spec, own) in OTHER_NODES.items()
+    ]
+    settings["scrape_configs"].append(
+        {"job_name": OTHERS, "static_configs": [{"targets": [_address(one) for one in others]}]}
+    )
     config.write_text(json.dumps(settings), encoding="utf-8")
     return Node(agent, start_prometheus(programs, config), rotel, sink)
+
+
+def _address(agent: Program) -> str:
+    return agent.url.removeprefix("http://")
 
 
 @pytest.fixture

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from agent.catalogue import CATALOGUE
+from agent.catalogue import CATALOGUE, Metric
 from tests.e2e.conftest import CLUSTER, JOB, NODE, Node
+from tests.e2e.elsewhere import NOWHERE, ON_OTHER_NODES
 from tests.e2e.roads import Values, by_snapshot, pushed, scraped
 from tests.e2e.shipped import panel_expressions, rule_expressions, selectors
-from tests.promql_catalogue import plain
+from tests.promql_catalogue import metrics_of, plain
 from tests.real_parts.programs import eventually
 
 pytestmark = pytest.mark.e2e
@@ -85,10 +86,29 @@ def test_every_name_is_in_the_catalogue(pairs: list[tuple[Values, Values]]) -> N
     assert {name for name, _ in pairs[-1][0]} <= known
 
 
-@pytest.mark.parametrize("panel", panel_expressions())
+def askable(expression: str) -> bool:
+    """Return whether a simulated node has all that the expression asks for."""
+    return not metrics_of(expression) & NOWHERE.keys()
+
+
+def named(parameter: Metric | str) -> str:
+    """Return what a test is called by its parameter."""
+    return parameter if isinstance(parameter, str) else parameter.name
+
+
+PANELS = {
+    name: expression
+    for name, shipped in panel_expressions().items()
+    if askable(expression := plain(shipped, cluster=CLUSTER, node="$node"))
+}
+
+
+@pytest.mark.parametrize("panel", PANELS)
 def test_panel_has_data(panel: str, node: Node) -> None:
     """A panel's expression gives data, with the dashboard's variables set as people set them."""
-    query = plain(panel_expressions()[panel], node=NODE, cluster=CLUSTER)
+    query = PANELS[panel]
+    (place,) = {ON_OTHER_NODES[m] for m in metrics_of(query) & ON_OTHER_NODES.keys()} or {NODE}
+    query = query.replace("$node", place)
 
     assert eventually("data", partial(node.prometheus.query, query), step=0.5)
 
@@ -99,8 +119,29 @@ def test_rule_has_data(alert: str, node: Node) -> None:
     asked = selectors(rule_expressions()[alert])
 
     assert asked
-    for selector in asked:
+    for selector in filter(askable, asked):
         assert eventually(selector, partial(node.prometheus.query, selector), step=0.5)
+
+
+@pytest.mark.parametrize("metric", NOWHERE, ids=named)
+def test_what_is_exempt_is_not_there(metric: Metric, node: Node) -> None:
+    """What is exempt from giving data is asked for by something that is shipped, and gives none."""
+    shipped = [*panel_expressions().values(), *rule_expressions().values()]
+
+    assert any(metric in metrics_of(plain(expression)) for expression in shipped), NOWHERE[metric]
+    for series in metric.series:
+        assert node.prometheus.query(series) == []
+
+
+@pytest.mark.parametrize(("metric", "place"), ON_OTHER_NODES.items(), ids=named)
+def test_what_another_node_has_is_not_here(metric: Metric, place: str, node: Node) -> None:
+    """What is looked up on another node is there, and is not on the node of the H100s."""
+    series = metric.series[0]
+
+    assert eventually(
+        series, partial(node.prometheus.query, f'{series}{{k8s_node_name="{place}"}}')
+    )
+    assert node.prometheus.query(f'{series}{{k8s_node_name="{NODE}"}}') == []
 
 
 def test_rules_are_evaluated_without_complaint(node: Node) -> None:
