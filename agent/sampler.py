@@ -16,7 +16,7 @@ from typing import Final
 
 from agent.catalogue import Severity, events
 from agent.collector import Collector, Unavailable
-from agent.cumulative import Count, follow
+from agent.cumulative import Starts
 from agent.folding import WINDOW, Folding
 from agent.introspection import (
     collector_readings,
@@ -74,7 +74,7 @@ class _Slot:
     vetting: Vetting = field(default_factory=Vetting)
     keys: frozenset[SeriesKey] = frozenset()
     """Of all series in `folded`, which are those in `batch` and more."""
-    counts: dict[SeriesKey, Count] = field(default_factory=dict)
+    starts: Starts = field(default_factory=Starts)
 
 
 class Sampler:
@@ -115,7 +115,7 @@ class Sampler:
         self._event_total = 0
         self._peers = PeerWatch()
         self._logged: dict[str, tuple[int, int]] = {}
-        self._own_counts: dict[SeriesKey, Count] = {}
+        self._own_starts = Starts()
         self._overlaps_told: set[str] = set()
         self._dirty = asyncio.Event()
         self._published = asyncio.Event()
@@ -182,7 +182,7 @@ class Sampler:
             batch, keys = slot.vetting.vet(call.result())
             slot.batch, slot.folded = batch, slot.folding.fold(batch)
             slot.keys = keys | slot.folding.keys
-            slot.counts = follow(slot.counts, slot.folded)
+            slot.starts.follow(slot.folded)
             self._count(slot, batch.problems)
             self._take(batch.events)
             self._log_events(batch.events)
@@ -296,7 +296,7 @@ class Sampler:
     def _assemble(self) -> Snapshot:
         """Make a snapshot of what is known now; where two collectors have a series, the first wins."""
         now = self._clock()
-        batches, samples, counts = self._merge()
+        batches, samples, starts = self._merge()
         peers = self._peers.observe(now, batches.values())
         self._take(peers.events)
         if peers.readings:
@@ -312,8 +312,8 @@ class Sampler:
                 *event_readings(self._event_counts),
             ),
         )
-        self._own_counts = follow(self._own_counts, own)
-        counts |= self._own_counts
+        self._own_starts.follow(own)
+        starts |= self._own_starts.starts
         batches[ITSELF] = own
         return Snapshot(
             sequence=self.snapshot.sequence + 1 if self.snapshot else 1,
@@ -323,15 +323,15 @@ class Sampler:
             exporters=exporters,
             events=tuple(self._events),
             event_total=self._event_total,
-            starts={key: count.start for key, count in counts.items()},
+            starts=starts,
             samples=samples,
         )
 
-    def _merge(self) -> tuple[dict[str, Batch], dict[str, Batch], dict[SeriesKey, Count]]:
-        """Return what is exported, what was sampled last, and the counts, with no series twice."""
+    def _merge(self) -> tuple[dict[str, Batch], dict[str, Batch], dict[SeriesKey, float]]:
+        """Return what is exported, what was sampled last, and the starts, with no series twice."""
         batches: dict[str, Batch] = {}
         samples: dict[str, Batch] = {}
-        counts: dict[SeriesKey, Count] = {}
+        starts: dict[SeriesKey, float] = {}
         precedence = Precedence(self._overlaps_told)
         for slot in self._slots:
             if slot.batch is None or slot.folded is None:
@@ -341,5 +341,5 @@ class Sampler:
             if slot.folded is not slot.batch:
                 samples[name] = precedence.without_known(name, slot.batch, slot.keys)
             precedence.add(slot.keys)
-            counts |= slot.counts
-        return batches, samples, counts
+            starts |= slot.starts.starts
+        return batches, samples, starts

@@ -68,13 +68,31 @@ class PeerWatch:
         self._runs: dict[tuple[str, str], _Run] = {}
         self._verdicts: dict[tuple[str, str], Verdict] = {}
         self._judged_at: float | None = None
+        self._shape: tuple[int, ...] = ()
+        self._scores: tuple[Reading, ...] = ()
 
     def observe(self, now: float, batches: Iterable[Batch]) -> Batch:
-        """Return the scores of the GPUs in ``batches`` at ``now`` (Unix seconds), and what is new."""
+        """Return the scores of the GPUs in ``batches`` at ``now`` (Unix seconds), and what is new.
+
+        Between two judgements the last scores stand, as long as the node has as many series as it had.
+        """
+        batches = tuple(batches)
+        shape = tuple(len(batch.readings) for batch in batches)
+        if shape == self._shape and self._judged_at is not None and self._is_early(now):
+            return Batch(self._judged_at, self._scores)
+        self._shape = shape
+        batch = self._look(now, batches)
+        self._scores = batch.readings
+        return batch
+
+    def _is_early(self, now: float) -> bool:
+        return self._judged_at is not None and 0 <= now - self._judged_at < CADENCE
+
+    def _look(self, now: float, batches: Iterable[Batch]) -> Batch:
         seen = sights(batches)
         self._remember(now, seen)
         told: list[Event] = []
-        if self._judged_at is None or not 0 <= now - self._judged_at < CADENCE:
+        if not self._is_early(now) or self._judged_at is None:
             self._judged_at = now
             self._verdicts = judge({hw_id: sight.standing for hw_id, sight in seen.items()})
             told = self._follow(now, seen)

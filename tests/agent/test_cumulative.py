@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.catalogue import gpu, serving
-from agent.cumulative import Count, follow
+from agent.cumulative import Count, Starts, follow
 from agent.snapshot import Batch, Distribution, Reading, SeriesKey
 
 ENERGY: SeriesKey = (gpu.ENERGY, ("GPU-1", "gpu"))
@@ -83,3 +83,35 @@ def test_no_start_lies_in_the_future(looks: list[tuple[float, int]]) -> None:
 
         assert counts[ENERGY].start <= at
         assert counts[ENERGY].total == total
+
+
+_KEYS: tuple[SeriesKey, ...] = (
+    ENERGY,
+    (gpu.ENERGY, ("GPU-2", "gpu")),
+    (gpu.XID_EVENTS, ("GPU-1", "79")),
+    (gpu.POWER, ("GPU-1", "gpu")),
+    (serving.REQUESTS_FINISHED, ("chat", "vllm", "m", "", "", "stop")),
+)
+_BATCHES = st.lists(
+    st.tuples(
+        st.integers(0, 50),
+        st.lists(st.tuples(st.sampled_from(_KEYS), st.integers(0, 5)), unique_by=lambda r: r[0]),
+    ),
+    max_size=12,
+)
+
+
+@given(_BATCHES)
+def test_remembering_what_the_series_were_changes_nothing(
+    batches: list[tuple[int, list[tuple[SeriesKey, int]]]],
+) -> None:
+    """Whatever comes, goes, falls, or goes back in time, the starts are those of `follow`."""
+    known: dict[SeriesKey, Count] = {}
+    starts = Starts()
+
+    for at, readings in batches:
+        batch = Batch(at, tuple(Reading(*key, value) for key, value in readings))
+        known = follow(known, batch)
+        starts.follow(batch)
+
+        assert starts.starts == {key: count.start for key, count in known.items()}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import agent
+from agent import introspection
 from agent.catalogue import EVENT_KINDS, itself
 from agent.introspection import (
     collector_readings,
@@ -86,6 +87,7 @@ def test_uptime_is_never_negative() -> None:
 
 def test_memory_is_absent_without_proc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Where there is no /proc the memory is absent and the rest is there."""
+    introspection._statm.cache_clear()
     monkeypatch.setattr("agent.introspection._STATM", tmp_path / "statm")
 
     metrics = {reading.metric for reading in process_readings(2.0, 1.0)}
