@@ -13,16 +13,23 @@ from typing import Any, Final
 
 import yaml
 
-from agent.catalogue.attributes import COLLECTOR, GPU_INDEX, NODE, SERVER, XID
-from alerts import agent, gpu, paging, serving
+from agent.catalogue.attributes import COLLECTOR, GPU_INDEX, NODE, SERVER
+from alerts import agent, gpu, gpu_condition, gpu_errors, gpu_memory, paging, serving
 from alerts.rule import RUNBOOKS, Rule
 
 HERE: Final = Path(__file__).resolve().parent
 ROOT: Final = HERE.parent
 GENERATED: Final = HERE / "generated"
 CHART: Final = ROOT / "helm" / "warpwatch" / "files"
+
+
+def _of_gpus() -> tuple[Rule, ...]:
+    parts = (gpu, gpu_errors, gpu_memory, gpu_condition)
+    return tuple(rule for part in parts for rule in part.rules())
+
+
 GROUPS: Final = {
-    "warpwatch-gpu": gpu.rules,
+    "warpwatch-gpu": _of_gpus,
     "warpwatch-agent": agent.rules,
     "warpwatch-serving": serving.rules,
 }
@@ -32,7 +39,6 @@ INTERVAL: Final = "30s"
 _TEMPLATE_LABELS: Final = {
     "NODE": NODE,
     "INDEX": GPU_INDEX,
-    "XID": XID,
     "SERVER": SERVER,
     "COLLECTOR": COLLECTOR,
 }

@@ -1,61 +1,41 @@
-"""Alerts about GPUs. They carry the UUID, and index and model where these are known."""
+"""Alerts about GPUs that are gone or hot. They carry the UUID, and index and model where these are known."""
 
 from typing import Final
 
 from agent.catalogue import gpu, itself
-from agent.catalogue.attributes import COLLECTOR, GPU_INDEX, HW_ID, HW_MODEL, NODE, XID
+from agent.catalogue.attributes import COLLECTOR, NODE
 from agent.catalogue.promql import (
     PER_GPU,
     PER_NODE,
     aggregate,
     equals,
-    identity,
     labels,
-    matches,
-    named,
-    rate,
     select,
     value,
 )
+from alerts.identity import EXACTLY, REMEMBERED, WHERE, WHICH, of_gpu
 from alerts.rule import Component, Rule, Severity
 
 MARGIN_LOW: Final = 5
 """Degrees Celsius left before the driver slows the GPU down. Below it a warm day or one failed fan is enough;
 health checks in the field warn at the same distance. A margin and no temperature: limits differ by model."""
-REMEMBERED: Final = "1d"
-"""How long a GPU that is not listed any more is looked for: longer than an agent's restart or a reboot."""
-XID_WINDOW: Final = "10m"
-"""How far back a fatal XID counts: longer than any gap of an agent that restarts."""
-
-_WHICH: Final = (
-    f"GPU {{{{ or $labels.{GPU_INDEX.label} $labels.{HW_ID.label} }}}}"
-    f"{{{{ with $labels.{HW_MODEL.label} }}}} ({{{{ . }}}}){{{{ end }}}}"
-)
-_WHERE: Final = f"node {{{{ $labels.{NODE.label} }}}}"
-_EXACTLY: Final = f"UUID {{{{ $labels.{HW_ID.label} }}}}"
 
 
 def rules() -> tuple[Rule, ...]:
     """Return the rules."""
-    return (_lost(), _missing(), _fatal_xid(), _overheating(), _near_limit())
-
-
-def _of_gpu(expression: str) -> str:
-    """Join index and model; a GPU whose identity is not known any more still alerts, without them."""
-    known = identity(window=REMEMBERED)
-    return f"{named(expression, known)}\nor on ({labels(PER_GPU)})\n({expression})"
+    return (_lost(), _missing(), _overheating(), _near_limit())
 
 
 def _lost() -> Rule:
     return Rule(
         alert="GPULost",
-        expression=_of_gpu(f"{value(gpu.LOST, PER_GPU)} == 1"),
+        expression=of_gpu(f"{value(gpu.LOST, PER_GPU)} == 1"),
         severity=Severity.CRITICAL,
         component=Component.GPU,
         hold="2m",
         linger="15m",
-        summary=f"{_WHICH} on {_WHERE} is lost",
-        description=f"{_EXACTLY} was there and cannot be reached any more. What ran on it has failed or "
+        summary=f"{WHICH} on {WHERE} is lost",
+        description=f"{EXACTLY} was there and cannot be reached any more. What ran on it has failed or "
         "hangs; the driver gives it back only after a reset or a reboot.",
         action="Cordon the node, read the XID in the kernel log, drain, then power-cycle.",
         chosen=PER_GPU,
@@ -84,35 +64,17 @@ def _missing() -> Rule:
     )
 
 
-def _fatal_xid() -> Rule:
-    codes = matches(XID, "|".join(map(str, gpu.FATAL_XIDS)))
-    grown = rate(gpu.XID_EVENTS, (*PER_GPU, XID), codes, window=XID_WINDOW, function="increase")
-    return Rule(
-        alert="GPUFatalXid",
-        expression=_of_gpu(f"{grown} > 0"),
-        severity=Severity.CRITICAL,
-        component=Component.GPU,
-        hold="0s",
-        linger="30m",
-        summary=f"XID {{{{ $labels.{XID.label} }}}} on {_WHICH}, {_WHERE}",
-        description=f"{_EXACTLY}. The driver reported an error after which the GPU needs a reset, a reboot "
-        "or a decision. Work on it has failed or cannot be trusted.",
-        action=f"Cordon the node and look up XID {{{{ $labels.{XID.label} }}}} in the runbook.",
-        chosen=PER_GPU,
-    )
-
-
 def _overheating() -> Rule:
     margin = value(gpu.TEMPERATURE_MARGIN, PER_GPU, operator="min")
     return Rule(
         alert="GPUOverheating",
-        expression=_of_gpu(f"{margin} <= 0"),
+        expression=of_gpu(f"{margin} <= 0"),
         severity=Severity.CRITICAL,
         component=Component.GPU,
         hold="5m",
         linger="10m",
-        summary=f"{_WHICH} on {_WHERE} is overheating and slowed down",
-        description=f"{_EXACTLY} has a temperature margin of {{{{ $value | printf `%.0f` }}}} degrees C: the "
+        summary=f"{WHICH} on {WHERE} is overheating and slowed down",
+        description=f"{EXACTLY} has a temperature margin of {{{{ $value | printf `%.0f` }}}} degrees C: the "
         "driver is slowing it down to protect it. A few degrees more switch it off.",
         action="Check fans, airflow and inlet temperature; drain the node if the margin stays at 0 or below.",
         chosen=PER_GPU,
@@ -123,13 +85,13 @@ def _near_limit() -> Rule:
     margin = value(gpu.TEMPERATURE_MARGIN, PER_GPU, operator="min")
     return Rule(
         alert="GPUNearThermalLimit",
-        expression=_of_gpu(f"{margin} > 0 < {MARGIN_LOW}"),
+        expression=of_gpu(f"{margin} > 0 < {MARGIN_LOW}"),
         severity=Severity.WARNING,
         component=Component.GPU,
         hold="10m",
         linger="10m",
-        summary=f"{_WHICH} on {_WHERE} is near its thermal limit",
-        description=f"{_EXACTLY} has {{{{ $value | printf `%.0f` }}}} degrees C left before the driver slows "
+        summary=f"{WHICH} on {WHERE} is near its thermal limit",
+        description=f"{EXACTLY} has {{{{ $value | printf `%.0f` }}}} degrees C left before the driver slows "
         "it down. It still runs at full speed.",
         action="Compare with the node's other GPUs, then look at fans, airflow and inlet temperature.",
         chosen=PER_GPU,

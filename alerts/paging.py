@@ -53,7 +53,15 @@ def _inhibitions() -> list[dict[str, Any]]:
         ),
         # dcgm-exporter asks the same driver.
         _mutes("GPUDriverNotAnswering", "WarpwatchCollectorFailing", equal=_PLACE),
-        _mutes("GPUOverheating", "GPUNearThermalLimit", equal=[HW_ID.label, *_PLACE]),
+        _mutes(
+            "GPUOverheating",
+            "GPUNearThermalLimit|GPUThrottledByHardware",
+            equal=[HW_ID.label, *_PLACE],
+        ),
+        _mutes("GPURowRemapFailure", "GPURowRemapPending", equal=[HW_ID.label, *_PLACE]),
+        # A burst is told by the GPU where one is known, and a bad one need not be told twice.
+        _mutes("GPUFatalXid", "GPUXidBurst|GPUXidBurstTicket", equal=_PLACE),
+        _mutes("GPUXidBurst", "GPUXidBurstTicket", equal=_PLACE),
     ]
 
 

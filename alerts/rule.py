@@ -40,8 +40,9 @@ class Rule:
     ``alert`` is unique: a second severity of the same trouble is a rule of its own, because Alertmanager
     tells alerts apart, and inhibits them, by labels. ``hold`` is how long the expression must be true
     before it fires, ``linger`` how long it goes on firing after that, both as Prometheus durations.
-    ``summary`` is the line on the pager; ``action`` the first thing to do. ``chosen`` are the labels by
-    which the link opens the dashboard.
+    ``summary`` is the line on the pager, ``subject`` the few words of it, beside the GPU, that tell one such
+    alert from another where a page has several; ``action`` is the first thing to do. ``chosen`` are the
+    labels by which the link opens the dashboard.
     """
 
     alert: str
@@ -53,6 +54,7 @@ class Rule:
     summary: str
     description: str
     action: str
+    subject: str = ""
     chosen: tuple[Attribute, ...] = PER_NODE
 
     @property
@@ -69,6 +71,7 @@ class Rule:
             "keep_firing_for": self.linger,
             "labels": {"severity": self.severity.value, "component": self.component.value},
             "annotations": {
+                **({"subject": self.subject} if self.subject else {}),
                 "summary": self.summary,
                 "description": self.description,
                 "action": self.action,
