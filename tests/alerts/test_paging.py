@@ -81,6 +81,19 @@ def test_three_gpus_are_one_page_that_is_not_blank(alertmanager_url: str, pager:
     assert event["links"] == [{"href": "https://docs.example/GPULost.md", "text": "Runbook"}]
 
 
+def test_alerts_of_one_page_are_told_apart_by_their_subject(
+    alertmanager_url: str, pager: Pager
+) -> None:
+    """Several alerts keep the few words that matter: which XIDs, which action."""
+    fatal = alert(alertname="GPUFatalXid", hw_gpu_index="1")
+    fatal["annotations"]["subject"] = "XID 48 79"
+    post(alertmanager_url, fatal, alert(hw_gpu_index="2"))
+
+    (event,) = pager.wait(1)
+
+    assert event["payload"]["summary"] == "n1: GPUFatalXid GPU 1 XID 48 79; GPULost GPU 2"
+
+
 def test_one_alert_is_told_in_its_own_words_and_resolved(
     alertmanager_url: str, pager: Pager
 ) -> None:

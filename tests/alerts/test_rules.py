@@ -75,6 +75,28 @@ def test_rule_agrees_with_the_catalogue(rule: Rule) -> None:
     assert not labels & {"instance", "pod", "job"}
 
 
+LOOK_UPS = [
+    (rule, text)
+    for rule in RULES
+    for text in rule.as_yaml(RUNBOOKS, "")["annotations"].values()
+    if "{{ range query" in text
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"), LOOK_UPS, ids=lambda value: getattr(value, "alert", "text")
+)
+def test_what_an_annotation_asks_agrees_with_the_catalogue(rule: Rule, text: str) -> None:
+    """A page that asks Prometheus for codes asks for metrics and labels that exist, and shows one of them."""
+    (asked,) = re.findall(r"printf `([^`]*)`", text)
+    given = labels_of(asked.replace("%[1]s", "n1"))
+    shown = set(re.findall(r"\.Labels\.(\w+)", text)) | set(
+        re.findall(r"sortByLabel `(\w+)`", text)
+    )
+
+    assert shown == given, rule.alert
+
+
 def test_names_are_unique_and_say_what_is_wrong() -> None:
     """Alertmanager tells alerts apart by name and labels: no name is there twice."""
     names = [rule.alert for rule in RULES]
