@@ -102,3 +102,25 @@ def test_figures_are_those_of_real_boards(
     assert (model.memory, model.reserved) == (memory, reserved)
     assert (model.power_limit, model.graphics_clock) == (power_limit, graphics_clock)
     assert model.memory_clock == memory_clock
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_features_of_every_model_fit_together(model: GpuModel) -> None:
+    """Limits are in order, links have a speed, switches have links, and a large BAR1 holds the memory."""
+    assert model.idle_power < model.power_minimum < model.power_limit
+    assert (model.nvlinks > 0) == (model.nvlink_bandwidth > 0)
+    assert not model.nvswitch or model.nvlinks
+    assert model.bar1.bit_count() == 1
+    assert (model.bar1 >= model.memory) == model.large_bar
+    assert model.pcie_speed > 15_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "power_minimum", "remap_banks"),
+    [("H100", 200, 2_560), ("H200", 200, 3_072), ("L40S", 100, 192)],
+)
+def test_features_are_those_of_real_boards(name: str, power_minimum: int, remap_banks: int) -> None:
+    """Lowest power limit and banks with spare rows equal what nvidia-smi reported on real boards."""
+    model = MODELS[name]
+
+    assert (model.power_minimum, model.remap_banks) == (power_minimum, remap_banks)
