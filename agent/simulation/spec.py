@@ -2,7 +2,8 @@
 
 Memory, clocks, power limits, PCIe and NVLink are NVIDIA's published figures; H100, H200 and L40S were
 compared with what `nvidia-smi` said on real boards, spare rows included. Temperatures are the limits that
-boards of the model report.
+boards of the model report. Of the other models, spare rows and lowest power limits are what such boards are
+known to say, unchecked, as are all InfoROM versions.
 """
 
 import re
