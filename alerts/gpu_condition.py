@@ -20,7 +20,7 @@ from agent.catalogue.promql import (
     value,
 )
 from alerts.identity import EXACTLY, WHERE, WHICH, of_gpu
-from alerts.rule import Component, Rule, Severity
+from alerts.rule import HEALTH_DASHBOARD, Component, Rule, Severity
 
 HELD_SHARE: Final = 0.05
 """Share of time. Below it is the odd second; above it, work takes longer than it should on this GPU alone."""
@@ -54,6 +54,7 @@ def _recovery() -> Rule:
         description=f"{EXACTLY}. NVIDIA's driver says that the GPU cannot be relied on until this is done: "
         f"{_ACTION}. It is the driver's own verdict on all that it knows; the XIDs are the evidence.",
         action=f"Cordon the node, drain it, then do it: {_ACTION}.",
+        dashboard=HEALTH_DASHBOARD,
         chosen=PER_GPU,
     )
 
@@ -75,6 +76,7 @@ def _held() -> Rule:
         "down by heat or by its power supply, not by its power limit. Work that spans several GPUs waits "
         "for it.",
         action="hw_power_brake: look at power supplies; else at fans, airflow and inlet temperature.",
+        dashboard=HEALTH_DASHBOARD,
         chosen=PER_GPU,
     )
 
@@ -102,6 +104,7 @@ def _links_down() -> Rule:
         f"{LINKS_REMEMBERED} are {{{{ $labels.{NVLINK_STATE.label} | reReplaceAll `_` ` ` }}}}. Work that "
         "spans GPUs is slow, hangs or fails.",
         action="Drain the node, then reset all GPUs that the links join; read the XIDs 74 and 144 to 150.",
+        dashboard=HEALTH_DASHBOARD,
         chosen=PER_GPU,
     )
 
@@ -119,6 +122,7 @@ def _lanes_missing() -> Rule:
         description=f"{EXACTLY} runs on {{{{ $value | printf `%.0f` }}}} PCIe lanes, fewer than GPU and slot "
         "could. The width does not drop at idle, as the generation does: this is a bad contact or a fault.",
         action="Reseat the card or its riser with the next maintenance; if it comes back, replace them.",
+        dashboard=HEALTH_DASHBOARD,
         chosen=PER_GPU,
     )
 
@@ -137,6 +141,7 @@ def _outlier() -> Rule:
         description=f"{EXACTLY}. Among the GPUs of its model and load on this node it stands out by "
         f"{{{{ $value | printf `%.0f` }}}} robust standard deviations, for the worse.",
         action="Compare it with the node's other GPUs; work that spans them waits for the slowest.",
+        dashboard=HEALTH_DASHBOARD,
         chosen=PER_GPU,
     )
 

@@ -14,7 +14,7 @@ from agent.catalogue.promql import (
 )
 from alerts.growth import grown
 from alerts.identity import EXACTLY, WHERE, WHICH, of_gpu
-from alerts.rule import Component, Rule, Severity
+from alerts.rule import HEALTH_DASHBOARD, Component, Rule, Severity
 
 _LOOK_BACK: Final = "15m"
 """How far back codes are looked up: longer than the alerts' own window, so that it finds what they saw."""
@@ -58,6 +58,7 @@ def _fatal_xid() -> Rule:
         description=f"{EXACTLY}. The driver reported an error after which the GPU needs a reset, a reboot "
         "or a decision. Work on it has failed or cannot be trusted.",
         action="Cordon the node and look up the XID in the runbook.",
+        dashboard=HEALTH_DASHBOARD,
         chosen=PER_GPU,
     )
 
@@ -76,6 +77,7 @@ def _burst() -> Rule:
         "Where a GPU is known, GPUFatalXid names it and this alert is muted; an error of an NVSwitch "
         "concerns all GPUs of its fabric.",
         action="Cordon the node and read the first XID or SXid line of the burst in the kernel log.",
+        dashboard=HEALTH_DASHBOARD,
     )
 
 
@@ -91,6 +93,7 @@ def _burst_ticket() -> Rule:
         description="A burst of errors, none of which pages, and one at least of which somebody should look "
         f"into. XIDs on the node within {_LOOK_BACK}:{_codes(NODE)}.",
         action="Look up the XIDs in the runbook; plan what they ask for with the next drain.",
+        dashboard=HEALTH_DASHBOARD,
     )
 
 
@@ -107,5 +110,6 @@ def _out_of_memory() -> Rule:
         description=f"{EXACTLY}. A process that held the memory nearly full vanished: most likely it ran out "
         "of GPU memory. This is inferred; guesses of low confidence are left out.",
         action="Read the agent's event gpu.oom for the process, then its log.",
+        dashboard=HEALTH_DASHBOARD,
         chosen=PER_GPU,
     )

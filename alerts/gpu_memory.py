@@ -5,7 +5,7 @@ from agent.catalogue.attributes import ERROR_TYPE, MEMORY_LOCATION
 from agent.catalogue.promql import PER_GPU, equals, rate, value
 from alerts.growth import WINDOW
 from alerts.identity import EXACTLY, WHERE, WHICH, of_gpu
-from alerts.rule import Component, Rule, Severity
+from alerts.rule import HEALTH_DASHBOARD, Component, Rule, Severity
 
 _LOCATION = f"{{{{ $labels.{MEMORY_LOCATION.label} | reReplaceAll `_` ` ` }}}}"
 
@@ -32,6 +32,7 @@ def _uncorrected() -> Rule:
         description=f"{EXACTLY}. ECC found an error that it could not correct. What used that memory was "
         "ended by the driver, or its results are wrong.",
         action="Cordon the node; see which XID came with it (48, 94, 95, 140): it says whether to reset.",
+        dashboard=HEALTH_DASHBOARD,
         chosen=PER_GPU,
     )
 
@@ -48,6 +49,7 @@ def _sram() -> Rule:
         description=f"{EXACTLY}. The board has had more uncorrected SRAM errors than NVIDIA allows before a "
         "field diagnosis. The flag stays until the board is exchanged.",
         action="Drain the node and run the field diagnosis; expect to exchange the board.",
+        dashboard=HEALTH_DASHBOARD,
         chosen=PER_GPU,
     )
 
@@ -64,6 +66,7 @@ def _remap_failed() -> Rule:
         description=f"{EXACTLY}. Memory failed and there is no spare row for it. The next use of that row "
         "ends the work that touches it. The flag stays until the board is exchanged.",
         action="Cordon and drain the node; exchange the board.",
+        dashboard=HEALTH_DASHBOARD,
         chosen=PER_GPU,
     )
 
@@ -80,5 +83,6 @@ def _remap_pending() -> Rule:
         description=f"{EXACTLY}. The driver set a failing memory row aside; the spare takes its place with "
         "the next reset. Work goes on correctly until then.",
         action="Reset the GPU with the next drain of the node.",
+        dashboard=HEALTH_DASHBOARD,
         chosen=PER_GPU,
     )

@@ -12,6 +12,8 @@ RUNBOOKS: Final = "runbooks"
 """Folder of the runbooks, beside the rules: what a link to one starts with where no base is given."""
 NODE_DASHBOARD: Final = "/d/warpwatch-gpu-node"
 """Path of the GPU node dashboard in any Grafana; its uid never changes."""
+HEALTH_DASHBOARD: Final = "/d/warpwatch-gpu-health"
+"""Path of the GPU health dashboard."""
 
 
 _VARIABLES: Final = {CLUSTER.label: "cluster", NODE.label: "node", HW_ID.label: "gpu"}
@@ -41,8 +43,8 @@ class Rule:
     tells alerts apart, and inhibits them, by labels. ``hold`` is how long the expression must be true
     before it fires, ``linger`` how long it goes on firing after that, both as Prometheus durations.
     ``summary`` is the line on the pager, ``subject`` the few words of it, beside the GPU, that tell one such
-    alert from another where a page has several; ``action`` is the first thing to do. ``chosen`` are the
-    labels by which the link opens the dashboard.
+    alert from another where a page has several; ``action`` is the first thing to do. ``dashboard`` is
+    the path of the one that shows more, ``chosen`` are the labels by which the link opens it.
     """
 
     alert: str
@@ -55,6 +57,7 @@ class Rule:
     description: str
     action: str
     subject: str = ""
+    dashboard: str = NODE_DASHBOARD
     chosen: tuple[Attribute, ...] = PER_NODE
 
     @property
@@ -76,7 +79,7 @@ class Rule:
                 "description": self.description,
                 "action": self.action,
                 "runbook_url": f"{runbook_base.rstrip('/')}/{self.runbook}",
-                "dashboard_url": f"{dashboard_base.rstrip('/')}{NODE_DASHBOARD}{self._query()}",
+                "dashboard_url": f"{dashboard_base.rstrip('/')}{self.dashboard}{self._query()}",
             },
         }
 
