@@ -190,6 +190,8 @@ class Folding:
 
     def _series(self, key: _Key, metric: Metric) -> _Series:
         fold = _FOLDS.get(metric.name, _MEAN_ALONE)
+        if fold.only is not None and key[1][-1] != fold.only:
+            fold = _MEAN_ALONE
         counters = self._counters.get(key)
         if counters is None:
             counters = _Counters(fold.bounds)

@@ -112,7 +112,9 @@ METRICS: Final = (
 class Fold:
     """What else is exported of a gauge, each with the gauge's own attributes.
 
-    ``integral`` is a counter of its value times seconds; ``bounds`` are those of ``distribution``.
+    ``integral`` is a counter of its value times seconds; ``bounds`` are those of ``distribution``. With
+    ``only``, series whose last attribute is another have their mean alone: the little-used engines of a
+    GPU would cost as much as the one that matters.
     """
 
     minimum: Metric | None = None
@@ -120,6 +122,7 @@ class Fold:
     integral: Metric | None = None
     distribution: Metric | None = None
     bounds: tuple[float, ...] = ()
+    only: str | None = None
 
 
 SHARE_BOUNDS: Final = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
@@ -138,6 +141,7 @@ FOLDS: Final = {
         integral=BUSY_TIME,
         distribution=UTILIZATION_DISTRIBUTION,
         bounds=SHARE_BOUNDS,
+        only="general",
     ),
     gpu.POWER: Fold(
         minimum=POWER_MIN,
