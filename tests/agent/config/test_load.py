@@ -191,7 +191,10 @@ def test_variables_that_kubernetes_makes_for_a_service_are_not_ours() -> None:
         ("interval: 0s\n", "must be longer than nothing"),
         ("interval: true\n", "must be a duration"),
         ("interval: 2h\n", "must be between 0.1s and 60s"),
-        ("dcgm: {url: 'http://localhost:9410/metrics/dcgm'}\n", "is where the agent itself listens"),
+        (
+            "dcgm: {url: 'http://localhost:9410/metrics/dcgm'}\n",
+            "is where the agent itself listens",
+        ),
         ("servers: [{url: 'http://127.0.0.1:9410'}]\n", "is where the agent itself listens"),
         ("distributions: maybe\n", "must be true or false, not 'maybe'"),
         ("xid_overrides: [63]\n", "must map XIDs to page, ticket or info"),

@@ -131,7 +131,9 @@ def test_node_and_cluster_are_on_every_series() -> None:
 
 def test_empty_attributes_are_absent_labels() -> None:
     """An attribute without a value, and a cluster that is not configured, leave no label."""
-    text = text_of(Reading(gpu.INFO, ("GPU-1", "0", *[""] * (len(gpu.INFO.attributes) - 2)), 1), node="n")
+    text = text_of(
+        Reading(gpu.INFO, ("GPU-1", "0", *[""] * (len(gpu.INFO.attributes) - 2)), 1), node="n"
+    )
 
     (sample,) = families(text)["hw_gpu_info"].samples
 
