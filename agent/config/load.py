@@ -17,6 +17,7 @@ from agent.config.settings import Config
 PREFIX: Final = "WARPWATCH_"
 FILE_VARIABLE: Final = "WARPWATCH_CONFIG"
 """Names the file where --config does not."""
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _SERVICE_LINK: Final = re.compile(r"WARPWATCH(_\w+)?_(SERVICE_(HOST|PORT)|PORT)(_\w+)?")
 """Kubernetes puts these into every pod that has a Service named warpwatch... in its namespace."""
 
@@ -141,7 +142,9 @@ def _circles(config: Config, sources: Mapping[str, str]) -> list[ConfigProblem]:
     """Find sources that are the agent itself: it would take its own last values for fresh ones."""
     read = [("dcgm.url", config.dcgm.url)] if config.dcgm else []
     read += [(f"servers[{n}].url", each.url) for n, each in enumerate(config.servers)]
-    here = {config.listen.host, "localhost", "127.0.0.1", "::1"}
+    here = {config.listen.host}
+    if here & {*_LOOPBACK, "0.0.0.0", "::"}:  # noqa: S104 - to know it, not to listen there
+        here |= _LOOPBACK
     message = f"is where the agent itself listens ({config.listen}); name what it should read"
     return [
         ConfigProblem(

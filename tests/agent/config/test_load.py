@@ -196,6 +196,7 @@ def test_variables_that_kubernetes_makes_for_a_service_are_not_ours() -> None:
             "is where the agent itself listens",
         ),
         ("servers: [{url: 'http://127.0.0.1:9410'}]\n", "is where the agent itself listens"),
+        ("listen: 0.0.0.0:9410\ndcgm: {url: 'http://[::1]:9410'}\n", "is where the agent itself"),
         ("distributions: maybe\n", "must be true or false, not 'maybe'"),
         ("xid_overrides: [63]\n", "must map XIDs to page, ticket or info"),
         ("xid_overrides: {63: loud}\n", "must be one of page, ticket, info, not 'loud'"),
@@ -210,6 +211,14 @@ def test_variables_that_kubernetes_makes_for_a_service_are_not_ours() -> None:
 def test_bad_input_is_named_with_its_fix(text: str, said: str, tmp_path: Path) -> None:
     """Whatever is wrong with the file, the message says what and how to mend it."""
     assert any(said in each for each in problems(text, tmp_path))
+
+
+def test_a_server_on_another_address_may_have_the_same_port(tmp_path: Path) -> None:
+    """An agent on one address of the node and a server on another do not meet."""
+    file = tmp_path / "agent.yaml"
+    file.write_text("listen: 192.0.2.7:8000\nservers: [{url: 'http://127.0.0.1:8000'}]\n")
+
+    assert load(file, {}, {}).servers[0].url == "http://127.0.0.1:8000"
 
 
 def test_secrets_in_a_url_do_not_reach_the_message(tmp_path: Path) -> None:
