@@ -16,6 +16,7 @@ from agent.app import gpu_driver, make_collectors, make_otlp, node_name, otlp_se
 from agent.catalogue import serving
 from agent.collector import Collector, Unavailable
 from agent.collectors.nvml.driver import DeviceError, DriverGone, GpuDriver
+from agent.collectors.nvml.library import WrongBinding
 from agent.config import Config
 from agent.snapshot import Batch
 
@@ -88,6 +89,9 @@ def gpu_findings(driver: GpuDriver) -> Iterator[Finding]:
         count = driver.device_count()
     except Unavailable as absence:
         yield Finding("driver", Verdict.ABSENT, str(absence), _CONTAINER_HINT)
+        return
+    except WrongBinding as error:
+        yield Finding("driver", Verdict.FAILED, str(error))
         return
     except (DriverGone, DeviceError) as error:
         action = "reload the driver or reboot; see the kernel log"

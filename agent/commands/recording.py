@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.app import gpu_driver
+from agent.collectors.nvml.library import WrongBinding
 from agent.commands.configuration import refuse
 from agent.config import Config
 from agent.recording.record import Recorder, create
@@ -17,9 +18,10 @@ _DEADLINE_SECONDS: Final = 30.0
 
 
 def record(config: Config, path: Path, *, seconds: float, raw: bool) -> int:
-    """Record for ``seconds``. Exit codes: 0 done, 1 the driver hangs, 2 wrong use or no place to write.
+    """Record for ``seconds``.
 
-    An interrupt (Ctrl-C) ends the recording early, and it is whole.
+    Exit codes: 0 done, 1 the driver hangs or cannot be asked, 2 wrong use or no place to write. An interrupt
+    (Ctrl-C) ends the recording early, and it is whole.
     """
     if not 0 < seconds <= 86_400:
         return refuse(f"--record-seconds must be more than 0 and at most 86400, not {seconds:g}")
@@ -41,6 +43,9 @@ def record(config: Config, path: Path, *, seconds: float, raw: bool) -> int:
                 f"the driver has not answered for {_DEADLINE_SECONDS:g} s; {path} ends before that",
                 1,
             )
+        except WrongBinding as error:
+            path.unlink(missing_ok=True)  # it says nothing, and would be in the way next time
+            return refuse(error, 1)
         except OSError as error:
             return refuse(f"{path} cannot be written: {error.strerror}", 1)
     kept = "with its names" if raw else "UUIDs, serial numbers and ids of containers replaced"

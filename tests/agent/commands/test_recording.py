@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import aiohttp
@@ -13,6 +15,7 @@ from agent.cli import main
 from agent.config import Config, load
 from agent.config.values import Address
 from agent.recording.replay import ReplayedGpus
+from tests.real_parts.programs import plain_environment
 
 ANYWHERE = Address("127.0.0.1", 0)
 
@@ -66,6 +69,29 @@ def test_no_place_to_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     """A folder that is not there is said by the file's name."""
     assert record(tmp_path / "nowhere" / "a") == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", [["--record", "gpus.jsonl"], []], ids=["record", "examine"])
+def test_shadowed_binding(tmp_path: Path, more: list[str]) -> None:
+    """A retired `pynvml` before nvidia-ml-py is one sentence with the cure, and leaves no file."""
+    (tmp_path / "pynvml").mkdir()
+    (tmp_path / "pynvml" / "__init__.py").touch()
+
+    done = subprocess.run(  # noqa: S603 - our own interpreter and words
+        [sys.executable, "-m", "agent.cli", "doctor", "--listen", "127.0.0.1:0", *more],
+        env=plain_environment() | {"PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert "Traceback" not in said
+    assert f"{tmp_path}/pynvml/__init__.py" in said
+    assert "pip uninstall pynvml, then pip install --force-reinstall nvidia-ml-py" in said
+    assert not (tmp_path / "gpus.jsonl").exists()
 
 
 @pytest.mark.parametrize(
