@@ -24,8 +24,6 @@ from alerts.rule import HEALTH_DASHBOARD, Component, Rule, Severity
 
 HELD_SHARE: Final = 0.05
 """Share of time. Below it is the odd second; above it, work takes longer than it should on this GPU alone."""
-OUTLIER: Final = 6
-"""Score from which on a GPU stands out, as the metric's own description has it."""
 LINKS_REMEMBERED: Final = "1d"
 """How long the best state of the links is remembered: no shorter than a night."""
 
@@ -131,7 +129,7 @@ def _outlier() -> Rule:
     score = value(window.PEER_OUTLIER, (*PER_GPU, PEER_SIGNAL))
     return Rule(
         alert="GPUPeerOutlier",
-        expression=of_gpu(f"{score} > {OUTLIER}"),
+        expression=of_gpu(f"{score} > {window.OUTLIER:g}"),
         severity=Severity.WARNING,
         component=Component.GPU,
         hold="15m",

@@ -85,12 +85,16 @@ UTILIZATION_DISTRIBUTION = _distribution(
 POWER_DISTRIBUTION = _distribution(
     gpu.POWER, "Samples of the power drawn; only with the option for histograms."
 )
+OUTLIER: Final = 6.0
+"""Score from which on a GPU stands out: robust standard deviations, |x - median| / (1.4826 * MAD) after
+Iglewicz and Hoaglin (1993). They advise 3.5; for normal noise 6 is one in 500 million values, and cohorts
+as small as the GPUs of a node need the room. Agent, alert, dashboard and status page go by this one."""
 PEER_OUTLIER = _gpu(
     "hw.gpu.peer.outlier.score",
     Kind.GAUGE,
     "{score}",
     "How far the GPU is on the bad side of its siblings of the same model under the same load, in "
-    "robust standard deviations; above 6 it is an outlier. Absent with fewer than four such GPUs.",
+    f"robust standard deviations; above {OUTLIER:g} it is an outlier. Absent with fewer than four such GPUs.",
     PEER_SIGNAL,
 )
 

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Final, NamedTuple
 
+from agent.catalogue.window import OUTLIER
 from agent.peers.standing import Standing
 
-OUTLIER: Final = 6.0
-"""Robust standard deviations. For normal noise, one in 500 million values; small cohorts need the room."""
 FEWEST: Final = 4
 """GPUs under the same load, the one that is judged among them: of three, no two are a majority to trust."""
 HIGHEST: Final = 100.0

@@ -7,8 +7,8 @@ from typing import Final
 
 from agent.catalogue import events
 from agent.catalogue.attributes import DETAIL, HW_ID, PEER_SIGNAL
-from agent.catalogue.window import PEER_OUTLIER
-from agent.peers.score import BY_WORD, OUTLIER, Verdict, judge
+from agent.catalogue.window import OUTLIER, PEER_OUTLIER
+from agent.peers.score import BY_WORD, Verdict, judge
 from agent.peers.standing import Counter, Sight, sights
 from agent.snapshot import Batch, Event, Reading
 

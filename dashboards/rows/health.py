@@ -26,8 +26,6 @@ from dashboards.lines import SHARE, drawn, flags, growth, lines, speed, states
 from dashboards.panel import BLUE, COUNT, GREEN, ORANGE, RED, Look, Panel, Query, graph
 from dashboards.scope import EACH_GPU, ON_NODE, RATE, legend, per_gpu
 
-OUTLIER: Final = 6
-"""Score from which on a GPU stands out, as the metric's own description has it."""
 _NORMAL: Final = "sw_power_cap|low_utilization"
 _NEUTRAL: Final = "text"
 
@@ -59,7 +57,7 @@ def _verdict() -> tuple[Panel, ...]:
             "Unlike its siblings",
             window.PEER_OUTLIER,
             by=(PEER_SIGNAL,),
-            look=Look(steps=((None, "transparent"), (OUTLIER, ORANGE))),
+            look=Look(steps=((None, "transparent"), (window.OUTLIER, ORANGE))),
             note=f"{PEER_SIGNAL.description} Alert: GPUPeerOutlier.",
         ),
     )

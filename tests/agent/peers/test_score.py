@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.peers.score import FEWEST, OUTLIER, SIGNALS, judge, score
+from agent.catalogue.window import OUTLIER
+from agent.peers.score import FEWEST, SIGNALS, judge, score
 from agent.peers.standing import sights
 from tests.agent.peers.standings import Figures, batch, node
 
