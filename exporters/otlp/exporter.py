@@ -8,17 +8,10 @@ from typing import Final, Protocol
 from agent.snapshot import ExporterState, Snapshot
 from exporters.otlp.clock import Clock
 from exporters.otlp.delivery import Encoded, Transport
-from exporters.otlp.encode import (
-    MOST_POINTS,
-    SLICE,
-    Slice,
-    event_request,
-    identity,
-    joined,
-    metric_request,
-    sliced,
-)
 from exporters.otlp.http_transport import HttpTransport
+from exporters.otlp.identity import identity
+from exporters.otlp.logs import event_request
+from exporters.otlp.metrics import MOST_POINTS, SLICE, MetricEncoder, Slice, joined, sliced
 from exporters.otlp.sender import Sender
 from exporters.otlp.settings import GRPC, Settings, SettingsError, Target, unusable_files
 
@@ -52,6 +45,7 @@ class OtlpExporter:
         self._settings = settings
         self._clock = clock or Clock()
         self._who = identity(settings.node, settings.cluster, settings.resource)
+        self._encoder = MetricEncoder(self._who)
         self._senders = tuple(
             Sender(target.name, target.signal, _transport(target), clock=self._clock)
             for target in settings.targets
@@ -116,6 +110,7 @@ class OtlpExporter:
         if not senders or snapshot.sequence <= self._pushed:
             return
         self._pushed = snapshot.sequence
+        self._encoder.turn()
         waiting: list[Encoded] = []
         for readings in sliced(snapshot):
             if encoded := self._encoded(readings, snapshot, senders):
@@ -131,7 +126,7 @@ class OtlpExporter:
         self, readings: Slice, snapshot: Snapshot, senders: Iterable[Sender]
     ) -> Encoded | None:
         try:
-            return metric_request(readings, snapshot.starts, self._who)
+            return self._encoder.request(readings, snapshot.starts)
         except Exception:  # noqa: BLE001 - the encoder's is bare; a bad value must not end the agent
             lost = sum(map(len, readings.values()))
             for sender in senders:

@@ -18,17 +18,11 @@ from opentelemetry.sdk.resources import Resource
 import agent
 from agent.catalogue import CATALOGUE, EVENT_KINDS, Kind, Metric, events, gpu, serving
 from agent.snapshot import Batch, Distribution, Event, Reading, Snapshot
-from exporters.otlp.encode import (
-    MOST_POINTS,
-    SLICE,
-    event_request,
-    identity,
-    joined,
-    metric_request,
-    nanoseconds,
-    sliced,
-)
+from exporters.otlp.identity import identity, nanoseconds
+from exporters.otlp.logs import event_request
+from exporters.otlp.metrics import MOST_POINTS, SLICE, MetricEncoder, joined, sliced
 from tests.exporters import snapshots
+from tests.exporters.otlp import sdk_reference
 from tests.otlp_sink import Point, attributes, points
 
 WHO = identity("node-1", "fleet", {"team": "ml"})
@@ -42,7 +36,8 @@ KINDS = {
 
 def pushed(snapshot: Snapshot) -> list[Point]:
     """Return the data points of a snapshot as a receiver decodes them."""
-    encoded = joined(metric_request(each, snapshot.starts, WHO) for each in sliced(snapshot))
+    encoder = MetricEncoder(WHO)
+    encoded = joined(encoder.request(each, snapshot.starts) for each in sliced(snapshot))
     found = points(ExportMetricsServiceRequest.FromString(encoded.body))
     assert encoded.items == len(found)
     return found
@@ -115,7 +110,8 @@ def test_empty_attributes_are_absent() -> None:
     nobody = identity("node-1", "", {})
 
     (part,) = sliced(of(reading))
-    (point,) = points(ExportMetricsServiceRequest.FromString(metric_request(part, {}, nobody).body))
+    encoded = MetricEncoder(nobody).request(part, {})
+    (point,) = points(ExportMetricsServiceRequest.FromString(encoded.body))
 
     assert point.attributes == {
         "k8s.node.name": "node-1",
@@ -197,6 +193,66 @@ def test_whole_numbers_and_fractions_have_one_type() -> None:
     found = [pushed(of(Reading(gpu.POWER, ("g", "gpu"), watts)))[0] for watts in (7, 7.5, True)]
 
     assert [type(point.value) for point in found] == [float] * 3
+
+
+NUMBERS = st.floats(allow_nan=True) | st.integers(-(2**60), 2**60) | st.booleans()
+SERIES = st.tuples(
+    st.sampled_from([metric for metric in CATALOGUE if metric.kind is not Kind.HISTOGRAM]),
+    st.text(st.characters(codec="utf-8"), max_size=200),
+)
+
+
+@given(
+    st.dictionaries(SERIES, st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=20),
+    st.floats(0, 2e9),
+    st.floats(0, 2e9),
+)
+def test_numbers_are_written_as_the_official_encoder_writes_them(
+    values: dict[tuple[Metric, str], tuple[Any, Any]], first: float, second: float
+) -> None:
+    """Byte by byte, at the first export and at a later one, which uses what the first one kept."""
+    encoder = MetricEncoder(WHO)
+    for turn, (taken_at, since) in enumerate(((first, second), (second, second), (second, first))):
+        readings = [
+            Reading(metric, (word,) * len(metric.attributes), several[turn % 2])
+            for (metric, word), several in values.items()
+        ]
+        starts = {
+            (each.metric, each.attributes): since
+            for each in readings
+            if each.metric.kind is not Kind.GAUGE
+        }
+        encoder.turn()
+        for part in sliced(of(*readings, taken_at=taken_at)):
+            assert encoder.request(part, starts).body == sdk_reference.official(part, starts, WHO)
+
+
+def test_a_whole_node_is_written_as_the_official_encoder_writes_it() -> None:
+    """Byte by byte: every metric of a node with GPUs and servers, histograms among them."""
+    snapshot = snapshots.full()
+    encoder = MetricEncoder(WHO)
+
+    for _ in range(2):
+        encoder.turn()
+        for part in sliced(snapshot):
+            theirs = sdk_reference.official(part, snapshot.starts, WHO)
+            assert encoder.request(part, snapshot.starts).body == theirs
+
+
+def test_what_is_kept_of_a_series_goes_with_it() -> None:
+    """A series that came back is written with its own attributes, and one that is gone is not kept."""
+    encoder = MetricEncoder(WHO)
+    for uuid in ("GPU-a", "GPU-b", "GPU-a"):
+        encoder.turn()
+        (part,) = sliced(of(Reading(gpu.POWER_LIMIT, (uuid,), 700)))
+        (point,) = points(ExportMetricsServiceRequest.FromString(encoder.request(part, {}).body))
+
+        assert point.attributes["hw.id"] == uuid
+
+    assert [list(kept) for kept in encoder._fresh.values()] == [[("GPU-a",)]]
+    encoder.turn()
+    encoder.turn()
+    assert not encoder._known
 
 
 def official(readings: list[Reading]) -> list[Point]:

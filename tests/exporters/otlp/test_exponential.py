@@ -8,7 +8,8 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from agent.catalogue.window import POWER_DISTRIBUTION, WATT_BOUNDS
 from agent.observations import Observations
 from agent.snapshot import Batch, Distribution, Reading, Snapshot
-from exporters.otlp.encode import identity, metric_request, sliced
+from exporters.otlp.identity import identity
+from exporters.otlp.metrics import MetricEncoder, sliced
 from exporters.prometheus import Exposition
 
 NOON = 1_700_000_000.0
@@ -33,7 +34,7 @@ def pushed(*values: Distribution) -> Metric:
     """Return the metric as a receiver reads it."""
     snapshot = snapshot_of(*values)
     (readings,) = sliced(snapshot)
-    encoded = metric_request(readings, snapshot.starts, identity("node", "", {}))
+    encoded = MetricEncoder(identity("node", "", {})).request(readings, snapshot.starts)
     request = ExportMetricsServiceRequest.FromString(encoded.body)
     metrics: list[Metric] = list(request.resource_metrics[0].scope_metrics[0].metrics)
     assert len(metrics) == 1

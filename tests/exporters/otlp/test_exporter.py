@@ -10,8 +10,8 @@ import pytest
 from agent.catalogue import events, gpu, itself
 from agent.sampler import Sampler
 from agent.snapshot import Batch, Event, Reading, Snapshot
-from exporters.otlp.encode import MOST_POINTS, SLICE
 from exporters.otlp.exporter import FIRST_EXPORT, OtlpExporter
+from exporters.otlp.metrics import MOST_POINTS, SLICE
 from exporters.otlp.settings import Destination, SettingsError, otlp_settings
 from tests.exporters import snapshots
 from tests.exporters.otlp.hand_clock import HandClock

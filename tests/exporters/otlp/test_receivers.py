@@ -12,8 +12,9 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from oteltap import OtelTapHttpProtobufReceiver, OtelTapHttpProtobufReceiverSettings
 
 from agent.snapshot import Snapshot
-from exporters.otlp.encode import identity, metric_request, nanoseconds, sliced
 from exporters.otlp.exporter import OtlpExporter
+from exporters.otlp.identity import identity, nanoseconds
+from exporters.otlp.metrics import MetricEncoder, sliced
 from exporters.otlp.settings import Destination, otlp_settings
 from tests.exporters import snapshots
 from tests.otlp_sink import HttpSink, Point, attributes, points
@@ -62,7 +63,7 @@ def expected(snapshot: Snapshot) -> dict[Any, Point]:
     """Return the points of a snapshot, decoded from our own bytes."""
     found: list[Point] = []
     for part in sliced(snapshot):
-        body = metric_request(part, snapshot.starts, WHO).body
+        body = MetricEncoder(WHO).request(part, snapshot.starts).body
         found += points(ExportMetricsServiceRequest.FromString(body))
     return {point.key: point for point in found}
 

@@ -24,9 +24,11 @@ import agent
 from agent.catalogue import events, gpu
 from agent.snapshot import Batch, Event, Reading, Snapshot
 from exporters.otlp.delivery import Encoded, Receipt, Refused, Retryable, Transport, one_line
-from exporters.otlp.encode import event_request, identity, metric_request, sliced
 from exporters.otlp.grpc_transport import GrpcTransport
 from exporters.otlp.http_transport import HttpTransport, retry_after
+from exporters.otlp.identity import identity
+from exporters.otlp.logs import event_request
+from exporters.otlp.metrics import MetricEncoder, sliced
 from exporters.otlp.response import retry_delay, status_words
 from exporters.otlp.settings import (
     Destination,
@@ -48,7 +50,7 @@ def metrics() -> Encoded:
     reading = Reading(gpu.DEVICES, (), 8)
     snapshot = Snapshot(1, 1.0, {"nvml": Batch(1.0, (reading,))})
     (part,) = sliced(snapshot)
-    return metric_request(part, {}, WHO)
+    return MetricEncoder(WHO).request(part, {})
 
 
 def target(url: str, protocol: str, signal: str = "metrics", **variables: str) -> Target:
