@@ -25,6 +25,7 @@ from agent.worker import Worker
 from agent.xid.ledger import XidLedger
 from agent.xid.policy import Policy
 from exporters.prometheus import Exposition
+from exporters.release import ReleaseEndpoint
 from exporters.web import HEALTH_LIMIT, make_app, serve
 
 if TYPE_CHECKING:
@@ -124,8 +125,9 @@ async def run(
     *,
     ready: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Run the agent until SIGTERM or SIGINT. SIGUSR1 makes it let go of the GPUs' driver for a minute.
+    """Run the agent until SIGTERM or SIGINT.
 
+    SIGUSR1 makes it let go of the GPUs' driver for a minute, as does a POST to `exporters.release.PATH`.
     ``ready`` is told the URL once it listens. Raises `OSError` where the address cannot be had and
     `ValueError` for a simulation or a variable that makes no sense.
     """
@@ -148,25 +150,35 @@ async def run(
         distributions=config.distributions,
         exporters=exporter_states,
     )
+    gpus = [each for each in collectors if isinstance(each, NvmlCollector)]
     web = make_app(
         sampler,
         Exposition(node, config.cluster or ""),
         health_limit=max(HEALTH_LIMIT, 3 * config.interval),
+        release=_release_endpoint(config.release_from, gpus),
     )
     runner, port = await serve(web, config.listen.host, config.listen.port)
     host = f"[{config.listen.host}]" if ":" in config.listen.host else config.listen.host
     ready(f"http://{host}:{port}")
     try:
-        await _until_told(
-            [sampler.run(), _push(settings, otlp, sampler)],
-            [each for each in collectors if isinstance(each, NvmlCollector)],
-        )
+        await _until_told([sampler.run(), _push(settings, otlp, sampler)], gpus)
     except* _Refused as refusals:
         raise ValueError(str(refusals.exceptions[0])) from refusals
     finally:
         for each in otlp:
             await each.close()
         await runner.cleanup()
+
+
+def _release_endpoint(who: str, gpus: Sequence[NvmlCollector]) -> ReleaseEndpoint | None:
+    """Return what takes requests to let go of the driver, from those who may ask."""
+
+    async def release(seconds: float) -> None:
+        _log.info("asked by HTTP: the driver is let go of for %g s", seconds)
+        for each in gpus:
+            await each.release(seconds)
+
+    return None if who == "nobody" else ReleaseEndpoint(release, anywhere=who == "anywhere")
 
 
 class _Refused(Exception):  # noqa: N818 - tells a wrong setting from a fault of ours

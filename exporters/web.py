@@ -15,6 +15,8 @@ from aiohttp import web
 from exporters.guard import add_headers, guard
 from exporters.negotiation import accepts_gzip, wants_openmetrics
 from exporters.prometheus import CLASSIC, OPENMETRICS, Exposition
+from exporters.release import PATH as RELEASE_PATH
+from exporters.release import ReleaseEndpoint
 from exporters.status import page
 from exporters.status.board import Board, Source
 from exporters.status.stream import Streams
@@ -128,13 +130,15 @@ def make_app(
     dcgm: "DcgmExposition | None" = None,
     health_limit: float = HEALTH_LIMIT,
     hosts: Collection[str] = (),
+    release: ReleaseEndpoint | None = None,
     clock: Callable[[], float] = time,
 ) -> web.Application:
     """Return the application. It starts nothing until it is served.
 
     ``dcgm`` answers `/metrics/dcgm`; without one, it is made for the node of ``exposition``.
     ``health_limit``: seconds, see `HEALTH_LIMIT`; longer than the sampling interval. ``hosts``: names
-    that a reverse proxy may pass on to a server on loopback. ``clock`` gives Unix seconds.
+    that a reverse proxy may pass on to a server on loopback. ``release`` takes requests to let go of the
+    driver; without one there is nothing at its path. ``clock`` gives Unix seconds.
     """
     board = Board(source, exposition.node, exposition.cluster, clock)
     streams = Streams(source, board)
@@ -151,6 +155,8 @@ def make_app(
             web.get("/stream", streams.handle),
         ]
     )
+    if release is not None:
+        app.router.add_post(RELEASE_PATH, release.handle)
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(lambda _: streams.close())
 

@@ -22,6 +22,7 @@ from agent.config.values import (
 )
 
 PROTOCOLS: Final = ("http/protobuf", "grpc")
+RELEASE_FROM: Final = ("loopback", "anywhere", "nobody")
 REPLAY_ENDS: Final = ("loop", "stop")
 PROFILES: Final = ("vllm", "triton")
 XID_POLICIES: Final = ("nvidia", "eks", "azure", "gcm")
@@ -181,6 +182,13 @@ class Config:
     )
     servers: tuple[Server, ...] = _sections(Server, "Model servers on this node.")
     dcgm: Dcgm | None = _section(Dcgm, "A dcgm-exporter on this node. Default: none.")
+    release_from: str = _option(
+        choice_form(*RELEASE_FROM),
+        "Who may have the driver released (POST /api/v1/driver/release): programs on this machine, whoever "
+        "reaches the port, or nobody.",
+        example="loopback",
+        default="loopback",
+    )
     simulate: str | None = _option(
         TEXT,
         "Simulated GPUs instead of real ones, as COUNTxMODEL, to try the agent without a GPU.",

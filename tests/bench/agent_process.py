@@ -5,10 +5,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from tests.real_parts.programs import Program, Programs, free_port, plain_environment
@@ -25,13 +26,11 @@ def installed_environment() -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Agent:
-    """A running agent and where it serves."""
+class Watched:
+    """A running program and the port where it serves."""
 
     program: Program
     port: int
-    first_metric_after: float
-    """Seconds from its start, interpreter included, until /readyz said yes."""
 
     def cpu_seconds(self) -> float:
         """Return the CPU time that it has used, user and system."""
@@ -46,11 +45,25 @@ class Agent:
         return kib / 1024
 
 
+@dataclass(frozen=True)
+class Agent(Watched):
+    """A running agent."""
+
+    first_metric_after: float
+    """Seconds from its start, interpreter included, until /readyz said yes."""
+
+
 @contextmanager
 def running_agent(
-    folder: Path, settings: dict[str, Any], entry: Sequence[str] = ("-m", "agent.cli")
+    folder: Path,
+    settings: dict[str, Any],
+    entry: Sequence[str] = ("-m", "agent.cli"),
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Agent]:
-    """Run an agent with these settings on a free port while the context lasts."""
+    """Run an agent with these settings on a free port while the context lasts.
+
+    ``environment`` is added to what an installed agent has.
+    """
     port = free_port()
     config = folder / f"agent-{port}.yaml"
     config.write_text(json.dumps({"listen": f"127.0.0.1:{port}", **settings}), encoding="utf-8")
@@ -62,7 +75,7 @@ def running_agent(
             [sys.executable, *entry, "run", "--config", config, "--log-level", "warning"],
             url=f"http://127.0.0.1:{port}",
             ready="/readyz",
-            env=installed_environment(),
+            env=installed_environment() | dict(environment),
         )
         yield Agent(program, port, time.monotonic() - began)
     finally:

@@ -1,7 +1,11 @@
 /* Every call passes here: counted, made to cost, hang or fail, and noted where a test wants to see it. */
 #include "simulated.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
 
 #define LOG_BYTES (1 << 20)
 
@@ -22,6 +26,66 @@ const char *nvmlSimulatedLog(void)
     told[log_length] = '\0';
     log_length = 0;
     return told;
+}
+
+/* Where what the calls cost is written: the control file's name with `.account`, if there is such a file. */
+struct account {
+    unsigned long long calls, cpu_ns, wall_ns, users;
+};
+
+static struct account *account(void)
+{
+    static struct account *ours;
+    static bool looked;
+    char path[4096];
+    const char *control = getenv("SIMULATED_NVML");
+    if (looked)
+        return ours;
+    looked = true;
+    snprintf(path, sizeof path, "%s.account", control ? control : "");
+    int file = control ? open(path, O_RDWR) : -1;
+    if (file < 0)
+        return NULL;
+    void *mapped = mmap(NULL, sizeof *ours, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    close(file);
+    ours = mapped == MAP_FAILED ? NULL : mapped;
+    return ours;
+}
+
+void account_users(int references)
+{
+    if (account())
+        account()->users = (unsigned long long)references;
+}
+
+static unsigned long long clock_ns(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (unsigned long long)now.tv_sec * 1000000000ULL + (unsigned long long)now.tv_nsec;
+}
+
+static __thread int depth;
+
+struct meter meter_start(void)
+{
+    struct meter begun = {0};
+    if (depth++ || !account())
+        return begun;
+    begun.wall_ns = clock_ns(CLOCK_MONOTONIC);
+    begun.cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    begun.runs = true;
+    return begun;
+}
+
+void meter_stop(struct meter *begun)
+{
+    depth--;
+    if (!begun->runs)
+        return;
+    account()->calls++;
+    account()->cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - begun->cpu_ns;
+    account()->wall_ns += clock_ns(CLOCK_MONOTONIC) - begun->wall_ns;
 }
 
 void note_call(const char *function, long choice, int device)
@@ -46,9 +110,16 @@ static nvmlReturn_t answer(const char *function, int device, const struct rule *
 {
     const struct control *control = control_now();
     bool part = strncmp(function, "field:", 6) == 0 || strncmp(function, "gpm:", 4) == 0;
-    long cost = rule && rule->latency_us ? rule->latency_us : part ? 0 : control->latency_us;
-    if (cost)
-        control_sleep_us(cost);
+    long pause = part ? control->field_latency_us : control->latency_us;
+    long work = part ? control->field_work_us : control->work_us;
+    if (rule && (rule->latency_us || rule->work_us)) {
+        pause = rule->latency_us;
+        work = rule->work_us;
+    }
+    if (pause)
+        control_sleep_us(pause);
+    if (work)
+        control_work_us(work);
     if (rule && rule->hang_ms)
         control_sleep_us(rule->hang_ms * 1000);
     if (!control_alive())

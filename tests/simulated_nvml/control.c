@@ -53,6 +53,8 @@ static void read_rule(char *rest)
         rule->hang_ms = atol(word);
     } else if (strcmp(what, "latency") == 0) {
         rule->latency_us = atol(word);
+    } else if (strcmp(what, "work") == 0) {
+        rule->work_us = atol(word);
     } else if (strcmp(what, "garbage") == 0) {
         rule->garbage = true;
     } else if (strcmp(what, "value") == 0) {
@@ -110,9 +112,15 @@ static void read_line(char *line)
     else if (strcmp(word, "generation") == 0)
         current.generation = atol(rest);
     else if (strcmp(word, "latency") == 0)
-        current.latency_us = atol(rest);
-    else if (strcmp(word, "elapsed") == 0)
-        current.elapsed = strtod(rest, NULL);
+        sscanf(rest, "%ld %ld", &current.latency_us, &current.field_latency_us);
+    else if (strcmp(word, "work") == 0)
+        sscanf(rest, "%ld %ld", &current.work_us, &current.field_work_us);
+    else if (strcmp(word, "sampling") == 0)
+        current.sampling = atoi(rest);
+    else if (strcmp(word, "elapsed") == 0) {
+        current.moving = strncmp(rest, "clock", 5) == 0;
+        current.elapsed = current.moving ? 0 : strtod(rest, NULL);
+    }
     else if (strcmp(word, "log") == 0)
         current.log = atoi(rest) != 0;
     else if (strcmp(word, "model") == 0)
@@ -139,7 +147,10 @@ static void read_file(const char *path)
     current.elapsed = 0;
     current.log = false;
     current.init_code = 0;
-    current.generation = current.latency_us = 0;
+    current.generation = current.latency_us = current.field_latency_us = 0;
+    current.work_us = current.field_work_us = 0;
+    current.sampling = 0;
+    current.moving = false;
     current.devices = 8;
     current.cuda = 12040;
     strcpy(current.driver, "550.54.15");
@@ -159,6 +170,8 @@ const struct control *control_now(void)
         read_ns = now;
         read_file(getenv("SIMULATED_NVML"));
     }
+    if (current.moving)
+        current.elapsed = (double)now / 1e9;
     return &current;
 }
 
@@ -178,4 +191,23 @@ void control_sleep_us(long microseconds)
 {
     struct timespec pause = {microseconds / 1000000, microseconds % 1000000 * 1000};
     nanosleep(&pause, NULL);
+}
+
+void control_work_us(long microseconds)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    long long until = now.tv_sec * 1000000000LL + now.tv_nsec + microseconds * 1000LL;
+    do
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    while (now.tv_sec * 1000000000LL + now.tv_nsec < until);
+}
+
+int control_wobble(int device, int most)
+{
+    if (!current.moving)
+        return 0;
+    unsigned long long state = ((unsigned long long)current.elapsed + 1) * (unsigned int)(device + 7);
+    state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+    return (int)(state >> 33) % (most + 1);
 }

@@ -9,9 +9,13 @@
  *   driver TEXT | cuda NUMBER       versions
  *   generation N                    another number: the driver was reloaded, everything is uninitialized
  *   lost DEVICE                     off the bus: every call for it returns NVML_ERROR_GPU_IS_LOST
- *   latency MICROSECONDS            what every call costs, a batch of fields as much as one value
+ *   latency MICROSECONDS [FIELD]    how long every call sleeps, a batch of fields as much as one value
+ *                                   and FIELD more for each of them and for each metric of the profiler
+ *   work MICROSECONDS [FIELD]       the same, but it is processor time that is used up
  *   model WORD DEVICE               h100 (the default), b200, t4, or everything: see models.c
- *   elapsed SECONDS                 how far the counters of the fields have run
+ *   elapsed SECONDS                 how far the counters of the fields have run; `clock`: as far as time
+ *                                   has, and power, utilization and temperature move as well
+ *   sampling HERTZ                  the driver samples power and utilization by itself (see samples.c)
  *   log 1                           calls are noted, for nvmlSimulatedLog (see calls.c)
  *   process DEVICE compute|graphics PID BYTES [NAME]      BYTES -1: not available
  *   xid DEVICE CODE [TYPE]          an event; each line is delivered once, if added after nvmlInit.
@@ -19,6 +23,7 @@
  *   rule FUNCTION DEVICE error CODE
  *   rule FUNCTION DEVICE hang MILLISECONDS
  *   rule FUNCTION DEVICE latency MICROSECONDS
+ *   rule FUNCTION DEVICE work MICROSECONDS
  *   rule FUNCTION DEVICE garbage 1                        numbers, types and texts at random
  *   rule FUNCTION DEVICE value NUMBER [TYPE]              TYPE: nvmlValueType_t, for field values
  *   rule FUNCTION DEVICE text WORD                        for functions that return text; \xNN is a byte
@@ -43,7 +48,7 @@ struct rule {
     int device;
     bool has_code, has_value, has_text, garbage;
     int code;
-    long hang_ms, latency_us;
+    long hang_ms, latency_us, work_us;
     double value;
     int type;
     char text[128];
@@ -64,8 +69,10 @@ struct xid {
 
 struct control {
     int devices, init_code, cuda;
-    long generation, latency_us;
+    long generation, latency_us, field_latency_us, work_us, field_work_us;
     double elapsed;
+    bool moving;
+    int sampling;
     bool log;
     char model[MAX_DEVICES][16];
     char driver[80];
@@ -86,5 +93,11 @@ const struct rule *control_rule(const struct control *control, const char *funct
 bool control_alive(void);
 
 void control_sleep_us(long microseconds);
+
+/* Uses up processor time of this thread. */
+void control_work_us(long microseconds);
+
+/* 0 where nothing moves, else a number from 0 to `most` that changes with each second. */
+int control_wobble(int device, int most);
 
 #endif

@@ -22,7 +22,7 @@
 #define MIB (1024ULL * 1024)
 #define SLOTS 8
 #define MAX_TENANTS 256
-#define MAX_ACTIVITIES 256
+#define MAX_ACTIVITIES 2048
 #define MAX_USAGES 1024
 
 struct instance {
@@ -116,6 +116,7 @@ static const struct instance *instance_of(nvmlDevice_t handle, int *device)
 
 /* Begins a function that takes either: `device` is the GPU, `one` the instance or NULL for a whole GPU. */
 #define ENTER_INSTANCE(name, whole)                                                               \
+    METER                                                                                         \
     const struct rule *rule;                                                                      \
     int device;                                                                                   \
     const struct instance *one = instance_of(handle, &device);                                    \
@@ -242,18 +243,21 @@ static int divided(nvmlDevice_t handle)
 
 nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t handle, nvmlUtilization_t *utilization)
 {
+    METER
     return divided(handle) ? NVML_ERROR_NOT_SUPPORTED : whole_gpu_utilization(handle, utilization);
 }
 
 nvmlReturn_t nvmlDeviceGetEncoderUtilization(nvmlDevice_t handle, unsigned int *value,
                                              unsigned int *period)
 {
+    METER
     return divided(handle) ? NVML_ERROR_NOT_SUPPORTED : whole_gpu_encoder(handle, value, period);
 }
 
 nvmlReturn_t nvmlDeviceGetDecoderUtilization(nvmlDevice_t handle, unsigned int *value,
                                              unsigned int *period)
 {
+    METER
     return divided(handle) ? NVML_ERROR_NOT_SUPPORTED : whole_gpu_decoder(handle, value, period);
 }
 
@@ -262,6 +266,7 @@ nvmlReturn_t nvmlDeviceGetDecoderUtilization(nvmlDevice_t handle, unsigned int *
 nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t handle, unsigned int *count,
                                                      nvmlProcessInfo_t *infos)
 {
+    METER
     nvmlReturn_t result = whole_gpu_processes_v3(handle, count, infos);
     if (result != NVML_SUCCESS || !infos || !divided(handle))
         return result;

@@ -7,7 +7,6 @@
 #include "simulated.h"
 #include "mig.h"
 
-
 #define RESERVED (GIB / 2)
 #define CONTEXT_MEMORY GIB
 
@@ -40,6 +39,7 @@ nvmlReturn_t nvmlInitWithFlags(unsigned int flags)
     generation = control->generation;
     if (!references++)
         xids_delivered = control->xids; /* an event set hears only of what happens from now on */
+    account_users(references);
     return NVML_SUCCESS;
 }
 
@@ -47,7 +47,7 @@ nvmlReturn_t nvmlShutdown(void)
 {
     if (!references)
         return NVML_ERROR_UNINITIALIZED;
-    references--;
+    account_users(--references);
     return NVML_SUCCESS;
 }
 
@@ -62,11 +62,16 @@ nvmlReturn_t nvmlSystemGetDriverVersion(char *version, unsigned int length)
     return give_text(version, length, rule, control_now()->driver);
 }
 
-nvmlReturn_t nvmlSystemGetCudaDriverVersion_v2(int *version)
+nvmlReturn_t nvmlSystemGetCudaDriverVersion(int *version)
 {
     ENTER("nvmlSystemGetCudaDriverVersion", -1)
     *version = control_now()->cuda;
     return NVML_SUCCESS;
+}
+
+nvmlReturn_t nvmlSystemGetCudaDriverVersion_v2(int *version)
+{
+    return nvmlSystemGetCudaDriverVersion(version);
 }
 
 nvmlReturn_t nvmlSystemGetProcessName(unsigned int pid, char *name, unsigned int length)
@@ -150,7 +155,8 @@ TEXT(nvmlDeviceGetUUID, "GPU-00000000-0000-0000-0000-%012d", i)
 TEXT(nvmlDeviceGetName, "%s", model_of(i)->name)
 TEXT(nvmlDeviceGetSerial, "16500230%05d", i)
 TEXT(nvmlDeviceGetVbiosVersion, "96.00.89.00.%02X", 1)
-UNSIGNED(nvmlDeviceGetPowerUsage, 300000 + 1000 * i)
+UNSIGNED(nvmlDeviceGetPowerUsage, 300000 + 1000 * i + 1000 * control_wobble(i, 80))
+UNSIGNED(nvmlDeviceGetPowerManagementLimit, 700000)
 UNSIGNED(nvmlDeviceGetEnforcedPowerLimit, 700000)
 UNSIGNED(nvmlDeviceGetCurrPcieLinkGeneration, model_of(i)->pcie_generation)
 UNSIGNED(nvmlDeviceGetMaxPcieLinkGeneration, model_of(i)->pcie_generation)
@@ -188,8 +194,9 @@ nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *pci)
 
 nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtilization_t *utilization)
 {
-    ENTER("nvmlDeviceGetUtilizationRates", index_of(device))
-    utilization->gpu = u32(NUMBER(97));
+    int i = index_of(device);
+    ENTER("nvmlDeviceGetUtilizationRates", i)
+    utilization->gpu = u32(NUMBER(97 - control_wobble(i, 30)));
     utilization->memory = u32(NUMBER(41));
     return NVML_SUCCESS;
 }
@@ -203,7 +210,7 @@ nvmlReturn_t nvmlDeviceGetTemperature(nvmlDevice_t device, nvmlTemperatureSensor
     ENTER("nvmlDeviceGetTemperature", i)
     if (sensor != NVML_TEMPERATURE_GPU)
         return NVML_ERROR_INVALID_ARGUMENT;
-    *temperature = u32(NUMBER(40 + i));
+    *temperature = u32(NUMBER(40 + i + control_wobble(i, 9)));
     return NVML_SUCCESS;
 }
 
@@ -213,7 +220,7 @@ nvmlReturn_t nvmlDeviceGetTemperatureV(nvmlDevice_t device, nvmlTemperature_t *t
     ENTER("nvmlDeviceGetTemperatureV", i)
     if (temperature->version != nvmlTemperature_v1)
         return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
-    temperature->temperature = (int)u32(NUMBER(50 + i));
+    temperature->temperature = (int)u32(NUMBER(50 + i + control_wobble(i, 9)));
     return NVML_SUCCESS;
 }
 

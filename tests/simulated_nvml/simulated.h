@@ -38,7 +38,21 @@ nvmlReturn_t enter_choice(const char *function, long choice, int device, const s
 /* Counts the call, and remembers it where the control file says `log`. */
 void note_call(const char *function, long choice, int device);
 
+/* Counts what a call costs from its first line until it returns; a call within another is part of that. */
+struct meter {
+    bool runs;
+    unsigned long long cpu_ns, wall_ns;
+};
+/* Notes how often the library is open, beside what its calls cost. */
+void account_users(int references);
+
+struct meter meter_start(void);
+void meter_stop(struct meter *begun);
+
+#define METER struct meter metered __attribute__((cleanup(meter_stop))) = meter_start();
+
 #define ENTER(function, device)                                                                   \
+    METER                                                                                         \
     const struct rule *rule;                                                                      \
     note_call(function, -1, device);                                                              \
     nvmlReturn_t entered = enter(function, device, &rule);                                        \
@@ -46,6 +60,7 @@ void note_call(const char *function, long choice, int device);
         return entered;
 
 #define ENTER_CHOICE(function, choice, device)                                                    \
+    METER                                                                                         \
     const struct rule *rule;                                                                      \
     note_call(function, choice, device);                                                          \
     nvmlReturn_t entered = enter_choice(function, choice, device, &rule);                         \
