@@ -29,10 +29,12 @@ def build() -> model.Dashboard:
     place(
         node,
         (
-            state.row(),
+            *state.rows(),
             *hardware.rows(),
+            inside.owners(),
+            inside.owners_over_time(),
+            inside.profiling(),
             between.row(),
-            *inside.rows(),
             serving.row(),
             agent_row.row(),
         ),

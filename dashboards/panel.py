@@ -16,7 +16,6 @@ from grafana_foundation_sdk.builders import (
     prometheus,
     stat,
     statetimeline,
-    table,
     timeseries,
 )
 from grafana_foundation_sdk.cog import variants as cogvariants
@@ -24,16 +23,17 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common as words
 from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models import units
-from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from agent.catalogue import Kind, Metric
 
 DATASOURCE: Final = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 GREEN, YELLOW, ORANGE, RED, BLUE = "green", "yellow", "orange", "red", "blue"
 COUNT: Final = units.Short
-_UUID_WIDTH: Final = 340
-"""Pixels that a GPU's UUID needs."""
-
+NO_DATA: Final = "no data"
+NONE_SO_FAR: Final = "none in the time shown"
+EVENT_STEP: Final = "1m"
+"""Least step of bars that count what happened. Rates look back over four scrapes at least: with steps
+shorter than that, one event would be drawn as several."""
 _BESIDE: Final = words.LegendDisplayMode.TABLE
 _BELOW: Final = words.LegendDisplayMode.LIST
 _UNITS: Final = {
@@ -78,7 +78,8 @@ class Look:
 
     ``steps`` draw dashed lines at thresholds; ``ceiling`` fixes the top of the axis; ``dashed`` is a pattern
     for the names of series that are limits and not values; ``narrow`` puts the legend below; ``events``
-    draws bars, for what happens now and then and has no line between.
+    draws bars, for what happens now and then and has no line between; ``absent`` is what stands there
+    where nothing is to be drawn.
     """
 
     steps: Sequence[Step] = ()
@@ -86,6 +87,7 @@ class Look:
     dashed: str = ""
     narrow: bool = False
     events: bool = False
+    absent: str = NO_DATA
 
 
 def graph(
@@ -114,6 +116,8 @@ def graph(
             .sort(words.SortOrder.DESCENDING)
         )
         .data_links(list(links))
+        .no_value(look.absent)
+        .color_scheme(_BY_NAME)
     )
     if unit != units.Celsius:
         panel.min(0)  # degrees of margin go below 0; nothing else does
@@ -123,11 +127,11 @@ def graph(
 
 def _dress(panel: timeseries.Panel, look: Look) -> None:
     if look.events:
-        panel.draw_style(words.GraphDrawStyle.BARS).fill_opacity(80)
+        panel.draw_style(words.GraphDrawStyle.BARS).fill_opacity(80).interval(EVENT_STEP)
     if look.ceiling is not None:
         panel.max(look.ceiling)
     if look.steps:
-        panel.thresholds(_thresholds(look.steps)).thresholds_style(
+        panel.thresholds(thresholds(look.steps)).thresholds_style(
             common.GraphThresholdsStyleConfig().mode(words.GraphThresholdsStyleMode.DASHED)
         )
     if look.dashed:
@@ -142,6 +146,8 @@ def number(
     description: str,
     steps: Sequence[Step],
     names: bool = False,
+    absent: str = NO_DATA,
+    links: Sequence[Builder[model.DashboardLink]] = (),
 ) -> stat.Panel:
     """Return the newest value as a number on its colour, with its history behind it."""
     return (
@@ -151,8 +157,9 @@ def number(
         .datasource(DATASOURCE)
         .targets(_targets((query,)))
         .unit(unit)
-        .no_value("no data")
-        .thresholds(_thresholds(steps))
+        .no_value(absent)
+        .thresholds(thresholds(steps))
+        .data_links(list(links))
         .color_mode(words.BigValueColorMode.BACKGROUND)
         .graph_mode(words.BigValueGraphMode.AREA)
         .text_mode(words.BigValueTextMode.VALUE_AND_NAME if names else words.BigValueTextMode.VALUE)
@@ -177,9 +184,9 @@ def bars(
         .datasource(DATASOURCE)
         .targets(_targets((query,)))
         .unit(unit)
-        .no_value("no data")
+        .no_value(NO_DATA)
         .min(0)
-        .thresholds(_thresholds(steps))
+        .thresholds(thresholds(steps))
         .orientation(words.VizOrientation.HORIZONTAL)
         .display_mode(words.BarGaugeDisplayMode.BASIC)
         .reduce_options(_newest())
@@ -188,7 +195,11 @@ def bars(
 
 
 def timeline(
-    title: str, *queries: Query, description: str, states: Sequence[tuple[int, str, str]]
+    title: str,
+    *queries: Query,
+    description: str,
+    states: Sequence[tuple[int, str, str]],
+    absent: str = NO_DATA,
 ) -> statetimeline.Panel:
     """Return a band per series; ``states`` say what each value means, and its colour."""
     return (
@@ -198,9 +209,10 @@ def timeline(
         .datasource(DATASOURCE)
         .targets(_targets(queries))
         .unit(COUNT)
-        .mappings([_mapping(states)])
+        .no_value(absent)
+        .mappings([mapping(states)])
         .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
-        .thresholds(_thresholds([(None, GREEN)]))
+        .thresholds(thresholds([(None, GREEN)]))
         .show_value(words.VisibilityMode.NEVER)
         .merge_values(merge_values=True)
         .row_height(0.8)
@@ -209,53 +221,12 @@ def timeline(
     )
 
 
-def facts(
-    title: str,
-    query: Query,
-    *,
-    description: str,
-    columns: Sequence[tuple[str, str]],
-    wide: str = "",
-) -> table.Panel:
-    """Return a table of labels, one line per series.
-
-    ``columns`` are (label, heading), in order; ``wide`` is the heading of one that holds UUIDs.
-    """
-    order = {label: position for position, (label, _) in enumerate(columns)}
-    return (
-        table.Panel()
-        .title(title)
-        .description(description)
-        .datasource(DATASOURCE)
-        .targets([_target(query, "A").instant().format(PromQueryFormat.TABLE)])
-        .unit(units.NoUnit)
-        .no_value("unknown")
-        .show_header(True)
-        .align(words.FieldTextAlignment.AUTO)
-        .cell_height(words.TableCellHeight.SM)
-        .with_transformation(
-            model.DataTransformerConfig(
-                id_val="filterFieldsByName", options={"include": {"names": list(order)}}
-            )
-        )
-        .with_transformation(
-            model.DataTransformerConfig(
-                id_val="organize",
-                options={"indexByName": order, "renameByName": dict(columns)},
-            )
-        )
-        .override_by_name(
-            wide, [model.DynamicConfigValue(id_val="custom.width", value=_UUID_WIDTH)]
-        )
-        .sort_by([common.TableSortByFieldState().display_name(columns[0][1]).desc(desc=False)])
-    )
-
-
 def _targets(queries: Sequence[Query]) -> list[Builder[cogvariants.Dataquery]]:
-    return [_target(query, letter) for query, letter in zip(queries, ascii_uppercase, strict=False)]
+    return [target(query, letter) for query, letter in zip(queries, ascii_uppercase, strict=False)]
 
 
-def _target(query: Query, letter: str) -> prometheus.Dataquery:
+def target(query: Query, letter: str) -> prometheus.Dataquery:
+    """Return a query as a panel holds it, under its letter."""
     return (
         prometheus.Dataquery()
         .ref_id(letter)
@@ -277,7 +248,8 @@ def _newest() -> common.ReduceDataOptions:
     return common.ReduceDataOptions().calcs(["lastNotNull"])
 
 
-def _thresholds(steps: Sequence[Step]) -> dashboard.ThresholdsConfig:
+def thresholds(steps: Sequence[Step]) -> dashboard.ThresholdsConfig:
+    """Return colours by value."""
     return (
         dashboard.ThresholdsConfig()
         .mode(model.ThresholdsMode.ABSOLUTE)
@@ -285,7 +257,8 @@ def _thresholds(steps: Sequence[Step]) -> dashboard.ThresholdsConfig:
     )
 
 
-def _mapping(states: Sequence[tuple[int, str, str]]) -> model.ValueMap:
+def mapping(states: Sequence[tuple[int, str, str]]) -> model.ValueMap:
+    """Return words and colours for numbers: (number, word, colour)."""
     return model.ValueMap(
         options={
             str(value): model.ValueMappingResult(text=text, color=color, index=index)
@@ -294,6 +267,8 @@ def _mapping(states: Sequence[tuple[int, str, str]]) -> model.ValueMap:
     )
 
 
+_BY_NAME: Final = dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC_BY_NAME)
+"""A GPU has the same colour in every graph, whichever others are drawn beside it."""
 _AS_LIMIT: Final = [
     model.DynamicConfigValue(id_val="custom.lineStyle", value={"fill": "dash", "dash": [8, 8]}),
     model.DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": RED}),

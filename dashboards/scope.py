@@ -18,7 +18,6 @@ from agent.catalogue.attributes import (
     GPU_INDEX,
     GPU_INSTANCE,
     HW_ID,
-    HW_MODEL,
     HW_PARENT,
     MIG_PROFILE,
     NODE,
@@ -44,8 +43,9 @@ RATE: Final = "$__rate_interval"
 IN_CLUSTER: Final = (matches(CLUSTER, "$cluster"),)
 ON_NODE: Final = (*IN_CLUSTER, equals(NODE, "$node"))
 ON_GPU: Final = (*ON_NODE, matches(HW_ID, "$gpu"))
-EACH_GPU: Final = f"GPU {{{{{GPU_INDEX.label}}}}} {{{{{HW_MODEL.label}}}}}"
-"""The legend of a series per GPU: what people call it by."""
+EACH_GPU: Final = f"GPU {{{{{GPU_INDEX.label}}}}}"
+"""The legend of a series per GPU: what people call it by on one node. Its model would fill half of a graph
+with what is the same for all eight; the table of the node's GPUs has it."""
 
 _EVERYTHING: Final = model.VariableOption(text="All", value="$__all", selected=True)
 
@@ -58,14 +58,25 @@ def legend(*attributes: Attribute) -> str:
 def per_gpu(
     metric: Metric, *conditions: Condition, extra: Sequence[Attribute] = (), operator: str = "max"
 ) -> Query:
-    """Return the metric per chosen GPU, named by index and model; ``extra`` splits it further."""
+    """Return the metric per chosen GPU, named by its index; ``extra`` splits it further."""
     expression = value(metric, (*PER_GPU, *extra), *ON_GPU, *conditions, operator=operator)
     return of_gpu(expression, *extra)
 
 
 def grown_per_gpu(metric: Metric) -> Query:
-    """Return by how much a counter grew in each step of the graph, per chosen GPU."""
-    return of_gpu(rate(metric, PER_GPU, *ON_GPU, window=RATE, function="increase"))
+    """Return how often it happened in each step of the graph, per chosen GPU; none where it did not."""
+    return of_gpu(happened(metric, PER_GPU, *ON_GPU))
+
+
+def happened(
+    metric: Metric, by: Sequence[Attribute], *conditions: Condition, window: str = RATE
+) -> str:
+    """Return by how much a counter of events grew, whole, and nothing where it did not.
+
+    Prometheus extrapolates from the samples to the window's ends, always upwards: one event reads 1.3.
+    """
+    grown = rate(metric, by, *conditions, window=window, function="increase")
+    return f"floor({grown}) > 0"
 
 
 def marks_per_gpu(metric: Metric, extra: Attribute) -> Query:
@@ -80,8 +91,8 @@ def of_gpu(expression: str, *extra: Attribute, window: str = "") -> Query:
     return Query(named(expression, identity(*ON_GPU, window=window)), shown)
 
 
-def of_mig(expression: str, *extra: Attribute) -> Query:
-    """Return an expression that is per MIG device with profile, numbers and the GPU's index joined.
+def mig_identity() -> str:
+    """Return one series of value 1 per MIG device of the chosen GPUs: its profile, numbers, its GPU's index.
 
     MIG devices have ids of their own: those of the chosen GPUs are found by their parent.
     """
@@ -92,12 +103,17 @@ def of_mig(expression: str, *extra: Attribute) -> Query:
     )
     place = labels((HW_PARENT, *PER_NODE))
     parts = f"topk by ({labels(PER_GPU)}) (1, {known})"
-    told = f"{parts}\n* on ({place}) group_left ({GPU_INDEX.label})\n{parents}"
+    return f"{parts}\n* on ({place}) group_left ({GPU_INDEX.label})\n{parents}"
+
+
+def of_mig(expression: str, *extra: Attribute) -> Query:
+    """Return an expression that is per MIG device with what people call the device by joined."""
     shown = (MIG_PROFILE, GPU_INSTANCE, COMPUTE_INSTANCE)
     return Query(
         f"({expression})\n* on ({labels(PER_GPU)}) "
-        f"group_left ({labels((*shown, GPU_INDEX))})\n({told})",
-        f"GPU {legend(GPU_INDEX)} MIG {legend(*shown, *extra)}",
+        f"group_left ({labels((*shown, GPU_INDEX))})\n({mig_identity()})",
+        f"GPU {legend(GPU_INDEX)}: {legend(MIG_PROFILE)} "
+        f"#{legend(GPU_INSTANCE)}.{legend(COMPUTE_INSTANCE)} {legend(*extra)}".rstrip(),
     )
 
 

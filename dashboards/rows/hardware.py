@@ -15,11 +15,12 @@ from agent.catalogue.attributes import (
 )
 from agent.catalogue.promql import PER_GPU, aggregate, equals, matches, rate, select, value
 from dashboards.layout import Row, Tile
-from dashboards.lines import ALONE, SHARE, drawn
+from dashboards.lines import ALONE, EVENTS, SHARE, drawn
 from dashboards.panel import (
     BLUE,
     COUNT,
     GREEN,
+    NONE_SO_FAR,
     ORANGE,
     RED,
     Look,
@@ -30,32 +31,54 @@ from dashboards.panel import (
     timeline,
     unit_of,
 )
-from dashboards.scope import ON_GPU, RATE, grown_per_gpu, legend, of_gpu, per_gpu
+from dashboards.scope import ON_GPU, ON_NODE, RATE, grown_per_gpu, legend, of_gpu, per_gpu
 
-_FULL: Final = ((None, GREEN), (0.9, ORANGE), (0.98, RED))
+_SM: Final = equals(CLOCK, "sm")
 
 
 def rows() -> tuple[Row, ...]:
     """Return the rows, from what most readers want to what few do."""
     return (
         Row("Utilization and memory", [Tile(panel, 12, 8) for panel in _load()]),
-        Row("Temperature", [Tile(panel, 8, 11) for panel in _thermal()]),
-        Row("Power, energy and clocks", [Tile(panel, 12, 8) for panel in _power()]),
-        Row("PCIe", [Tile(panel, 12, 7) for panel in _pcie()]),
+        Row("Temperature", [Tile(panel, 8, 9) for panel in _thermal()]),
+        Row("Power and clocks", [Tile(panel, 12, 8) for panel in _power()]),
         Row("Processes and errors", [Tile(panel, 12, 7) for panel in _use()]),
+        Row(
+            "More on memory and engines",
+            [Tile(panel, 8, 8) for panel in _engines()],
+            collapsed=True,
+        ),
+        Row(
+            "More on power and clocks", [Tile(panel, 12, 8) for panel in _clocks()], collapsed=True
+        ),
+        Row("PCIe", [Tile(panel, 12, 7) for panel in _pcie()], collapsed=True),
     )
 
 
 def _load() -> tuple[Panel, ...]:
-    general = equals(GPU_TASK, "general")
-    coders = matches(GPU_TASK, "encoder|decoder")
     return (
         drawn(
             "GPU utilization",
-            per_gpu(gpu.UTILIZATION, general),
+            per_gpu(gpu.UTILIZATION, equals(GPU_TASK, "general")),
             gpu.UTILIZATION,
             look=SHARE,
         ),
+        drawn(
+            "Memory used, share",
+            per_gpu(gpu.MEMORY_UTILIZATION),
+            gpu.MEMORY_UTILIZATION,
+            look=SHARE,
+            note="Model servers allocate most of the memory at their start and keep it: full is normal "
+            "there. A line that climbs without end is a leak, and ends out of memory.",
+        ),
+    )
+
+
+def _engines() -> tuple[Panel, ...]:
+    coders = matches(GPU_TASK, "encoder|decoder")
+    return (
+        drawn("Memory used", per_gpu(gpu.MEMORY_USAGE), gpu.MEMORY_USAGE),
+        drawn("Memory free", per_gpu(gpu.MEMORY_FREE), gpu.MEMORY_FREE),
         drawn(
             "Memory controller utilization",
             per_gpu(gpu.MEMORY_CONTROLLER),
@@ -63,27 +86,11 @@ def _load() -> tuple[Panel, ...]:
             look=SHARE,
         ),
         drawn(
-            "Memory used",
-            per_gpu(gpu.MEMORY_USAGE),
-            gpu.MEMORY_USAGE,
-            note="Model servers allocate "
-            "most of the memory at their start and keep it: full is normal there.",
-        ),
-        bars(
-            "Memory used, share",
-            per_gpu(gpu.MEMORY_UTILIZATION),
-            unit=unit_of(gpu.MEMORY_UTILIZATION),
-            description=gpu.MEMORY_UTILIZATION.description,
-            steps=_FULL,
-            ceiling=1,
-        ),
-        drawn(
             "Encoder and decoder utilization",
             per_gpu(gpu.UTILIZATION, coders, extra=(GPU_TASK,)),
             gpu.UTILIZATION,
             look=SHARE,
         ),
-        drawn("Memory free", per_gpu(gpu.MEMORY_FREE), gpu.MEMORY_FREE),
     )
 
 
@@ -112,20 +119,17 @@ def _thermal() -> tuple[Panel, ...]:
             "Temperature of the memory",
             per_gpu(gpu.TEMPERATURE, memory),
             gpu.TEMPERATURE,
-            look=Look(narrow=True),
-            note="Absent on boards without that sensor.",
+            look=Look(narrow=True, absent="these boards have no such sensor, or do not tell"),
         ),
     )
 
 
 def _power() -> tuple[Panel, ...]:
-    used = rate(gpu.ENERGY, PER_GPU, *ON_GPU, window="$__range", function="increase")
     share = f"{value(gpu.POWER, PER_GPU, *ON_GPU)} / {value(gpu.POWER_LIMIT, PER_GPU, *ON_GPU)}"
     # The most of each step: a long view must not step over a short slowdown.
     seen = f"max_over_time({select(gpu.THROTTLE, *ON_GPU, window=RATE)})"
     held = aggregate("sum", (THROTTLE_REASON,), aggregate("max", (*PER_GPU, THROTTLE_REASON), seen))
-    sm = equals(CLOCK, "sm")
-    now, most = (value(m, PER_GPU, *ON_GPU, sm) for m in (gpu.CLOCK_FREQUENCY, gpu.CLOCK_LIMIT))
+    now, most = (value(m, PER_GPU, *ON_GPU, _SM) for m in (gpu.CLOCK_FREQUENCY, gpu.CLOCK_LIMIT))
     return (
         drawn("Power", per_gpu(gpu.POWER), gpu.POWER),
         graph(
@@ -136,6 +140,34 @@ def _power() -> tuple[Panel, ...]:
             description="Power drawn over the enforced limit. At 100 % the driver lowers the clocks to "
             "stay there (sw_power_cap), which is normal under full load.",
         ),
+        graph(
+            "SM clock, share of the highest",
+            of_gpu(f"{now} / {most}"),
+            unit=units.PercentUnit,
+            look=SHARE,
+            links=(ALONE,),
+            description="Of the streaming multiprocessors, which do the work. Low while busy, with no "
+            "reason in the next panel: somebody has locked the clocks.",
+        ),
+        graph(
+            "GPUs with clocks held down, by reason",
+            Query(f"{held} > 0", legend(THROTTLE_REASON)),
+            unit=COUNT,
+            description=f"How many of the chosen GPUs. {THROTTLE_REASON.description}",
+            look=Look(absent=NONE_SO_FAR),
+        ),
+    )
+
+
+def _clocks() -> tuple[Panel, ...]:
+    used = rate(gpu.ENERGY, PER_GPU, *ON_GPU, window="$__range", function="increase")
+    return (
+        graph(
+            "Power of all GPUs",
+            Query(f"sum({value(gpu.POWER, PER_GPU, *ON_NODE)})", "all GPUs"),
+            unit=unit_of(gpu.POWER),
+            description="Power drawn by the boards of all GPUs on the node; not by the host.",
+        ),
         bars(
             "Energy used in the time shown",
             of_gpu(used),
@@ -143,27 +175,7 @@ def _power() -> tuple[Panel, ...]:
             steps=((None, BLUE),),
             description="From the boards' own counters: no spike between two samples is lost.",
         ),
-        drawn(
-            "SM clock",
-            per_gpu(gpu.CLOCK_FREQUENCY, sm),
-            gpu.CLOCK_FREQUENCY,
-            note="Of the streaming multiprocessors, which do the work.",
-        ),
-        graph(
-            "SM clock, share of the highest",
-            of_gpu(f"{now} / {most}"),
-            unit=units.PercentUnit,
-            look=SHARE,
-            links=(ALONE,),
-            description="Low while busy, with no reason in the next panel: "
-            "somebody has locked the clocks.",
-        ),
-        graph(
-            "GPUs with clocks held down, by reason",
-            Query(held, legend(THROTTLE_REASON)),
-            unit=COUNT,
-            description=f"How many of the chosen GPUs. {THROTTLE_REASON.description}",
-        ),
+        drawn("SM clock", per_gpu(gpu.CLOCK_FREQUENCY, _SM), gpu.CLOCK_FREQUENCY),
         drawn(
             "Memory clock",
             per_gpu(gpu.CLOCK_FREQUENCY, equals(CLOCK, "memory")),
@@ -200,17 +212,11 @@ def _pcie() -> tuple[Panel, ...]:
 
 def _use() -> tuple[Panel, ...]:
     return (
-        drawn("Processes", per_gpu(gpu.PROCESSES, extra=(PROCESS_TYPE,)), gpu.PROCESSES),
-        drawn(
-            "Memory held by processes",
-            per_gpu(gpu.PROCESS_MEMORY, extra=(PROCESS_TYPE,)),
-            gpu.PROCESS_MEMORY,
-        ),
         graph(
             "XID errors",
             grown_per_gpu(gpu.XID_EVENTS),
             unit=COUNT,
-            look=Look(events=True),
+            look=EVENTS,
             links=(ALONE,),
             description="New ones per step of the graph; the marks name their codes, which "
             "docs.nvidia.com/deploy/xid-errors explains. Those that need a reset or a reboot page: "
@@ -220,8 +226,14 @@ def _use() -> tuple[Panel, ...]:
             "Out of GPU memory",
             grown_per_gpu(gpu.OOM_EVENTS),
             unit=COUNT,
-            look=Look(events=True),
+            look=EVENTS,
             links=(ALONE,),
             description="New ones per step of the graph. " + gpu.OOM_EVENTS.description,
+        ),
+        drawn("Processes", per_gpu(gpu.PROCESSES, extra=(PROCESS_TYPE,)), gpu.PROCESSES),
+        drawn(
+            "Memory held by processes",
+            per_gpu(gpu.PROCESS_MEMORY, extra=(PROCESS_TYPE,)),
+            gpu.PROCESS_MEMORY,
         ),
     )

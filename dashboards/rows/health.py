@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from agent.catalogue import gpu, gpu_errors, gpu_health, window
+from agent.catalogue import Metric, gpu, gpu_errors, gpu_health, gpu_work, window
 from agent.catalogue.attributes import (
     COMPUTE_MODE,
     CONFIDENCE,
@@ -10,6 +10,7 @@ from agent.catalogue.attributes import (
     ERROR_TYPE,
     FAN,
     MEMORY_LOCATION,
+    NVLINK_STATE,
     PEER_SIGNAL,
     RECOVERY_ACTION,
     REMAP_AVAILABILITY,
@@ -20,20 +21,54 @@ from agent.catalogue.attributes import (
     URGENCY,
     XID,
 )
-from agent.catalogue.promql import differs, matches, rate
+from agent.catalogue.promql import (
+    PER_GPU,
+    Condition,
+    differs,
+    equals,
+    labels,
+    matches,
+    rate,
+    value,
+)
 from dashboards.layout import Row, Tile
-from dashboards.lines import SHARE, drawn, flags, growth, lines, speed, states
-from dashboards.panel import BLUE, COUNT, GREEN, ORANGE, RED, Look, Panel, Query, graph
-from dashboards.scope import EACH_GPU, ON_NODE, RATE, legend, per_gpu
+from dashboards.lines import EVENTS, drawn, flags, growth, lines, planned, speed, states
+from dashboards.panel import (
+    BLUE,
+    COUNT,
+    GREEN,
+    NONE_SO_FAR,
+    ORANGE,
+    RED,
+    Look,
+    Panel,
+    Query,
+    graph,
+    number,
+    timeline,
+)
+from dashboards.rows import firing
+from dashboards.scope import EACH_GPU, ON_GPU, ON_NODE, happened, legend, of_gpu, per_gpu
 
 _NORMAL: Final = "sw_power_cap|low_utilization"
-_NEUTRAL: Final = "text"
+_FAULTY: Final = "hw_thermal|hw_power_brake|sw_thermal"
+"""Reasons that the alert GPUThrottledByHardware goes by."""
+_RETIRES: Final = "these GPUs retire pages and do not replace rows, or do not tell"
+_REPLACES: Final = "these GPUs replace rows and do not retire pages, or do not tell"
+_ORDINARY: Final = window.OUTLIER / 2
+_SHARE_OR_NONE: Final = Look(ceiling=1, absent=NONE_SO_FAR)
 
 
 def rows() -> tuple[Row, ...]:
     """Return the rows, from the driver's verdict to its modes."""
     return (
-        Row("Verdict", [Tile(panel, 12, 8) for panel in _verdict()]),
+        Row(
+            "Verdict",
+            (
+                *(Tile(panel, 3, 4) for panel in _numbers()),
+                *(Tile(panel, 12, 8) for panel in _verdict()),
+            ),
+        ),
         Row("Errors of the driver", [Tile(panel, 12, 7) for panel in _errors()]),
         Row("Held down", [Tile(panel, 12, 8) for panel in _held()]),
         Row("Memory errors (ECC)", [Tile(panel, 12, 7) for panel in _ecc()], collapsed=True),
@@ -43,22 +78,98 @@ def rows() -> tuple[Row, ...]:
     )
 
 
+def _numbers() -> tuple[Panel, ...]:
+    """Answer "is any of these GPUs ill?" by kind of illness; each has its graphs below."""
+    asked = differs(RECOVERY_ACTION, "none")
+    down = matches(NVLINK_STATE, "inactive|traffic_disabled")
+    reasons = matches(THROTTLE_REASON, _FAULTY)
+    held = value(gpu.THROTTLE, PER_GPU, *ON_GPU, reasons)
+    outliers = value(window.PEER_OUTLIER, PER_GPU, *ON_GPU)
+    uncorrected = equals(ERROR_TYPE, "uncorrected")
+    return (
+        firing.count(),
+        _tally(
+            "Need action",
+            f"sum({value(gpu_health.RECOVERY, PER_GPU, *ON_GPU, asked)})",
+            "GPUs whose driver asks for a reset or a reboot. Alert: GPURecoveryActionNeeded.",
+        ),
+        _tally(
+            "Grave XIDs",
+            _in_view(gpu_errors.XID_FAULTS, equals(URGENCY, "page")),
+            "In the time shown: XID errors that need a reset, a reboot or a repair. Alert: GPUFatalXid.",
+        ),
+        _tally(
+            "XIDs to look at",
+            _in_view(gpu_errors.XID_FAULTS, equals(URGENCY, "ticket")),
+            "In the time shown: XID errors that can wait for the day.",
+            ORANGE,
+        ),
+        _tally(
+            "Uncorrected ECC",
+            _in_view(gpu_health.ECC_ERRORS, uncorrected),
+            "In the time shown: memory errors that cost data. Alert: GPUUncorrectedEcc.",
+        ),
+        _tally(
+            "NVLinks down",
+            f"sum({value(gpu_work.NVLINKS, (*PER_GPU, NVLINK_STATE), *ON_GPU, down)})",
+            "Links that carry nothing; some boards and machines have such at all times, and the alert "
+            "GPUNvlinkDown goes by what changed.",
+            ORANGE,
+        ),
+        _tally(
+            "Held down",
+            f"sum({held})",
+            "GPUs whose clocks are held down now by heat or by a power supply. "
+            "Alert: GPUThrottledByHardware.",
+            ORANGE,
+        ),
+        _tally(
+            "Outliers",
+            f"count({outliers} > {window.OUTLIER:g}) or count({outliers}) * 0",
+            "GPUs that are unlike their siblings under the same load. Alert: GPUPeerOutlier.",
+            ORANGE,
+        ),
+    )
+
+
+def _tally(title: str, expression: str, description: str, color: str = RED) -> Panel:
+    return number(
+        title,
+        Query(expression, title),
+        unit=COUNT,
+        description=description,
+        steps=((None, GREEN), (1, color)),
+        absent="not told",
+    )
+
+
+def _in_view(metric: Metric, *conditions: Condition) -> str:
+    grown = rate(metric, (), *ON_GPU, *conditions, window="$__range", function="increase")
+    return f"floor({grown})"
+
+
 def _verdict() -> tuple[Panel, ...]:
     asks = [RED] * (len(RECOVERY_ACTION.values) - 1)
+    scores = value(window.PEER_OUTLIER, (*PER_GPU, PEER_SIGNAL), *ON_GPU)
     return (
         states(
             "What the driver asks for",
             gpu_health.RECOVERY,
             RECOVERY_ACTION,
             (GREEN, *asks),
-            note="Alert: GPURecoveryActionNeeded. A gap: the driver is too old to say.",
+            note="Alert: GPURecoveryActionNeeded. A gap: the driver is too old to say, or the GPU is lost.",
+            absent="this driver does not tell",
         ),
-        lines(
+        drawn(
             "Unlike its siblings",
+            of_gpu(f"{scores} > {_ORDINARY:g}", PEER_SIGNAL),
             window.PEER_OUTLIER,
-            by=(PEER_SIGNAL,),
-            look=Look(steps=((None, "transparent"), (window.OUTLIER, ORANGE))),
-            note=f"{PEER_SIGNAL.description} Alert: GPUPeerOutlier.",
+            look=Look(
+                steps=((None, "transparent"), (window.OUTLIER, ORANGE)),
+                absent="no GPU stands out, or fewer than four share a load",
+            ),
+            note=f"{PEER_SIGNAL.description} Below {_ORDINARY:g} nothing is drawn. "
+            "Alert: GPUPeerOutlier.",
         ),
     )
 
@@ -74,22 +185,13 @@ def _errors() -> tuple[Panel, ...]:
         growth("XID errors, by code", gpu.XID_EVENTS, by=(XID,)),
         _on_node(
             "Bursts of errors, by urgency",
-            Query(
-                rate(gpu_errors.XID_BURSTS, (URGENCY,), *ON_NODE, window=RATE, function="increase"),
-                legend(URGENCY),
-            ),
+            Query(happened(gpu_errors.XID_BURSTS, (URGENCY,), *ON_NODE), legend(URGENCY)),
             f"{gpu_errors.XID_BURSTS.description} Alerts: GPUXidBurst, GPUXidBurstTicket.",
         ),
         _on_node(
             "NVSwitch errors, by code",
             Query(
-                rate(
-                    gpu_errors.SXID_EVENTS,
-                    (SWITCH_PCI, SXID),
-                    *ON_NODE,
-                    window=RATE,
-                    function="increase",
-                ),
+                happened(gpu_errors.SXID_EVENTS, (SWITCH_PCI, SXID), *ON_NODE),
                 legend(SWITCH_PCI, SXID),
             ),
             gpu_errors.SXID_EVENTS.description,
@@ -111,7 +213,7 @@ def _on_node(title: str, query: Query, description: str) -> Panel:
         query,
         unit=COUNT,
         description=f"New ones per step of the graph. {description}",
-        look=Look(events=True),
+        look=EVENTS,
     )
 
 
@@ -122,7 +224,8 @@ def _held() -> tuple[Panel, ...]:
             gpu_health.THROTTLE_TIME,
             differs(THROTTLE_REASON, _NORMAL),
             by=(THROTTLE_REASON,),
-            look=SHARE,
+            look=_SHARE_OR_NONE,
+            nonzero=True,
             note="Without what is normal: the power limit under load, and idling. "
             "Alert: GPUThrottledByHardware.",
         ),
@@ -131,7 +234,8 @@ def _held() -> tuple[Panel, ...]:
             gpu_health.THROTTLE_TIME,
             matches(THROTTLE_REASON, _NORMAL),
             by=(THROTTLE_REASON,),
-            look=SHARE,
+            look=_SHARE_OR_NONE,
+            nonzero=True,
         ),
     )
 
@@ -145,31 +249,51 @@ def _ecc() -> tuple[Panel, ...]:
             by=kinds,
             note="Uncorrected ones page: alert GPUUncorrectedEcc.",
         ),
-        lines("ECC errors in the board's life", gpu_health.ECC_LIFETIME_ERRORS, by=kinds),
+        lines(
+            "ECC errors in the board's life",
+            gpu_health.ECC_LIFETIME_ERRORS,
+            by=kinds,
+            nonzero=True,
+            look=Look(absent="none, or ECC is off"),
+        ),
         flags(
             "SRAM errors beyond NVIDIA's threshold",
             (gpu_health.SRAM_THRESHOLD, ""),
             note="Alert: GPUSramThreshold.",
+            absent="these GPUs or this driver do not tell",
         ),
-        flags(
+        planned(
             "ECC, now and after the next reset",
-            (gpu_health.ECC_ENABLED, "now"),
-            (gpu_health.ECC_ENABLED_PENDING, "next"),
-            words=("off", "on"),
-            colors=(_NEUTRAL, GREEN),
+            gpu_health.ECC_ENABLED,
+            gpu_health.ECC_ENABLED_PENDING,
+            GREEN,
+            absent="these GPUs have no ECC",
         ),
     )
 
 
 def _replaced() -> tuple[Panel, ...]:
     few = matches(REMAP_AVAILABILITY, "low|none")
+    failed, pending = (
+        value(metric, PER_GPU, *ON_GPU)
+        for metric in (gpu_health.ROW_REMAP_FAILURE, gpu_health.ROW_REMAP_PENDING)
+    )
     return (
-        lines("Rows replaced", gpu_health.REMAPPED_ROWS, by=(ERROR_TYPE,)),
-        flags(
+        lines(
+            "Rows replaced",
+            gpu_health.REMAPPED_ROWS,
+            by=(ERROR_TYPE,),
+            nonzero=True,
+            look=Look(absent="none, or these GPUs retire pages"),
+        ),
+        timeline(
             "Row replacement failed or pending",
-            (gpu_health.ROW_REMAP_FAILURE, "failed"),
-            (gpu_health.ROW_REMAP_PENDING, "pending"),
-            note="Alerts: GPURowRemapFailure, GPURowRemapPending.",
+            of_gpu(f"({failed} == 1) * 2\nor on ({labels(PER_GPU)}) {pending}"),
+            description=f"{gpu_health.ROW_REMAP_FAILURE.description} "
+            f"{gpu_health.ROW_REMAP_PENDING.description} "
+            "Alerts: GPURowRemapFailure, GPURowRemapPending.",
+            states=((0, "neither", GREEN), (1, "pending", ORANGE), (2, "failed", RED)),
+            absent=_RETIRES,
         ),
         lines(
             "Banks with few spare rows left",
@@ -177,12 +301,20 @@ def _replaced() -> tuple[Panel, ...]:
             few,
             by=(REMAP_AVAILABILITY,),
             note=REMAP_AVAILABILITY.description,
+            nonzero=True,
+            look=Look(absent="none, or these GPUs retire pages"),
         ),
-        lines("Pages retired", gpu_health.RETIRED_PAGES, by=(RETIREMENT_CAUSE,)),
+        lines(
+            "Pages retired",
+            gpu_health.RETIRED_PAGES,
+            by=(RETIREMENT_CAUSE,),
+            look=Look(absent=_REPLACES),
+        ),
         flags(
             "Page retirement pending",
             (gpu_health.RETIRED_PAGES_PENDING, ""),
             colors=(GREEN, ORANGE),
+            absent=_REPLACES,
         ),
     )
 
@@ -203,18 +335,23 @@ def _limits() -> tuple[Panel, ...]:
             more=tuple(Query(per_gpu(m).expression, f"{word} {EACH_GPU}") for m, word in others),
             note="Beside it the one that the board starts with, and the range that can be set.",
         ),
-        lines("Fan speed", gpu_health.FAN_SPEED, by=(FAN,), look=SHARE),
+        lines(
+            "Fan speed",
+            gpu_health.FAN_SPEED,
+            by=(FAN,),
+            look=Look(ceiling=1, absent="these GPUs have no fan of their own"),
+        ),
     )
 
 
 def _modes() -> tuple[Panel, ...]:
     return (
-        flags(
+        planned(
             "MIG, now and after the next reset",
-            (gpu_health.MIG_ENABLED, "now"),
-            (gpu_health.MIG_ENABLED_PENDING, "next"),
-            words=("off", "on"),
-            colors=(_NEUTRAL, BLUE),
+            gpu_health.MIG_ENABLED,
+            gpu_health.MIG_ENABLED_PENDING,
+            BLUE,
+            absent="these GPUs cannot be divided",
         ),
         flags(
             "Persistence mode",

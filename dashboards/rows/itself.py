@@ -7,6 +7,7 @@ from grafana_foundation_sdk.models import units
 from agent.catalogue import Attribute, Metric, itself
 from agent.catalogue.attributes import (
     COLLECTOR,
+    COLLECTOR_STATUS,
     EVENT_NAME,
     EXPORTER,
     PROBLEM,
@@ -14,18 +15,55 @@ from agent.catalogue.attributes import (
     SIGNAL,
     VERSION,
 )
-from agent.catalogue.promql import rate, select, value
+from agent.catalogue.promql import equals, rate, value
 from dashboards.layout import Row, Tile
-from dashboards.panel import COUNT, Look, Panel, Query, facts, graph, per_second, unit_of
-from dashboards.scope import ON_NODE, RATE, legend
+from dashboards.panel import (
+    COUNT,
+    GREEN,
+    NONE_SO_FAR,
+    ORANGE,
+    RED,
+    Look,
+    Panel,
+    Query,
+    graph,
+    per_second,
+    timeline,
+    unit_of,
+)
+from dashboards.scope import ON_NODE, RATE, happened, legend
+from dashboards.tables import Fact, overview
 
 _QUEUE = (EXPORTER, SIGNAL)
-_NARROW = Look(narrow=True)
+_NARROW = Look(narrow=True, absent="nothing to tell")
+_NARROW_EVENTS = Look(narrow=True, events=True, absent=NONE_SO_FAR)
 
 
 def row() -> Row:
     """Return the row."""
-    return Row("The agent itself", [Tile(panel, 8, 7) for panel in _panels()])
+    return Row(
+        "The agent itself",
+        (Tile(_collectors(), 24, 6), *(Tile(panel, 8, 7) for panel in _panels())),
+        collapsed=True,
+    )
+
+
+def _collectors() -> Panel:
+    """Draw each collector's state: the catalogue's words, numbered in its order."""
+    states = tuple(
+        zip(COLLECTOR_STATUS.values, (GREEN, "text", ORANGE, RED), strict=True),
+    )
+    terms = (
+        f"{value(itself.COLLECTOR_STATE, (COLLECTOR,), *ON_NODE, equals(COLLECTOR_STATUS, word))}"
+        f" * {position}"
+        for position, (word, _) in enumerate(states)
+    )
+    return timeline(
+        "Collectors",
+        Query("\n+ ".join(terms), legend(COLLECTOR)),
+        description=f"{COLLECTOR_STATUS.description} Alert: WarpwatchCollectorFailing.",
+        states=[(position, word, color) for position, (word, color) in enumerate(states)],
+    )
 
 
 def _panels() -> tuple[Panel, ...]:
@@ -55,11 +93,12 @@ def _panels() -> tuple[Panel, ...]:
         _speed("Export requests that failed", itself.EXPORT_FAILED, _QUEUE, "requests"),
         _growth("Items given up", itself.EXPORT_DROPPED, _QUEUE),
         _level("Export queue", itself.EXPORT_QUEUE, _QUEUE),
-        facts(
+        overview(
             "What the agent is made of",
-            Query(select(itself.INFO, *ON_NODE), ""),
+            value(itself.INFO, (VERSION, PYTHON), *ON_NODE),
+            (Fact(attribute=VERSION, heading="Agent"), Fact(attribute=PYTHON, heading="Python")),
             description=itself.INFO.description,
-            columns=((VERSION.label, "Agent"), (PYTHON.label, "Python")),
+            absent="no agent on this node gave data",
         ),
     )
 
@@ -81,6 +120,6 @@ def _speed(title: str, metric: Metric, by: Sequence[Attribute], word: str) -> Pa
 
 
 def _growth(title: str, metric: Metric, by: Sequence[Attribute]) -> Panel:
-    query = Query(rate(metric, by, *ON_NODE, window=RATE, function="increase"), legend(*by))
+    query = Query(happened(metric, by, *ON_NODE), legend(*by))
     description = f"New ones per step of the graph. {metric.description}"
-    return graph(title, query, unit=COUNT, description=description, look=_NARROW)
+    return graph(title, query, unit=COUNT, description=description, look=_NARROW_EVENTS)

@@ -1,5 +1,7 @@
 """Rows about what joins a GPU to the host and to other GPUs: PCIe, NVLink and its fabric."""
 
+from typing import Final
+
 from agent.catalogue import gpu_work
 from agent.catalogue.attributes import (
     DIRECTION,
@@ -13,7 +15,11 @@ from agent.catalogue.attributes import (
 from agent.catalogue.promql import equals
 from dashboards.layout import Row, Tile
 from dashboards.lines import flags, growth, lines, speed, states
-from dashboards.panel import GREEN, ORANGE, RED, YELLOW, Panel
+from dashboards.panel import GREEN, ORANGE, RED, YELLOW, Look, Panel
+
+_NONE: Final = "these GPUs have no NVLink"
+_ALONE: Final = "each link by itself is told with the option collectors.nvml.nvlink_links"
+_NO_FABRIC: Final = "these GPUs are on no NVSwitch fabric"
 
 
 def rows() -> tuple[Row, ...]:
@@ -28,8 +34,13 @@ def rows() -> tuple[Row, ...]:
 
 def _pcie() -> tuple[Panel, ...]:
     return (
-        speed("PCIe traffic", gpu_work.IO, by=(DIRECTION,)),
-        lines("PCIe throughput", gpu_work.PCIE_THROUGHPUT, by=(DIRECTION,)),
+        speed(
+            "PCIe traffic",
+            gpu_work.IO,
+            by=(DIRECTION,),
+            otherwise=gpu_work.PCIE_THROUGHPUT,
+            note=f"Where that is not told: {gpu_work.PCIE_THROUGHPUT.description}",
+        ),
         growth(
             "PCIe replays",
             gpu_work.PCIE_REPLAYS,
@@ -41,12 +52,23 @@ def _pcie() -> tuple[Panel, ...]:
 def _nvlink() -> tuple[Panel, ...]:
     return (
         lines(
-            "NVLinks by state", gpu_work.NVLINKS, by=(NVLINK_STATE,), note="Alert: GPUNvlinkDown."
+            "NVLinks by state",
+            gpu_work.NVLINKS,
+            by=(NVLINK_STATE,),
+            nonzero=True,
+            look=Look(absent=_NONE),
+            note="Alert: GPUNvlinkDown.",
         ),
         growth("NVLink errors", gpu_work.NVLINK_ERRORS, by=(ERROR_TYPE,)),
-        speed("NVLink traffic", gpu_work.NVLINK_IO, by=(DIRECTION,)),
-        lines("NVLink throughput", gpu_work.NVLINK_THROUGHPUT, by=(DIRECTION,)),
-        lines("NVLink bandwidth", gpu_work.NVLINK_BANDWIDTH),
+        speed(
+            "NVLink traffic",
+            gpu_work.NVLINK_IO,
+            by=(DIRECTION,),
+            otherwise=gpu_work.NVLINK_THROUGHPUT,
+            look=Look(absent=_NONE),
+            note=f"Where that is not told: {gpu_work.NVLINK_THROUGHPUT.description}",
+        ),
+        lines("NVLink bandwidth", gpu_work.NVLINK_BANDWIDTH, look=Look(absent=_NONE)),
     )
 
 
@@ -59,10 +81,21 @@ def _each() -> tuple[Panel, ...]:
             conditions=(active,),
             by=(NVLINK,),
             colors=(RED, GREEN),
+            absent=_ALONE,
         ),
         growth("Errors of a link", gpu_work.NVLINK_LINK_ERRORS, by=(NVLINK, ERROR_TYPE)),
-        speed("Traffic of a link", gpu_work.NVLINK_LINK_IO, by=(NVLINK, DIRECTION)),
-        lines("Speed of a link", gpu_work.NVLINK_LINK_BANDWIDTH, by=(NVLINK,)),
+        speed(
+            "Traffic of a link",
+            gpu_work.NVLINK_LINK_IO,
+            by=(NVLINK, DIRECTION),
+            look=Look(absent=_ALONE),
+        ),
+        lines(
+            "Speed of a link",
+            gpu_work.NVLINK_LINK_BANDWIDTH,
+            by=(NVLINK,),
+            look=Look(absent=_ALONE),
+        ),
     )
 
 
@@ -73,10 +106,20 @@ def _fabric() -> tuple[Panel, ...]:
             gpu_work.FABRIC_REGISTRATION,
             FABRIC_STATE,
             (ORANGE, YELLOW, GREEN),
+            absent=_NO_FABRIC,
         ),
         states(
-            "Health of the fabric", gpu_work.FABRIC_SUMMARY, FABRIC_HEALTH, (GREEN, RED, ORANGE)
+            "Health of the fabric",
+            gpu_work.FABRIC_SUMMARY,
+            FABRIC_HEALTH,
+            (GREEN, RED, ORANGE),
+            absent=_NO_FABRIC,
         ),
-        flags("Registration that failed", (gpu_work.FABRIC_FAILED, "")),
-        flags("Faults of the fabric", (gpu_work.FABRIC_FAULTS, ""), by=(FABRIC_FAULT,)),
+        flags("Registration that failed", (gpu_work.FABRIC_FAILED, ""), absent=_NO_FABRIC),
+        flags(
+            "Faults of the fabric",
+            (gpu_work.FABRIC_FAULTS, ""),
+            by=(FABRIC_FAULT,),
+            absent=_NO_FABRIC,
+        ),
     )

@@ -1,0 +1,72 @@
+"""Which alerts fire about the node: series of Prometheus's own, there where it evaluates the rules."""
+
+from typing import Final
+
+from grafana_foundation_sdk.models import units
+
+from agent.catalogue import Attribute
+from agent.catalogue.attributes import GPU_INDEX
+from agent.catalogue.promql import Condition, aggregate, equals
+from dashboards.panel import BLUE, COUNT, GREEN, ORANGE, RED, Panel, Query, number
+from dashboards.scope import ON_NODE
+from dashboards.tables import Fact, Figure, overview
+
+ALERT: Final = Attribute("alertname", "The alert's name, which is its runbook's.")
+SEVERITY: Final = Attribute(
+    "severity", "Wake somebody, or look during the day.", ("critical", "warning")
+)
+STATE: Final = Attribute("alertstate", "Whether the alert waits or fires.", ("pending", "firing"))
+FIRING: Final = "ALERTS"
+SINCE: Final = "ALERTS_FOR_STATE"
+_NONE: Final = "none"
+_NOTE: Final = (
+    "None as well where the data source's Prometheus does not evaluate Warpwatch's rules."
+)
+
+
+def count() -> Panel:
+    """Return how many alerts fire."""
+    firing = _select(FIRING, *ON_NODE, equals(STATE, "firing"))
+    return number(
+        "Alerts firing",
+        Query(f"count({firing})", "firing"),
+        unit=COUNT,
+        description=f"Alerts about this node and its GPUs, pages and tickets. {_NOTE}",
+        steps=((None, GREEN), (1, RED)),
+        absent=_NONE,
+    )
+
+
+def listed() -> Panel:
+    """Return a table of the alerts that fire, pages first."""
+    by = (ALERT, SEVERITY, GPU_INDEX)
+    firing = _select(FIRING, *ON_NODE, equals(STATE, "firing"))
+    since = f"{_select(SINCE, *ON_NODE)} and ignoring ({STATE.label}) {firing}"
+    return overview(
+        "Alerts firing on this node",
+        aggregate("max", by, firing),
+        (
+            Fact(
+                attribute=SEVERITY,
+                heading="Severity",
+                colors=(("critical", RED), ("warning", ORANGE)),
+                width=90,
+            ),
+            Fact(attribute=ALERT, heading="Alert"),
+            Fact(attribute=GPU_INDEX, heading="GPU", width=60),
+            Figure(
+                expression=f"{aggregate('min', by, since)} * 1000",
+                heading="True since",
+                unit=units.DateTimeFromNow,
+                width=130,
+                steps=((None, BLUE),),
+            ),
+        ),
+        description="Critical ones page. The alert's name is that of its runbook, to which the page leads. "
+        f"{_NOTE}",
+        absent=_NONE,
+    )
+
+
+def _select(name: str, *conditions: Condition) -> str:
+    return f"{name}{{{', '.join(map(str, conditions))}}}"
