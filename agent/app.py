@@ -51,7 +51,7 @@ def gpu_driver(config: Config) -> GpuDriver:
         from agent.simulation.gpus import SimulatedGpus  # noqa: PLC0415 - never loaded on a real node
         from agent.simulation.spec import parse_spec  # noqa: PLC0415
 
-        return SimulatedGpus(parse_spec(config.simulate))
+        return SimulatedGpus(parse_spec(config.simulate), nvlink_links=config.nvlink_links)
     if config.replay:
         from agent.recording.replay import ReplayedGpus  # noqa: PLC0415 - never loaded on a real node
 

@@ -110,12 +110,17 @@ def _gpu(driver: GpuDriver, index: int) -> Finding:
         identity = driver.identity(index)
         sample = driver.sample(index)
         processes = driver.processes(index)
+        mig = driver.mig(index)
     except (DeviceError, DriverGone) as error:
         action = "drain the node and reset or reboot it; runbook GPULost"
         return Finding(subject, Verdict.FAILED, str(error), action)
-    problems = (*identity.problems, *sample.problems, *processes.problems)
+    problems = (*identity.problems, *sample.problems, *processes.problems, *mig.problems)
     absent = [name for name, value in zip(sample._fields, sample, strict=True) if value is None]
     found = f"{identity.model or 'unknown model'} {identity.uuid}"
+    if mig.enabled:
+        found += (
+            f"; MIG devices: {', '.join(one.profile or one.uuid for one in mig.devices) or 'none'}"
+        )
     if absent:
         found += f"; it does not have: {', '.join(absent)}"
     if problems:

@@ -191,7 +191,8 @@ class Config:
     )
     simulate: str | None = _option(
         TEXT,
-        "Simulated GPUs instead of real ones, as COUNTxMODEL, to try the agent without a GPU.",
+        "Simulated GPUs instead of real ones, as COUNTxMODEL, to try the agent without a GPU; with what "
+        "MIG divides each into, as in 2xH100/3g.40gb+4x1g.10gb.",
         example="8xH100",
     )
     replay: str | None = _option(

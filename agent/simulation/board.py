@@ -22,6 +22,10 @@ class Board:
     trace: Trace
     seed: int
     index: int
+    divided: bool = False
+    """Whether MIG divides it."""
+    each_link: bool = False
+    """Whether its driver is asked for each NVLink by itself."""
 
     @property
     def days_up(self) -> float:

@@ -4,11 +4,13 @@ A healthy board says of nearly all of it that all is well; a few have a bit that
 that was sent again, a row that was replaced long ago. What a model cannot tell is absent.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 from agent.catalogue.attributes import FABRIC_FAULT, NVLINK_STATE, REMAP_AVAILABILITY
-from agent.collectors.nvml.driver import Condition
+from agent.collectors.nvml.driver import Condition, Link
 from agent.simulation.board import AMPERE, HOPPER, Board
+from agent.simulation.families import nvlink_bytes
 
 SECONDS: Final = 10
 """For how long a condition holds."""
@@ -74,10 +76,10 @@ def _with_spares(known: Condition, board: Board) -> Condition:
 
 
 def _with_mig(known: Condition, board: Board) -> Condition:
-    """Add that MIG is off, on models that have it: those with stacked memory since Ampere."""
-    if not board.model.memory_sensor or board.model.capability < AMPERE:
+    """Add whether MIG is on, on models that have it."""
+    if board.model.mig_sizes is None:
         return known
-    return known._replace(mig_enabled=False, mig_enabled_pending=False)
+    return known._replace(mig_enabled=board.divided, mig_enabled_pending=board.divided)
 
 
 def _with_links(known: Condition, board: Board, elapsed: float) -> Condition:
@@ -91,7 +93,25 @@ def _with_links(known: Condition, board: Board, elapsed: float) -> Condition:
         nvlinks=dict.fromkeys(NVLINK_STATE.values, 0) | {"active": model.nvlinks},
         nvlink_bandwidth=float(model.nvlink_bandwidth),
         nvlink_errors=errors,
+        links=tuple(_links(board, errors, elapsed)) if board.each_link else None,
     )
+
+
+def _links(board: Board, errors: dict[str, int], elapsed: float) -> Iterator[Link]:
+    """Yield each link: the traffic is spread evenly, and what errors there are are those of one link."""
+    count = board.model.nvlinks
+    moved = nvlink_bytes(board, elapsed) or {}
+    worst = int(board.unit("worst link") * count)
+    for number in range(count):
+        shares = {way: total // count for way, total in moved.items()}
+        yield Link(
+            number,
+            state="active",
+            bandwidth=float(board.model.nvlink_speed * 1_000_000),
+            transmitted=shares.get("transmit"),
+            received=shares.get("receive"),
+            errors=errors if number == worst else dict.fromkeys(_LINK_ERRORS, 0),
+        )
 
 
 def _with_fabric(known: Condition, board: Board) -> Condition:

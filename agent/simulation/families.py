@@ -80,6 +80,27 @@ _MIXES: Final = {
 }
 
 
+class Activity(NamedTuple):
+    """What performance counters say, in the words of a sample."""
+
+    sm_active: float
+    sm_occupancy: float
+    pipe_active: dict[str, float]
+    memory_bandwidth_utilization: float
+
+
+def activity(part: Part, busy: float) -> Activity:
+    """Return what the counters say while kernels of this part run for a share ``busy`` of the time."""
+    mix = _MIXES[part]
+    active = busy * mix.sm
+    return Activity(
+        sm_active=round(active, 4),
+        sm_occupancy=round(active * mix.occupancy, 4),
+        pipe_active={pipe: round(active * share, 4) for pipe, share in mix.pipes.items()},
+        memory_bandwidth_utilization=round(busy * mix.bandwidth, 4),
+    )
+
+
 def enriched(sample: Sample, board: Board, elapsed: float, condition: Condition) -> Sample:
     """Return the sample with what else the model can tell at this moment."""
     now = board.trace.at(elapsed)
@@ -93,7 +114,7 @@ def enriched(sample: Sample, board: Board, elapsed: float, condition: Condition)
         pcie_bytes=_pcie_bytes(board, elapsed),
         pcie_throughput=_pcie_throughput(board, now),
         pcie_replays=board.rare("replays", elapsed, days=2.0),
-        nvlink_bytes=_nvlink_bytes(board, elapsed),
+        nvlink_bytes=nvlink_bytes(board, elapsed),
         nvlink_throughput=_nvlink_throughput(board, now),
         condition=condition,
     )
@@ -113,14 +134,7 @@ def _profiled(sample: Sample, board: Board, now: Moment) -> Sample:
     """Add the performance counters, which can be read without root since Hopper."""
     if board.model.capability < HOPPER:
         return sample
-    mix = _MIXES[board.part]
-    active = now.utilization * mix.sm
-    return sample._replace(
-        sm_active=round(active, 4),
-        sm_occupancy=round(active * mix.occupancy, 4),
-        pipe_active={pipe: round(active * share, 4) for pipe, share in mix.pipes.items()},
-        memory_bandwidth_utilization=round(now.utilization * mix.bandwidth, 4),
-    )
+    return sample._replace(**activity(board.part, now.utilization)._asdict())
 
 
 def _throttle_time(board: Board, elapsed: float) -> dict[str, float]:
@@ -153,7 +167,8 @@ def _nvlink_speed(board: Board) -> float:
     return board.model.nvlink_bandwidth * _MIXES[board.part].link
 
 
-def _nvlink_bytes(board: Board, elapsed: float) -> dict[str, int] | None:
+def nvlink_bytes(board: Board, elapsed: float) -> dict[str, int] | None:
+    """Return what all links moved, by direction, ``elapsed`` seconds after the start."""
     if not board.model.nvlinks:
         return None
     speed = _nvlink_speed(board)

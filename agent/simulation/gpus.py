@@ -27,6 +27,7 @@ from agent.collectors.nvml.driver import (
 from agent.simulation import condition, noise, texture
 from agent.simulation.board import AMPERE, Board
 from agent.simulation.families import enriched
+from agent.simulation.mig import Tenant, mig_devices, tenants, untold
 from agent.simulation.physics import Moment, Trace, throttle_reasons, trace
 from agent.simulation.scenario import Scenario
 from agent.simulation.spec import GpuModel, NodeSpec
@@ -53,16 +54,24 @@ SAMPLES_KEPT: Final = 120
 class SimulatedGpus:
     """A `GpuDriver` of GPUs that do not exist; see `agent.simulation.scenario` for what they do.
 
-    The play begins when the object is made. ``clock`` gives seconds, and a test may put its own there.
+    The play begins when the object is made. ``nvlink_links``: tell each NVLink by itself as well. ``clock``
+    gives seconds, and a test may put its own there.
     """
 
     def __init__(
-        self, spec: NodeSpec, *, seed: int = 0, clock: Callable[[], float] = time.monotonic
+        self,
+        spec: NodeSpec,
+        *,
+        seed: int = 0,
+        nvlink_links: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.scenario: Final = Scenario(
             spec.count, capacity=spec.model.memory - spec.model.reserved, seed=seed
         )
         self._model = spec.model
+        self._layout = spec.layout
+        self._nvlink_links = nvlink_links
         self._clock = clock
         self._start = clock()
         self._xids_told_until: float | None = None
@@ -98,10 +107,11 @@ class SimulatedGpus:
         """Return what is true of a GPU now."""
         elapsed = self._reach(index)
         board = self._board(index)
-        used = sum(process.memory for process in self.scenario.occupants(index, elapsed))
+        used = sum(one.who.memory for one in self._tenants(index, elapsed))
         energy = _energy_before(board) + board.trace.energy_at(elapsed)
         plain = _sample(self._model, board.trace.at(elapsed), used, energy)
-        return enriched(plain, board, elapsed, self._condition(board, elapsed))
+        full = enriched(plain, board, elapsed, self._condition(board, elapsed))
+        return untold(full) if self._layout else full
 
     def recent(self, index: int) -> RecentSamples:
         """Return what the driver sampled of a GPU since the last call, ten times a second."""
@@ -110,34 +120,42 @@ class SimulatedGpus:
         self._sampled_until[index] = until
         first = max(since, until - SAMPLES_KEPT)
         board, seed = self._trace(index), self.scenario.seed
-        return _recent(
+        recent = _recent(
             [texture.sample(self._model, board, seed, index, n) for n in range(first, until)],
             whole=first == since,
         )
+        return RecentSamples(power=recent.power) if self._layout else recent
 
     def processes(self, index: int) -> Processes:
         """Return who uses a GPU now."""
         elapsed = self._reach(index)
-        occupants = self.scenario.occupants(index, elapsed)
+        tenants = self._tenants(index, elapsed)
         busy = int(self._trace(index).at(elapsed).utilization * 100) / 100
-        held = sum(who.memory for who in occupants) or 1
+        held = sum(one.who.memory for one in tenants) or 1
         return Processes(
             compute=tuple(
                 GpuProcess(
                     *who,
-                    utilization=busy * who.memory / held,
+                    utilization=busy * who.memory / held if instance is None else None,
                     container=_container(self.scenario.seed, who.pid, who.name),
+                    gpu_instance=instance,
+                    compute_instance=None if instance is None else 0,
                 )
-                for who in occupants
+                for who, instance in tenants
             ),
             graphics=(),
             complete=True,
         )
 
     def mig(self, index: int) -> Mig:
-        """Return that MIG is off."""
-        self._reach(index)
-        return Mig(enabled=False)
+        """Return into what MIG divides a GPU."""
+        elapsed = self._reach(index)
+        if not self._layout:
+            return Mig(enabled=None if self._model.mig_sizes is None else False)
+        parts = mig_devices(
+            self._board(index), self._layout, self._tenants(index, elapsed), elapsed
+        )
+        return Mig(enabled=True, devices=tuple(parts))
 
     def xid_events(self) -> tuple[XidEvent, ...]:
         """Return the errors that came since the last call, oldest first."""
@@ -157,7 +175,19 @@ class SimulatedGpus:
 
     def _board(self, index: int) -> Board:
         part, seed = self.scenario.parts[index], self.scenario.seed
-        return Board(self._model, part, self._trace(index), seed, index)
+        return Board(
+            self._model,
+            part,
+            self._trace(index),
+            seed,
+            index,
+            divided=bool(self._layout),
+            each_link=self._nvlink_links,
+        )
+
+    def _tenants(self, index: int, elapsed: float) -> tuple[Tenant, ...]:
+        occupants = self.scenario.occupants(index, elapsed)
+        return tenants(self._layout, occupants, self.scenario.capacity)
 
     def _condition(self, board: Board, elapsed: float) -> Condition:
         """Return what moves slowly, as it was when it was last looked at; the same object until it moves."""
@@ -166,7 +196,7 @@ class SimulatedGpus:
         if kept and kept[0] == number:
             return kept[1]
         looked = float(number * condition.SECONDS)
-        contexts = len(self.scenario.occupants(board.index, looked))
+        contexts = len(self._tenants(board.index, looked))
         found = condition.condition(board, contexts, looked)
         if kept and kept[1] == found:
             found = kept[1]

@@ -1,4 +1,4 @@
-"""What node to simulate: `8xH100` and what is publicly known of that GPU.
+"""What node to simulate: `8xH100`, divided as in `8xH100/7x1g.10gb`, and what is publicly known of that GPU.
 
 Memory, clocks, power limits, PCIe and NVLink are NVIDIA's published figures; H100, H200 and L40S were
 compared with what `nvidia-smi` said on real boards, spare rows included. Temperatures are the limits that
@@ -10,13 +10,18 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
+from agent.simulation.layout import Profile, parse_layout
+
 MAX_GPUS: Final = 64
 _MIB: Final = 1 << 20
 _SPEC: Final = re.compile(r"(?:(?P<count>\d+)\s*[xX]\s*)?(?P<model>[A-Za-z][\w .+-]*)", re.ASCII)
 _LANE: Final = {3: 984_600_000, 4: 1_969_200_000, 5: 3_938_500_000}
 """Bytes a second of one PCIe lane, by generation: 8, 16 and 32 GT/s with 128 bits in 130."""
 _JPEG_AND_OFA: Final = frozenset({"jpeg", "ofa"})
-_FORM: Final = "write COUNTxMODEL, such as 8xH100"
+_FORM: Final = (
+    "write COUNTxMODEL, such as 8xH100, or with the MIG devices of each GPU, such as "
+    "2xH100/3g.40gb+4x1g.10gb"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,8 @@ class GpuModel:
     """Fans of its own; most boards of a server are cooled by the server's."""
     large_bar: bool = True
     """Whether the host can map all of the memory at once."""
+    mig_sizes: tuple[int, int, int, int] | None = None
+    """Gigabytes in the names of MIG devices with 1, 2, 4 and 8 eighths of the memory; `None`: no MIG."""
 
     @property
     def bar1(self) -> int:
@@ -78,10 +85,11 @@ class GpuModel:
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """How many GPUs of which model."""
+    """How many GPUs of which model, and into what MIG divides each; nothing where MIG is off."""
 
     count: int
     model: GpuModel
+    layout: tuple[Profile, ...] = ()
 
 
 _H100: Final = GpuModel(
@@ -104,6 +112,7 @@ _H100: Final = GpuModel(
     power_minimum=200,
     inforom="G520.0200.00.05",
     engines=_JPEG_AND_OFA,
+    mig_sizes=(10, 20, 40, 80),
     remap_banks=2_560,
     nvlinks=18,
     nvlink_speed=26_562,
@@ -129,6 +138,7 @@ _A100: Final = GpuModel(
     power_minimum=100,
     inforom="G506.0210.00.03",
     engines=_JPEG_AND_OFA,
+    mig_sizes=(10, 20, 40, 80),
     remap_banks=640,
     nvlinks=12,
     nvlink_speed=25_000,
@@ -212,7 +222,11 @@ MODELS: Final[dict[str, GpuModel]] = {
     ),
     "A100": _A100,
     "A100-40GB": replace(
-        _A100, name="NVIDIA A100-SXM4-40GB", memory=40_960 * _MIB, memory_clock=1_215
+        _A100,
+        name="NVIDIA A100-SXM4-40GB",
+        memory=40_960 * _MIB,
+        memory_clock=1_215,
+        mig_sizes=(5, 10, 20, 40),
     ),
     "A100-80GB": _A100,
     "B200": replace(
@@ -227,6 +241,7 @@ MODELS: Final[dict[str, GpuModel]] = {
         memory_clock=3_996,
         capability=(10, 0),
         nvlink_speed=53_125,
+        mig_sizes=(23, 45, 90, 180),
     ),
     "H100": _H100,
     "H100-PCIE": replace(
@@ -248,6 +263,7 @@ MODELS: Final[dict[str, GpuModel]] = {
         memory_clock=3_201,
         idle_power=75,
         remap_banks=3_072,
+        mig_sizes=(18, 35, 71, 141),
     ),
     "L4": replace(
         _L40S,
@@ -297,6 +313,7 @@ MODELS: Final[dict[str, GpuModel]] = {
         nvlink_speed=25_781,
         nvswitch=False,
         inforom="G503.0203.00.04",
+        mig_sizes=None,
     ),
 }
 """By the short name that people write, in upper case."""
@@ -305,16 +322,26 @@ MODELS: Final[dict[str, GpuModel]] = {
 def parse_spec(text: str) -> NodeSpec:
     """Return the node that ``text`` means: a count and a model, or a model for a single GPU.
 
-    A model that is not in `MODELS` gets the figures of a middling data-centre GPU under its own name.
+    Behind a slash stands what MIG divides each GPU into; see `agent.simulation.layout`. A model that is not
+    in `MODELS` gets the figures of a middling data-centre GPU under its own name.
     Raises `ValueError`, with the fix in its message.
     """
-    match = _SPEC.fullmatch(text.strip())
+    gpus, divided, layout = text.partition("/")
+    match = _SPEC.fullmatch(gpus.strip())
     if match is None:
         raise ValueError(f"cannot simulate {text!r}: {_FORM}")
     count = int(match["count"] or 1)
     if not 1 <= count <= MAX_GPUS:
         raise ValueError(f"cannot simulate {count} GPUs: {_FORM}, with 1 to {MAX_GPUS} GPUs")
-    return NodeSpec(count, _model(match["model"].strip()))
+    model = _model(match["model"].strip())
+    if not divided:
+        return NodeSpec(count, model)
+    if model.mig_sizes is None:
+        able = ", ".join(name for name, one in MODELS.items() if one.mig_sizes)
+        raise ValueError(f"cannot divide {model.name!r}, which has no MIG; these have: {able}")
+    return NodeSpec(
+        count, model, parse_layout(layout, model.memory - model.reserved, model.mig_sizes)
+    )
 
 
 def _model(name: str) -> GpuModel:

@@ -264,7 +264,7 @@ def _divided(bench: Bench) -> list[Row]:
     ):
         few, many = _uses([(of_plain, plain), (of_parts, parts)], SHORT)
         memory = of_parts.pss_mib()
-        series = scrape(of_parts.port, 20, PAUSE).series
+        series, few_series = (scrape(each.port, 2, PAUSE).series for each in (of_parts, of_plain))
         scrapes = scrape(of_parts.port, SCRAPES, PAUSE)
     entities = 16 + 16 * 7
     ratio = (many.own / entities) / (few.own / 8)
@@ -281,6 +281,13 @@ def _divided(bench: Bench) -> list[Row]:
         ),
         Figure(
             "CPU per entity, 16 x 7 MIG : 8 plain", ratio, "times", 1, f"{entities} to 8 entities"
+        ),
+        Figure(
+            "CPU per series, 16 x 7 MIG : 8 plain",
+            (many.own / series) / (few.own / few_series),
+            "times",
+            1,
+            f"{series} to {few_series} series",
         ),
         Figure("memory, 16 GPUs x 7 MIG", memory, "MiB PSS", None, f"{series} series"),
         Figure("scrape, median, 16 GPUs x 7 MIG", scrapes.median, "ms", None, "as above"),

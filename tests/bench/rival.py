@@ -13,7 +13,7 @@ from tests.simulated_nvml.workshop import SimulatedNode
 
 NAME: Final = "nvitop-exporter"
 PINNED: Final = "nvitop-exporter==1.7.0"
-_HOME: Final = Path(__file__).resolve().parents[2] / "build" / "nvitop-exporter"
+_HOME: Final = Path(__file__).resolve().parents[2] / ".tools" / "nvitop-exporter"
 _SETUP_SECONDS: Final = 180
 
 
@@ -22,7 +22,7 @@ class NoRivalError(Exception):
 
 
 def executable() -> Path:
-    """Return the program, installed under build/ at the first call. Raises `NoRivalError`."""
+    """Return the program, installed under .tools/ at the first call. Raises `NoRivalError`."""
     program = _HOME / "bin" / NAME
     if not program.exists():
         _command(sys.executable, "-m", "venv", str(_HOME))

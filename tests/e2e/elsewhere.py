@@ -10,9 +10,11 @@ from agent.catalogue import Metric, gpu_errors, gpu_health, gpu_mig, gpu_work, w
 
 OLD_NODE: Final = "gpu-node-08"
 WORKSTATION: Final = "workstation-01"
+DIVIDED: Final = "gpu-node-09"
 OTHER_NODES: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     OLD_NODE: ("2xV100", {"distributions": True}),
     WORKSTATION: ("1xRTX-6000-ADA", {}),
+    DIVIDED: ("2xH100/3g.40gb+4x1g.10gb", {"nvlink_links": True}),
 }
 """By the node's name: what it simulates, and its settings."""
 
@@ -22,17 +24,16 @@ ON_OTHER_NODES: Final[Mapping[Metric, str]] = {
     gpu_health.FAN_SPEED: WORKSTATION,
     window.UTILIZATION_DISTRIBUTION: OLD_NODE,
     window.POWER_DISTRIBUTION: OLD_NODE,
+    **dict.fromkeys(gpu_mig.METRICS, DIVIDED),
+    gpu_work.NVLINK_LINK_STATE: DIVIDED,
+    gpu_work.NVLINK_LINK_IO: DIVIDED,
+    gpu_work.NVLINK_LINK_BANDWIDTH: DIVIDED,
+    gpu_work.NVLINK_LINK_ERRORS: DIVIDED,
 }
-"""An H100 replaces rows and not pages, and has no fan; the histograms are made where they are asked for."""
+"""An H100 replaces rows and not pages, has no fan, and is not divided unless it is asked for; histograms and
+single NVLinks are told where they are asked for."""
 
-_UNDIVIDED: Final = "no simulated GPU is divided by MIG"
-_IN_SUM: Final = "simulated NVLinks are told in sum and not link by link"
 NOWHERE: Final[Mapping[Metric, str]] = {
-    **dict.fromkeys(gpu_mig.METRICS, _UNDIVIDED),
-    gpu_work.NVLINK_LINK_STATE: _IN_SUM,
-    gpu_work.NVLINK_LINK_IO: _IN_SUM,
-    gpu_work.NVLINK_LINK_BANDWIDTH: _IN_SUM,
-    gpu_work.NVLINK_LINK_ERRORS: _IN_SUM,
     gpu_errors.SXID_EVENTS: "SXIDs come from the kernel log, which a simulated node does not have",
 }
 """What no simulated node has, and why."""

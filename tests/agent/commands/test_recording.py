@@ -57,6 +57,20 @@ def test_an_existing_file_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert f"{path} exists already" in capsys.readouterr().err
 
 
+def test_divided_gpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What MIG divides a GPU into is recorded, played and examined."""
+    path = tmp_path / "divided.jsonl"
+    spec = "1xH100/3g.40gb+2x1g.10gb"
+
+    recorded = main(
+        ["doctor", "--simulate", spec, "--record", str(path), "--record-seconds", "0.3"]
+    )
+    examined = main(["doctor", "--replay", str(path), "--listen", "127.0.0.1:0"])
+
+    assert (recorded, examined) == (0, 0)
+    assert "MIG devices: 3g.40gb, 1g.10gb, 1g.10gb" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "1e9"])
 def test_no_sensible_time(tmp_path: Path, capsys: pytest.CaptureFixture[str], seconds: str) -> None:
     """A time that makes no sense is refused before a file is made."""

@@ -87,6 +87,7 @@ def test_every_key_has_a_variable() -> None:
         "POLICY": "eks",
         "OVERRIDES": "{63: page}",
         "END": "stop",
+        "FROM": "anywhere",
     }
     samples["END"] = "stop"
     for name in environment_names():
