@@ -6,12 +6,13 @@ their sum, which can fall without a restart (a negative observation).
 """
 
 from collections.abc import Mapping
+from itertools import compress
 from math import inf
-from operator import itemgetter
-from typing import Final, NamedTuple
+from operator import is_not
+from typing import NamedTuple
 
-from agent.catalogue import Kind, Metric
-from agent.snapshot import Batch, Distribution, SeriesKey
+from agent.catalogue import Kind
+from agent.snapshot import Batch, Distribution, Reading, SeriesKey
 
 
 class Count(NamedTuple):
@@ -29,7 +30,7 @@ def follow(previous: Mapping[SeriesKey, Count], batch: Batch) -> dict[SeriesKey,
     for metric, attributes, value in batch.readings:
         if metric.kind is not Kind.COUNTER and metric.kind is not Kind.HISTOGRAM:
             continue
-        total = float(value.observations) if isinstance(value, Distribution) else value
+        total = _total(value)
         last = previous.get((metric, attributes))
         if last is None:
             start = now
@@ -41,75 +42,65 @@ def follow(previous: Mapping[SeriesKey, Count], batch: Batch) -> dict[SeriesKey,
     return counts
 
 
-_METRIC: Final = itemgetter(0)
-
-
 class Starts:
     """`follow` for the batches of one collector, which mostly look like the one before.
 
-    While they do, the series are known and only their totals are compared: a quarter of the time. The
-    result is the same.
+    While they do, the series are known and only the totals that moved are compared. The result is the
+    same.
     """
 
     def __init__(self) -> None:
-        self._metrics: tuple[Metric, ...] = ()
         self._positions: list[int] = []
-        self._attributes: list[tuple[str, ...]] = []
-        self._totals: list[float] = []
+        self._last: list[Reading] = []
+        self._layout: object = None
         self._seen_at = -inf
         self.starts: Mapping[SeriesKey, float] = {}
-        """Since when each series of the last batch has been counting, Unix seconds."""
+        """Since when each series of the last batch has been counting, Unix seconds. It is the same object
+        until one of them starts."""
 
-    def follow(self, batch: Batch) -> None:
-        """Take in a batch."""
-        metrics = tuple(map(_METRIC, batch.readings))
-        totals = self._compared(batch) if metrics == self._metrics else None
-        if totals is None:
-            self._meet(metrics, batch)
-        else:
-            self._totals, self._seen_at = totals, batch.taken_at
+    def follow(self, batch: Batch, layout: object = None) -> None:
+        """Take in a batch.
 
-    def _compared(self, batch: Batch) -> list[float] | None:
-        """Return the totals of a batch with the series of the last one, or None where it has others."""
-        if batch.taken_at < self._seen_at:
-            return None
-        totals: list[float] = []
-        fell: list[SeriesKey] = []
-        readings = batch.readings
-        for position, known, last in zip(
-            self._positions, self._attributes, self._totals, strict=True
-        ):
-            metric, attributes, value = readings[position]
-            if attributes is not known and attributes != known:
-                return None
-            total = float(value.observations) if isinstance(value, Distribution) else value
-            if total < last:
-                fell.append((metric, attributes))
-            totals.append(total)
+        ``layout`` is the same object as for the batch before, and not `None`, where that had the same
+        series in the same order.
+        """
+        known = layout is not None and layout is self._layout
+        if not known or batch.taken_at < self._seen_at:
+            self._meet(batch)
+            self._layout = layout
+            return
+        now = [batch.readings[position] for position in self._positions]
+        fell = [
+            (metric, attributes)
+            for (metric, attributes, value), (_, _, last) in compress(
+                zip(now, self._last, strict=True), map(is_not, now, self._last)
+            )
+            if _total(value) < _total(last)
+        ]
         if fell:
             self.starts = {**self.starts, **dict.fromkeys(fell, self._seen_at)}
-        return totals
+        self._last, self._seen_at = now, batch.taken_at
 
-    def _meet(self, metrics: tuple[Metric, ...], batch: Batch) -> None:
+    def _meet(self, batch: Batch) -> None:
         """Take in a batch with other series than the last one, or of an earlier time."""
-        keys = [
-            (self._metrics[position], attributes)
-            for position, attributes in zip(self._positions, self._attributes, strict=True)
-        ]
         known = {
-            key: Count(total, self.starts[key], self._seen_at)
-            for key, total in zip(keys, self._totals, strict=True)
+            (metric, attributes): Count(
+                _total(value), self.starts[metric, attributes], self._seen_at
+            )
+            for metric, attributes, value in self._last
         }
         counts = follow(known, batch)
-        self._metrics, self._seen_at = metrics, batch.taken_at
         self._positions = [
             position
-            for position, reading in enumerate(batch.readings)
-            if (reading.metric, reading.attributes) in counts
+            for position, (metric, attributes, _) in enumerate(batch.readings)
+            if (metric, attributes) in counts
         ]
-        self._attributes = [batch.readings[position].attributes for position in self._positions]
-        self._totals = [
-            counts[batch.readings[position].metric, batch.readings[position].attributes].total
-            for position in self._positions
-        ]
-        self.starts = {key: count.start for key, count in counts.items()}
+        self._last = [batch.readings[position] for position in self._positions]
+        self._seen_at = batch.taken_at
+        starts = {key: count.start for key, count in counts.items()}
+        if starts != self.starts:
+            self.starts = starts
+
+
+def _total(value: float | Distribution) -> float:
+    return float(value.observations) if isinstance(value, Distribution) else value

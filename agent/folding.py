@@ -7,17 +7,20 @@ seconds, distributions) take in every sample once and so have no window.
 Time that nobody saw counts for nothing: a value stands for the time since the one before it, but never for
 more than two intervals, and for none after a pause. Sources that sample finer than they are asked say
 themselves how much time they saw (`agent.snapshot.Train`).
+
+A series that had one value for a whole window costs nothing until it has another: what its window would
+hold is known from when the batches came, which is the same for all series.
 """
 
+from collections import deque
 from collections.abc import Iterable
-from operator import itemgetter, mul
 from typing import Final
 
 from agent.catalogue import Metric
 from agent.catalogue.window import FOLDS, Fold
-from agent.observations import Observations
+from agent.folded import MEAN_ALONE, Counters, Folded, Key, Tick
+from agent.moves import moves
 from agent.snapshot import Batch, Reading, SeriesKey, Train
-from agent.trailing import Cell, Trailing
 
 WINDOW: Final = 15.0
 """Seconds: the usual interval of exports and scrapes."""
@@ -26,57 +29,6 @@ _LONGEST: Final = 2.0
 _REMEMBERED: Final = 4096
 """No more counters than this are kept, those of series that are gone included: they may come back."""
 _FOLDS: Final = {metric.name: fold for metric, fold in FOLDS.items()}
-_MEAN_ALONE: Final = Fold()
-_METRIC: Final = itemgetter(0)
-
-_Key = tuple[str, tuple[str, ...]]
-"""A metric's name and the attributes: hashed faster than a `SeriesKey`."""
-
-
-class _Counters:
-    """What only grows of one series, window or no window."""
-
-    __slots__ = ("integral", "observations")
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.integral = 0.0
-        self.observations = Observations(bounds)
-
-
-class _Series:
-    """One gauge that is folded, and what is made of it."""
-
-    __slots__ = (
-        *("attributes", "counters", "extremes", "fold", "key"),
-        *("mean", "metric", "position", "told", "trailing"),
-    )
-
-    def __init__(self, key: _Key, metric: Metric, fold: Fold, counters: _Counters) -> None:
-        self.key = key
-        self.metric = metric
-        self.attributes = key[1]
-        self.fold = fold
-        self.counters = counters
-        self.position = 0
-        self.trailing: Trailing | None = None
-        """`None` before its first value: a value alone stands for no time."""
-        self.told: tuple[float, float, float] | None = None
-        self.mean: Reading | None = None
-        """Instead of the newest value; `None` where that is exported itself."""
-        self.extremes: tuple[Reading, ...] = ()
-
-    def tell(self, told: tuple[float, float, float]) -> None:
-        """Make the readings of mean, least and greatest; the same objects serve until they change."""
-        self.told = told
-        mean, low, high = told
-        metric, fold, attributes = self.metric, self.fold, self.attributes
-        if metric.fold:
-            self.mean = Reading(metric, attributes, mean)
-        self.extremes = tuple(
-            Reading(extreme, attributes, value)
-            for extreme, value in ((fold.minimum, low), (fold.maximum, high))
-            if extreme is not None
-        )
 
 
 class Folding:
@@ -95,28 +47,39 @@ class Folding:
         self._distributions = distributions
         self._last: float | None = None
         self._paused = True
-        self._plan: list[_Series] = []
-        self._metrics: tuple[Metric, ...] = ()
-        self._attributes: list[tuple[str, ...]] = []
-        """Of the plan's series, as `_metrics` are of all readings: by them a batch is known to fit."""
-        self._counters: dict[_Key, _Counters] = {}
+        self._plan: list[Folded] = []
+        self._known: dict[Key, Folded] = {}
+        """The same, by key."""
+        self._ticks: deque[Tick] = deque()
+        """Of the batches in the window."""
+        self._layout: object = None
+        self._collected: tuple[Reading, ...] = ()
+        """What the plan was made for looked like this."""
+        self._counters: dict[Key, Counters] = {}
         self.keys: frozenset[SeriesKey] = frozenset()
         """The series that the last folded batch has and the batch as collected has not."""
 
     def lapse(self) -> None:
         """Take in that the collector gives no values now: windows end, counters wait."""
-        self._plan, self._metrics, self._attributes, self.keys = [], (), [], frozenset()
+        self._plan, self._known, self._layout, self._collected = [], {}, None, ()
+        self._ticks.clear()
+        self.keys = frozenset()
         self._paused = True
 
-    def fold(self, batch: Batch) -> Batch:
-        """Return the batch as it is exported, itself where nothing is folded. It must be vetted."""
+    def fold(self, batch: Batch, layout: object = None) -> Batch:
+        """Return the batch as it is exported, itself where nothing is folded. It must be vetted.
+
+        ``layout`` is the same object as for the batch before, and not `None`, where that had the same
+        series in the same order; without one this is found out.
+        """
         if not self._active or not batch.readings:
             self.lapse()
             return batch
         if self._last is not None and batch.taken_at < self._last:
             self.lapse()  # the clock was set back: ends of cells would lie in the future
-        if not self._fits(batch.readings):
+        if not self._fits(batch.readings, layout):
             self._arrange(batch.readings)
+        self._layout, self._collected = layout, batch.readings
         elapsed = 0.0 if self._last is None else max(0.0, batch.taken_at - self._last)
         seen = 0.0 if self._paused else min(elapsed, self._longest)
         self._last, self._paused = batch.taken_at, False
@@ -133,45 +96,50 @@ class Folding:
     def _fold(self, batch: Batch, elapsed: float, seen: float) -> tuple[Reading, ...]:
         now = batch.taken_at
         horizon = now - self._window
-        trains = {(train[0].name, train[1]): train for train in batch.trains if train[2]}
+        trains = self._trains(batch.trains)
         readings, more = list(batch.readings), list[Reading]()
         for series in self._plan:
             value: float = readings[series.position][2]  # type: ignore[assignment]  # gauges alone
-            trailing, weight = series.trailing, seen
-            if trailing is None:
-                trailing = series.trailing = Trailing()
-                weight = 0.0
-            train = trains.get(series.key) if trains else None
-            if train is None:
-                cell = now, weight, value * weight, value, value
-            else:
-                cell = _cell(now, weight, elapsed, value, train)
-            told = trailing.add(cell, value, horizon)
-            if told != series.told:
-                series.tell(told)
+            if series.settled is not None:
+                if series.settled == value:
+                    continue
+                series.unsettle(self._ticks)
+            train = trains.get(series.key) if series.trained else None
+            weight = series.take((now, seen, elapsed, horizon), value, train)
+            if series.fold is not MEAN_ALONE:
+                more += series.extremes
+                more += series.counted(weight, value, train, distributions=self._distributions)
             if series.mean is not None:
                 readings[series.position] = series.mean
-            if series.fold is not _MEAN_ALONE:
-                more += series.extremes
-                if series.fold.integral is not None:
-                    series.counters.integral += cell[2]
-                    total = series.counters.integral
-                    more.append(Reading(series.fold.integral, series.attributes, total))
-                if self._distributions and series.fold.distribution is not None:
-                    more.append(_distribution(series, series.fold.distribution, value, train))
+        self._pass(now, seen, horizon)
         readings += more
         return tuple(readings)
 
-    def _fits(self, readings: tuple[Reading, ...]) -> bool:
+    def _trains(self, trains: tuple[Train, ...]) -> dict[Key, Train]:
+        """Return the trains that hold samples, by series; those series do not settle any more."""
+        found = {(train[0].name, train[1]): train for train in trains if train[2]}
+        for key in found:
+            series = self._known.get(key)
+            if series is not None and not series.trained:
+                series.unsettle(self._ticks)
+                series.trained = True
+        return found
+
+    def _pass(self, now: float, seen: float, horizon: float) -> None:
+        """Keep when this batch came, and forget those that have left the window."""
+        self._ticks.append((now, seen))
+        while self._ticks[0][0] <= horizon:
+            self._ticks.popleft()
+
+    def _fits(self, readings: tuple[Reading, ...], layout: object) -> bool:
         """Whether batches still look like the one that the plan was made for."""
-        if tuple(map(_METRIC, readings)) != self._metrics:
-            return False
-        return [readings[series.position][1] for series in self._plan] == self._attributes
+        if layout is not None and layout is self._layout:
+            return True
+        return bool(self._collected) and moves(readings, self._collected) is not None
 
     def _arrange(self, readings: tuple[Reading, ...]) -> None:
         """Find what is to be folded in batches that look like this, and go on with what is known."""
-        known = {series.key: series for series in self._plan}
-        self._plan = []
+        known, self._plan = self._known, []
         for position, (metric, attributes, _) in enumerate(readings):
             if not metric.fold and metric.name not in _FOLDS:
                 continue
@@ -179,8 +147,7 @@ class Folding:
             series = known.get(key) or self._series(key, metric)
             series.position = position
             self._plan.append(series)
-        self._metrics = tuple(map(_METRIC, readings))
-        self._attributes = [series.attributes for series in self._plan]
+        self._known = {series.key: series for series in self._plan}
         self.keys = frozenset(
             (made, series.attributes)
             for series in self._plan
@@ -188,44 +155,24 @@ class Folding:
         )
         self._forget()
 
-    def _series(self, key: _Key, metric: Metric) -> _Series:
-        fold = _FOLDS.get(metric.name, _MEAN_ALONE)
+    def _series(self, key: Key, metric: Metric) -> Folded:
+        fold = _FOLDS.get(metric.name, MEAN_ALONE)
         if fold.only is not None and key[1][-1] != fold.only:
-            fold = _MEAN_ALONE
+            fold = MEAN_ALONE
         counters = self._counters.get(key)
         if counters is None:
-            counters = _Counters(fold.bounds)
+            counters = Counters(fold.bounds)
             if fold.integral is not None or fold.distribution is not None:
                 self._counters[key] = counters
-        return _Series(key, metric, fold, counters)
+        return Folded(key, metric, fold, counters)
 
     def _forget(self) -> None:
         """Keep the memory of series that are gone within bounds, those seen longest ago going first."""
         if len(self._counters) <= _REMEMBERED:
             return
-        here = {series.key for series in self._plan}
-        gone = [key for key in self._counters if key not in here]
+        gone = [key for key in self._counters if key not in self._known]
         for key in gone[: len(self._counters) - _REMEMBERED]:
             del self._counters[key]
-
-
-def _cell(now: float, weight: float, elapsed: float, value: float, train: Train) -> Cell:
-    """Return what a train says: its mean for the time, and the extremes of it and of the value.
-
-    The source may have seen more than this agent did, but not more than time went by.
-    """
-    held, samples = zip(*train.samples, strict=True)
-    seconds = sum(held)
-    weight = min(elapsed, max(weight, seconds))
-    mean = sum(map(mul, held, samples)) / seconds if seconds else value
-    return now, weight, mean * weight, min(value, *samples), max(value, *samples)
-
-
-def _distribution(series: _Series, metric: Metric, value: float, train: Train | None) -> Reading:
-    """Count the samples there were: the train's, else the one value."""
-    observations = series.counters.observations
-    observations.add([sample for _, sample in train.samples] if train else (value,))
-    return Reading(metric, series.attributes, observations.distribution())
 
 
 def _made(fold: Fold, *, distributions: bool) -> Iterable[Metric]:

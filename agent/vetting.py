@@ -10,10 +10,9 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 from math import isfinite
-from operator import itemgetter
-from typing import Final
 
 from agent.catalogue import Kind, Metric
+from agent.moves import moves
 from agent.snapshot import Batch, Distribution, Problem, Reading, SeriesKey, Train, series_key
 
 _NEVER_NEGATIVE_UNITS = frozenset({"By", "W", "J", "Hz", "s"})
@@ -57,40 +56,43 @@ def vet(batch: Batch) -> tuple[Batch, frozenset[SeriesKey]]:
 class Vetting:
     """`vet` for the batches of one collector, which mostly look like the one before.
 
-    While they do, their keys are known and each value is only compared with its limits: a tenth of the
-    time. The judgement is the same.
+    While they do, only what moved is looked at, and compared with its limits. The judgement is the same.
     """
 
     def __init__(self) -> None:
-        self._metrics: tuple[Metric, ...] = ()
-        self._attributes: tuple[tuple[str, ...], ...] = ()
+        self._believed: tuple[Reading, ...] = ()
         self._limits: list[_Limits] = []
         self._keys: frozenset[SeriesKey] = frozenset()
 
     def vet(self, batch: Batch) -> tuple[Batch, frozenset[SeriesKey]]:
-        """Return the batch without what cannot be true, and the keys of the series that it holds."""
-        metrics = tuple(map(_METRIC, batch.readings))
-        attributes = tuple(map(_ATTRIBUTES, batch.readings))
-        if (metrics, attributes) == (self._metrics, self._attributes) and self._believes(batch):
+        """Return the batch without what cannot be true, and the keys of the series that it holds.
+
+        The keys are the same object as long as batches have the same series in the same order.
+        """
+        moved = moves(batch.readings, self._believed)
+        if moved is not None and self._believes(batch, moved):
+            self._believed = batch.readings
             return batch, self._keys
         vetted, keys = vet(batch)
         if vetted is batch:
-            self._metrics, self._attributes, self._keys = metrics, attributes, keys
-            self._limits = list(map(_limits, metrics))
+            self._believed, self._keys = batch.readings, keys
+            self._limits = [_limits(metric) for metric, _, _ in batch.readings]
         return vetted, keys
 
-    def _believes(self, batch: Batch) -> bool:
-        for (low, high), (_, _, value) in zip(self._limits, batch.readings, strict=True):
+    def _believes(self, batch: Batch, moved: Iterable[int]) -> bool:
+        readings, limits = batch.readings, self._limits
+        for position in moved:
+            value = readings[position][2]
             if isinstance(value, Distribution):
                 if _distribution_fault(value):
                     return False
-            elif not low <= value <= high:
+                continue
+            low, high = limits[position]
+            if not low <= value <= high:
                 return False
         return not any(map(_train_fault, batch.trains))
 
 
-_METRIC: Final = itemgetter(0)
-_ATTRIBUTES: Final = itemgetter(1)
 _Limits = tuple[float, float]
 
 

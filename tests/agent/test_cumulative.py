@@ -107,11 +107,11 @@ def test_remembering_what_the_series_were_changes_nothing(
 ) -> None:
     """Whatever comes, goes, falls, or goes back in time, the starts are those of `follow`."""
     known: dict[SeriesKey, Count] = {}
-    starts = Starts()
+    starts, layouts = Starts(), dict[tuple[SeriesKey, ...], object]()
 
     for at, readings in batches:
         batch = Batch(at, tuple(Reading(*key, value) for key, value in readings))
         known = follow(known, batch)
-        starts.follow(batch)
+        starts.follow(batch, layouts.setdefault(tuple(key for key, _ in readings), object()))
 
         assert starts.starts == {key: count.start for key, count in known.items()}

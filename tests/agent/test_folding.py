@@ -365,3 +365,61 @@ def test_folding_equals_the_reference(ticks: list[Tick | None], window: float) -
             assert [mean, low, high, total] == pytest.approx(expected, abs=1e-9)
             assert low <= mean <= high  # type: ignore[operator]
             assert 0 <= total <= forward + 1e-6  # type: ignore[operator]
+
+
+steps = st.one_of(st.just(1.0), st.sampled_from([0.5, 3.0, 40.0, -2.0]))
+coarse = st.dictionaries(
+    st.sampled_from(["GPU-1", "GPU-2"]),
+    st.tuples(
+        st.sampled_from([0.0, 0.5, 1.0]),
+        st.sampled_from([(), (), (), ((0.5, 1.0),), ((0.5, 0.5), (0.5, 0.5))]),
+    ),
+    max_size=2,
+)
+
+
+@given(
+    ticks=st.lists(st.tuples(steps, coarse), max_size=40), window=st.sampled_from([2.0, 5.0, 15.0])
+)
+def test_series_that_stand_still_equal_the_reference(
+    ticks: list[tuple[float, dict[str, tuple[float, Timed]]]], window: float
+) -> None:
+    """Values that repeat for seconds or for ever, then move, with and without samples of the driver."""
+    folding, reference = Folding(interval=1.0, window=window), Reference(1.0, window)
+    at, layouts = NOON, dict[tuple[str, ...], object]()
+
+    for step, values in ticks:
+        at += step
+        if not values:
+            reference.lapse()
+        batch = Batch(
+            at,
+            tuple(
+                Reading(gpu.MEMORY_CONTROLLER, (hw_id,), now) for hw_id, (now, _) in values.items()
+            ),
+            trains=tuple(
+                Train(gpu.MEMORY_CONTROLLER, (hw_id,), train)
+                for hw_id, (_, train) in values.items()
+                if train
+            ),
+        )
+
+        folded = folding.fold(batch, layouts.setdefault(tuple(values), object()))
+
+        for hw_id, expected in (reference.fold(at, values) if values else {}).items():
+            mean = value(folded, gpu.MEMORY_CONTROLLER, hw_id)
+            assert mean == pytest.approx(expected[0], abs=1e-9)
+
+
+def test_a_series_that_stands_still_costs_no_memory_of_its_own() -> None:
+    """A value that holds for a window is exported as it came, and its mean moves when it moves."""
+    folding = Folding(interval=1.0)
+    still = [Reading(gpu.CLOCK_FREQUENCY, (hw_id, "sm"), 1e9) for hw_id in ("GPU-1", "GPU-2")]
+
+    for at in range(20):
+        folded = folding.fold(Batch(NOON + at, tuple(still)))
+    moved = folding.fold(Batch(NOON + 20, (still[0]._replace(value=4e9), still[1])))
+
+    assert all(one is other for one, other in zip(folded.readings, still, strict=True))
+    assert value(moved, gpu.CLOCK_FREQUENCY, "GPU-1", "sm") == pytest.approx((14e9 + 4e9) / 15)
+    assert moved.readings[1] is still[1]

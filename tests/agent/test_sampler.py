@@ -12,7 +12,8 @@ import pytest
 from agent.catalogue import gpu, itself
 from agent.catalogue.events import COLLECTOR_FAILED, COLLECTOR_RECOVERED, EVENT_KINDS, GPU_LOST
 from agent.collector import Unavailable
-from agent.sampler import EVENTS_KEPT, EVENTS_LOGGED_A_MINUTE, Sampler
+from agent.journal import EVENTS_KEPT, EVENTS_LOGGED_A_MINUTE
+from agent.sampler import Sampler
 from agent.snapshot import Batch, Event, ExporterState, Reading, Snapshot, Status
 from tests.virtual_time import EPOCH, in_virtual_time, unix_now
 

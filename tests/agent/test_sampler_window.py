@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from agent.assembly import PEERS
 from agent.catalogue import Metric, gpu
 from agent.catalogue.window import (
     BUSY_TIME,
@@ -14,7 +15,7 @@ from agent.catalogue.window import (
     UTILIZATION_MAX,
 )
 from agent.collector import Collector
-from agent.sampler import PEERS, Sampler
+from agent.sampler import Sampler
 from agent.snapshot import Batch, Reading, Snapshot
 from tests.agent.peers.standings import batch as gpus_batch
 from tests.agent.peers.standings import node
