@@ -6,7 +6,7 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from dashboards.frame import about_a_node, leading_to
 from dashboards.layout import place
-from dashboards.rows import health, links
+from dashboards.rows import health, links, wear
 
 UID: Final = "warpwatch-gpu-health"
 """Part of every link to the dashboard: never change it."""
@@ -21,5 +21,5 @@ def build() -> model.Dashboard:
         "The health of one node's GPUs: the driver's verdict, errors, throttling, memory that wears "
         "out, and the links to the host and to each other.",
     ).link(leading_to("GPU node", _NODE))
-    place(board, (*health.rows(), *links.rows()))
+    place(board, (*health.rows(), *wear.rows(), *links.rows()))
     return board.build()

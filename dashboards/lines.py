@@ -14,6 +14,7 @@ from agent.catalogue.attributes import HW_ID
 from agent.catalogue.promql import PER_GPU, Condition, equals, labels, rate, value
 from dashboards.panel import (
     COUNT,
+    EACH_GPU,
     GREEN,
     NO_DATA,
     NONE_SO_FAR,
@@ -26,7 +27,7 @@ from dashboards.panel import (
     timeline,
     unit_of,
 )
-from dashboards.scope import EACH_GPU, ON_GPU, RATE, happened, legend, of_gpu, per_gpu
+from dashboards.scope import ON_GPU, RATE, happened, legend, of_gpu, per_gpu
 
 ALONE: Final = dashboard.DashboardLink("This GPU alone, on the GPU node dashboard").url(
     f"/d/warpwatch-gpu-node?${{__url_time_range}}&${{datasource:queryparam}}"

@@ -25,10 +25,19 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models import units
 
 from agent.catalogue import Kind, Metric
+from agent.catalogue.attributes import GPU_INDEX
 
 DATASOURCE: Final = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 GREEN, YELLOW, ORANGE, RED, BLUE = "green", "yellow", "orange", "red", "blue"
 COUNT: Final = units.Short
+EACH_GPU: Final = f"GPU {{{{{GPU_INDEX.label}}}}}"
+"""The legend of a series per GPU: what people call it by on one node. Its model would fill half of a graph
+with what is the same for all eight; the table of the node's GPUs has it."""
+_GPU_COLORS: Final = (
+    "#73BF69", "#F2CC0C", "#5794F2", "#FF9830", "#F2495C", "#B877D9", "#5FD3C8", "#FF9DE8",
+)  # fmt: skip
+"""Of GPU 0 to 7, far apart for the eye; with more GPUs they begin again."""
+_MOST_GPUS: Final = 64
 NO_DATA: Final = "no data"
 NONE_SO_FAR: Final = "none in the time shown"
 EVENT_STEP: Final = "1m"
@@ -121,8 +130,24 @@ def graph(
     )
     if unit != units.Celsius:
         panel.min(0)  # degrees of margin go below 0; nothing else does
+    if any(query.legend == EACH_GPU for query in queries):
+        _color_gpus(panel)
     _dress(panel, look)
     return panel
+
+
+def _color_gpus(panel: timeseries.Panel) -> None:
+    """Give each GPU its colour, the same in every graph, whichever others are drawn beside it."""
+    for first, color in enumerate(_GPU_COLORS):
+        alike = "|".join(map(str, range(first, _MOST_GPUS, len(_GPU_COLORS))))
+        panel.override_by_regexp(
+            f"/^GPU ({alike})$/",
+            [
+                model.DynamicConfigValue(
+                    id_val="color", value={"mode": "fixed", "fixedColor": color}
+                )
+            ],
+        )
 
 
 def _dress(panel: timeseries.Panel, look: Look) -> None:
@@ -268,7 +293,7 @@ def mapping(states: Sequence[tuple[int, str, str]]) -> model.ValueMap:
 
 
 _BY_NAME: Final = dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC_BY_NAME)
-"""A GPU has the same colour in every graph, whichever others are drawn beside it."""
+"""A series has the same colour in every graph, whichever others are drawn beside it."""
 _AS_LIMIT: Final = [
     model.DynamicConfigValue(id_val="custom.lineStyle", value={"fill": "dash", "dash": [8, 8]}),
     model.DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": RED}),

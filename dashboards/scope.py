@@ -36,17 +36,13 @@ from agent.catalogue.promql import (
     select,
     value,
 )
-from dashboards.panel import DATASOURCE, Query
+from dashboards.panel import DATASOURCE, EACH_GPU, Query
 
 RATE: Final = "$__rate_interval"
 """Grafana's own window for rates: never shorter than four scrapes."""
 IN_CLUSTER: Final = (matches(CLUSTER, "$cluster"),)
 ON_NODE: Final = (*IN_CLUSTER, equals(NODE, "$node"))
 ON_GPU: Final = (*ON_NODE, matches(HW_ID, "$gpu"))
-EACH_GPU: Final = f"GPU {{{{{GPU_INDEX.label}}}}}"
-"""The legend of a series per GPU: what people call it by on one node. Its model would fill half of a graph
-with what is the same for all eight; the table of the node's GPUs has it."""
-
 _EVERYTHING: Final = model.VariableOption(text="All", value="$__all", selected=True)
 
 

@@ -24,13 +24,15 @@ _MERGED: Final = "merge"
 class Fact:
     """A column with a label's value. Where it is not ``shown`` it is there for links alone.
 
-    ``link`` is where a click leads; ``colors`` give the label's values a colour; ``width`` is in pixels.
+    ``number`` sorts 10 behind 9; ``link`` is where a click leads; ``colors`` give the label's values a
+    colour; ``width`` is in pixels.
     """
 
     attribute: Attribute
     heading: str
     width: int = 0
     shown: bool = True
+    number: bool = False
     link: str = ""
     link_title: str = ""
     colors: Sequence[tuple[str, str]] = ()
@@ -102,12 +104,21 @@ def overview(
     )
     if figures:
         panel.with_transformation(model.DataTransformerConfig(id_val=_MERGED, options={}))
+    if numbers := [c.attribute.label for c in columns if isinstance(c, Fact) and c.number]:
+        panel.with_transformation(_converted(numbers))
     for transformation in _arranged(headings):
         panel.with_transformation(transformation)
     for column in columns:
         if properties := _properties(column):
             panel.override_by_name(column.heading, properties)
     return panel
+
+
+def _converted(fields: Sequence[str]) -> model.DataTransformerConfig:
+    conversions = [{"targetField": field, "destinationType": "number"} for field in fields]
+    return model.DataTransformerConfig(
+        id_val="convertFieldType", options={"conversions": conversions, "fields": {}}
+    )
 
 
 def _arranged(headings: dict[str, str]) -> Sequence[model.DataTransformerConfig]:
@@ -139,7 +150,9 @@ def _properties(column: Column) -> list[model.DynamicConfigValue]:
 
 
 def _of_fact(column: Fact) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"noValue": ""}
+    if column.number:
+        found["custom.align"] = "left"
     if not column.shown:
         found["custom.hidden"] = True
     if column.link:
@@ -163,6 +176,7 @@ def _of_figure(column: Figure) -> dict[str, Any]:
     if column.states:
         found["mappings"] = [mapping(column.states)]
         found["custom.cellOptions"] = {"type": "color-background", "mode": "basic"}
+        found["custom.align"] = "center"
     elif column.full is not None:
         found |= {"min": 0, "max": column.full}
         found["custom.cellOptions"] = {"type": "gauge", "mode": "basic"}

@@ -16,6 +16,9 @@ SERIES: Final[dict[str, Metric]] = {
     series: metric for metric in CATALOGUE for series in metric.series
 }
 BOUND: Final = "le"
+ALERTS: Final = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
+"""Series that Prometheus writes about the rules that it evaluates."""
+_OF_ALERTS: Final = frozenset({"alertname", "alertstate", "severity"})
 _STAND_INS: Final = {"$__rate_interval": "5m", "$__range": "1h", "$__interval": "1m"}
 _VARIABLE: Final = re.compile(r"\$([a-z]\w*)")
 
@@ -84,6 +87,8 @@ def _labels(node: Any) -> frozenset[str]:
 
 
 def _of_selector(node: promql.VectorSelector) -> frozenset[str]:
+    if node.name in ALERTS:
+        return _of_alerts(node)
     metric = SERIES.get(node.name or "")
     if metric is None:
         raise UnknownName(f"no metric {node.name!r} in the catalogue")
@@ -94,6 +99,13 @@ def _of_selector(node: promql.VectorSelector) -> frozenset[str]:
             raise UnknownName(f"{node.name} has no label {matcher.name!r}")
         if matcher.name in attributes:
             _check_value(attributes[matcher.name], matcher)
+    return known
+
+
+def _of_alerts(node: promql.VectorSelector) -> frozenset[str]:
+    """Return what labels an alert can have: those of its expression, and its own."""
+    known = _OF_ALERTS.union(a.label for m in CATALOGUE for a in (*COMMON, *m.attributes))
+    _demand((matcher.name for matcher in node.matchers.matchers), known, str(node.name))
     return known
 
 

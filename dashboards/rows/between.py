@@ -7,8 +7,8 @@ from agent.catalogue.attributes import GPU_TASK, SENSOR
 from agent.catalogue.promql import PER_GPU, Condition, equals, rate
 from dashboards.layout import Row, Tile
 from dashboards.lines import SHARE, drawn, lines, speed
-from dashboards.panel import Panel, Query
-from dashboards.scope import EACH_GPU, ON_GPU, RATE, of_gpu, per_gpu
+from dashboards.panel import EACH_GPU, Panel, Query
+from dashboards.scope import ON_GPU, RATE, of_gpu, per_gpu
 
 _GENERAL: Final = equals(GPU_TASK, "general")
 _BOUND: Final = Attribute("le", "A histogram bucket's upper bound, in Prometheus.")

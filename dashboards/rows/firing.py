@@ -53,7 +53,7 @@ def listed() -> Panel:
                 width=90,
             ),
             Fact(attribute=ALERT, heading="Alert"),
-            Fact(attribute=GPU_INDEX, heading="GPU", width=60),
+            Fact(attribute=GPU_INDEX, heading="GPU", width=60, number=True),
             Figure(
                 expression=f"{aggregate('min', by, since)} * 1000",
                 heading="True since",

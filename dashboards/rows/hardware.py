@@ -15,7 +15,7 @@ from agent.catalogue.attributes import (
 )
 from agent.catalogue.promql import PER_GPU, aggregate, equals, matches, rate, select, value
 from dashboards.layout import Row, Tile
-from dashboards.lines import ALONE, EVENTS, SHARE, drawn
+from dashboards.lines import ALONE, EVENTS, SHARE, drawn, lines
 from dashboards.panel import (
     BLUE,
     COUNT,
@@ -230,10 +230,6 @@ def _use() -> tuple[Panel, ...]:
             links=(ALONE,),
             description="New ones per step of the graph. " + gpu.OOM_EVENTS.description,
         ),
-        drawn("Processes", per_gpu(gpu.PROCESSES, extra=(PROCESS_TYPE,)), gpu.PROCESSES),
-        drawn(
-            "Memory held by processes",
-            per_gpu(gpu.PROCESS_MEMORY, extra=(PROCESS_TYPE,)),
-            gpu.PROCESS_MEMORY,
-        ),
+        lines("Processes", gpu.PROCESSES, by=(PROCESS_TYPE,), nonzero=True),
+        lines("Memory held by processes", gpu.PROCESS_MEMORY, by=(PROCESS_TYPE,), nonzero=True),
     )

@@ -1,20 +1,15 @@
-"""Rows about how well GPUs are: the driver's verdict, errors, memory that wears out, limits and modes."""
+"""Rows about how well GPUs are: the driver's verdict, its errors, and what holds clocks down."""
 
 from typing import Final
 
 from agent.catalogue import Metric, gpu, gpu_errors, gpu_health, gpu_work, window
 from agent.catalogue.attributes import (
-    COMPUTE_MODE,
     CONFIDENCE,
     DRIVER_EVENT,
     ERROR_TYPE,
-    FAN,
-    MEMORY_LOCATION,
     NVLINK_STATE,
     PEER_SIGNAL,
     RECOVERY_ACTION,
-    REMAP_AVAILABILITY,
-    RETIREMENT_CAUSE,
     SWITCH_PCI,
     SXID,
     THROTTLE_REASON,
@@ -26,15 +21,13 @@ from agent.catalogue.promql import (
     Condition,
     differs,
     equals,
-    labels,
     matches,
     rate,
     value,
 )
 from dashboards.layout import Row, Tile
-from dashboards.lines import EVENTS, drawn, flags, growth, lines, planned, speed, states
+from dashboards.lines import EVENTS, drawn, growth, speed, states
 from dashboards.panel import (
-    BLUE,
     COUNT,
     GREEN,
     NONE_SO_FAR,
@@ -45,22 +38,19 @@ from dashboards.panel import (
     Query,
     graph,
     number,
-    timeline,
 )
 from dashboards.rows import firing
-from dashboards.scope import EACH_GPU, ON_GPU, ON_NODE, happened, legend, of_gpu, per_gpu
+from dashboards.scope import ON_GPU, ON_NODE, happened, legend, of_gpu
 
 _NORMAL: Final = "sw_power_cap|low_utilization"
 _FAULTY: Final = "hw_thermal|hw_power_brake|sw_thermal"
 """Reasons that the alert GPUThrottledByHardware goes by."""
-_RETIRES: Final = "these GPUs retire pages and do not replace rows, or do not tell"
-_REPLACES: Final = "these GPUs replace rows and do not retire pages, or do not tell"
 _ORDINARY: Final = window.OUTLIER / 2
 _SHARE_OR_NONE: Final = Look(ceiling=1, absent=NONE_SO_FAR)
 
 
 def rows() -> tuple[Row, ...]:
-    """Return the rows, from the driver's verdict to its modes."""
+    """Return the rows, from the verdict to its reasons."""
     return (
         Row(
             "Verdict",
@@ -71,10 +61,6 @@ def rows() -> tuple[Row, ...]:
         ),
         Row("Errors of the driver", [Tile(panel, 12, 7) for panel in _errors()]),
         Row("Held down", [Tile(panel, 12, 8) for panel in _held()]),
-        Row("Memory errors (ECC)", [Tile(panel, 12, 7) for panel in _ecc()], collapsed=True),
-        Row("Memory replaced", [Tile(panel, 12, 7) for panel in _replaced()], collapsed=True),
-        Row("Power limits and fans", [Tile(panel, 12, 7) for panel in _limits()], collapsed=True),
-        Row("Modes and BAR1", [Tile(panel, 12, 7) for panel in _modes()], collapsed=True),
     )
 
 
@@ -236,140 +222,5 @@ def _held() -> tuple[Panel, ...]:
             by=(THROTTLE_REASON,),
             look=_SHARE_OR_NONE,
             nonzero=True,
-        ),
-    )
-
-
-def _ecc() -> tuple[Panel, ...]:
-    kinds = (ERROR_TYPE, MEMORY_LOCATION)
-    return (
-        growth(
-            "ECC errors",
-            gpu_health.ECC_ERRORS,
-            by=kinds,
-            note="Uncorrected ones page: alert GPUUncorrectedEcc.",
-        ),
-        lines(
-            "ECC errors in the board's life",
-            gpu_health.ECC_LIFETIME_ERRORS,
-            by=kinds,
-            nonzero=True,
-            look=Look(absent="none, or ECC is off"),
-        ),
-        flags(
-            "SRAM errors beyond NVIDIA's threshold",
-            (gpu_health.SRAM_THRESHOLD, ""),
-            note="Alert: GPUSramThreshold.",
-            absent="these GPUs or this driver do not tell",
-        ),
-        planned(
-            "ECC, now and after the next reset",
-            gpu_health.ECC_ENABLED,
-            gpu_health.ECC_ENABLED_PENDING,
-            GREEN,
-            absent="these GPUs have no ECC",
-        ),
-    )
-
-
-def _replaced() -> tuple[Panel, ...]:
-    few = matches(REMAP_AVAILABILITY, "low|none")
-    failed, pending = (
-        value(metric, PER_GPU, *ON_GPU)
-        for metric in (gpu_health.ROW_REMAP_FAILURE, gpu_health.ROW_REMAP_PENDING)
-    )
-    return (
-        lines(
-            "Rows replaced",
-            gpu_health.REMAPPED_ROWS,
-            by=(ERROR_TYPE,),
-            nonzero=True,
-            look=Look(absent="none, or these GPUs retire pages"),
-        ),
-        timeline(
-            "Row replacement failed or pending",
-            of_gpu(f"({failed} == 1) * 2\nor on ({labels(PER_GPU)}) {pending}"),
-            description=f"{gpu_health.ROW_REMAP_FAILURE.description} "
-            f"{gpu_health.ROW_REMAP_PENDING.description} "
-            "Alerts: GPURowRemapFailure, GPURowRemapPending.",
-            states=((0, "neither", GREEN), (1, "pending", ORANGE), (2, "failed", RED)),
-            absent=_RETIRES,
-        ),
-        lines(
-            "Banks with few spare rows left",
-            gpu_health.ROW_REMAP_BANKS,
-            few,
-            by=(REMAP_AVAILABILITY,),
-            note=REMAP_AVAILABILITY.description,
-            nonzero=True,
-            look=Look(absent="none, or these GPUs retire pages"),
-        ),
-        lines(
-            "Pages retired",
-            gpu_health.RETIRED_PAGES,
-            by=(RETIREMENT_CAUSE,),
-            look=Look(absent=_REPLACES),
-        ),
-        flags(
-            "Page retirement pending",
-            (gpu_health.RETIRED_PAGES_PENDING, ""),
-            colors=(GREEN, ORANGE),
-            absent=_REPLACES,
-        ),
-    )
-
-
-def _limits() -> tuple[Panel, ...]:
-    others = (
-        (gpu_health.POWER_DEFAULT_LIMIT, "default"),
-        (gpu_health.POWER_MINIMUM_LIMIT, "lowest"),
-        (gpu_health.POWER_MAXIMUM_LIMIT, "highest"),
-    )
-    return (
-        lines("Power at the moment of the sample", gpu_health.POWER_INSTANT),
-        lines("Power on average of a second", gpu_health.POWER_AVERAGE),
-        drawn(
-            "Power limits",
-            per_gpu(gpu.POWER_LIMIT),
-            gpu.POWER_LIMIT,
-            more=tuple(Query(per_gpu(m).expression, f"{word} {EACH_GPU}") for m, word in others),
-            note="Beside it the one that the board starts with, and the range that can be set.",
-        ),
-        lines(
-            "Fan speed",
-            gpu_health.FAN_SPEED,
-            by=(FAN,),
-            look=Look(ceiling=1, absent="these GPUs have no fan of their own"),
-        ),
-    )
-
-
-def _modes() -> tuple[Panel, ...]:
-    return (
-        planned(
-            "MIG, now and after the next reset",
-            gpu_health.MIG_ENABLED,
-            gpu_health.MIG_ENABLED_PENDING,
-            BLUE,
-            absent="these GPUs cannot be divided",
-        ),
-        flags(
-            "Persistence mode",
-            (gpu_health.PERSISTENCE, ""),
-            words=("off", "on"),
-            colors=(ORANGE, GREEN),
-        ),
-        states(
-            "Compute mode",
-            gpu_health.COMPUTE,
-            COMPUTE_MODE,
-            (GREEN, BLUE, ORANGE, BLUE),
-        ),
-        drawn(
-            "BAR1 mapped",
-            per_gpu(gpu_health.BAR1_USAGE),
-            gpu_health.BAR1_USAGE,
-            more=(Query(per_gpu(gpu_health.BAR1_LIMIT).expression, f"limit {EACH_GPU}"),),
-            look=Look(dashed="/^limit .*/"),
         ),
     )

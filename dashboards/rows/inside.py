@@ -41,7 +41,7 @@ def profiling() -> Row:
 
 def owners() -> Row:
     """Return the row about whose work it is."""
-    return Row("Who uses the GPUs", (Tile(_holders(), 24, 9),))
+    return Row("Who uses the GPUs", (Tile(_holders(), 24, 10),))
 
 
 def owners_over_time() -> Row:
@@ -69,7 +69,7 @@ def _holders() -> Panel:
         "Who holds which GPU",
         named(present, identity(*ON_GPU)),
         (
-            Fact(attribute=GPU_INDEX, heading="GPU", width=60),
+            Fact(attribute=GPU_INDEX, heading="GPU", width=60, number=True),
             Fact(attribute=OWNER_KIND, heading="Held by", width=110),
             Fact(attribute=OWNER_NAME, heading="Name"),
             Fact(attribute=CONTAINER_ID, heading="Container"),
@@ -84,13 +84,13 @@ def _holders() -> Panel:
                 expression=value(gpu_owners.OWNER_UTILIZATION, per_owner, *ON_GPU),
                 heading="Its utilization now",
                 unit=units.PercentUnit,
-                width=140,
+                width=155,
             ),
             Figure(
                 expression=f"{present} * 0 + on ({labels(PER_GPU)}) group_left () {mean}",
                 heading="GPU's mean utilization",
                 unit=units.PercentUnit,
-                width=170,
+                width=185,
                 steps=_IDLE,
             ),
         ),

@@ -60,10 +60,10 @@ def _devices() -> Panel:
         "MIG devices now",
         mig_identity(),
         (
-            Fact(attribute=GPU_INDEX, heading="GPU", width=60),
+            Fact(attribute=GPU_INDEX, heading="GPU", width=60, number=True),
             Fact(attribute=MIG_PROFILE, heading="Profile", width=110),
-            Fact(attribute=GPU_INSTANCE, heading="GPU inst.", width=85),
-            Fact(attribute=COMPUTE_INSTANCE, heading="Comp. inst.", width=95),
+            Fact(attribute=GPU_INSTANCE, heading="GPU inst.", width=90, number=True),
+            Fact(attribute=COMPUTE_INSTANCE, heading="Comp. inst.", width=105, number=True),
             Figure(
                 expression=f"{now(gpu_mig.MIG_MEMORY_USAGE)} / {now(gpu_mig.MIG_MEMORY_LIMIT)}",
                 heading="Memory used",

@@ -72,7 +72,7 @@ def rows() -> tuple[Row, ...]:
                 *(Tile(panel, 3, 4) for panel in _numbers()),
                 Tile(_gpu_state(), 14, 9),
                 Tile(firing.listed(), 10, 9),
-                Tile(_gpus(), 24, 11),
+                Tile(_gpus(), 24, 10),
             ),
         ),
         Row("Which GPUs these are", (Tile(_inventory(), 24, 10),), collapsed=True),
@@ -200,10 +200,11 @@ def _gpus() -> Panel:
                 attribute=GPU_INDEX,
                 heading="GPU",
                 width=60,
+                number=True,
                 link=ALONE,
                 link_title="This GPU alone",
             ),
-            Fact(attribute=HW_MODEL, heading="Model", width=180),
+            Fact(attribute=HW_MODEL, heading="Model", width=210),
             Figure(expression=worst(), heading="State", states=_STATES, width=150),
             Figure(
                 expression=asks,
@@ -273,7 +274,12 @@ def _inventory() -> Panel:
         "Which GPUs these are",
         value(gpu.INFO, [attribute for attribute, _, _ in facts], *ON_GPU),
         [
-            Fact(attribute=attribute, heading=heading, width=width)
+            Fact(
+                attribute=attribute,
+                heading=heading,
+                width=width,
+                number=attribute is GPU_INDEX,
+            )
             for attribute, heading, width in facts
         ],
         description="What to tell the vendor. The index can change with a reboot; UUID and serial do not.",

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
 import pytest
@@ -96,7 +97,7 @@ def test_panel_is_complete(panel: dict[str, Any]) -> None:
     assert len(panel["description"]) > 20
     assert panel["fieldConfig"]["defaults"]["unit"]
     assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
-    assert letters == list("ABCDEFGH"[: len(letters)])
+    assert letters == list(ascii_uppercase[: len(letters)])
     assert panel["options"]
 
 
