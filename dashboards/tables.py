@@ -177,6 +177,7 @@ def _of_figure(column: Figure) -> dict[str, Any]:
         found["mappings"] = [mapping(column.states)]
         found["custom.cellOptions"] = {"type": "color-background", "mode": "basic"}
         found["custom.align"] = "center"
+        found["thresholds"] = thresholds([(None, "transparent")]).build()
     elif column.full is not None:
         found |= {"min": 0, "max": column.full}
         found["custom.cellOptions"] = {"type": "gauge", "mode": "basic"}

@@ -231,7 +231,7 @@ def _gpus() -> Panel:
             ),
             Figure(
                 expression=f"{power} / {limit}",
-                heading="Power, of its limit",
+                heading="Power / limit",
                 unit=units.PercentUnit,
                 full=1,
                 steps=((None, BLUE),),

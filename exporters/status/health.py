@@ -10,6 +10,7 @@ from typing import Final
 from agent.catalogue import gpu
 from agent.catalogue.attributes import HW_ID
 from agent.catalogue.events import GPU_OOM
+from agent.catalogue.window import OUTLIER, PEER_OUTLIER
 from agent.snapshot import Snapshot
 from exporters.status import words
 from exporters.status.lookup import Lookup
@@ -46,6 +47,7 @@ def reasons(
             for reason in throttle
             if reason not in HARMLESS
         ),
+        *_unlike_siblings(hw_id, lookup),
         *_deaths(hw_id, snapshot),
         *_narrow_link(pcie),
     )
@@ -70,6 +72,17 @@ def _heat(temperature: Temperature) -> Iterator[str]:
         yield "At its temperature limit: the driver slows it down"
     elif margin is not None and margin <= NARROW_MARGIN:
         yield f"{margin:.0f} °C below the slowdown temperature"
+
+
+def _unlike_siblings(hw_id: str, lookup: Lookup) -> Iterator[str]:
+    """Tell in what the GPU stands out and how far, the farthest first."""
+    scores = [(score, word) for (_, word), (_, score) in lookup.numbers(PEER_OUTLIER, hw_id)]
+    for score, word in sorted(scores, reverse=True):
+        if score > OUTLIER:
+            yield (
+                f"{words.PEER_WORDS.get(word, f'Unlike its siblings: {word}')}, by {score:.0f} times "
+                f"their usual spread (from {OUTLIER:g} it stands out)"
+            )
 
 
 def _deaths(hw_id: str, snapshot: Snapshot) -> Iterator[str]:

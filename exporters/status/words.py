@@ -14,6 +14,13 @@ THROTTLE_WORDS: Final = {
     "hw_power_brake": "power brake",
     "sync_boost": "sync boost",
 }
+PEER_WORDS: Final = {
+    "temperature": "Hotter than its siblings",
+    "clock": "SM clock lower than its siblings'",
+    "power": "Draws less power than its siblings for the same work",
+    "throttle": "Held down for longer than its siblings",
+    "errors": "More errors than its siblings",
+}
 
 
 def gib(value: float | None) -> str:

@@ -3,7 +3,8 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from agent.catalogue import gpu, serving
+from agent.catalogue import gpu, serving, window
+from agent.catalogue.attributes import PEER_SIGNAL
 from agent.catalogue.events import GPU_OOM
 from agent.snapshot import (
     CollectorState,
@@ -15,6 +16,7 @@ from agent.snapshot import (
     Snapshot,
     Status,
 )
+from exporters.status import words
 from exporters.status.history import History
 from exporters.status.model import GpuView, Level, NodeView
 from exporters.status.node import node_view
@@ -93,6 +95,45 @@ def test_attention_has_a_reason_in_words(changes: dict[str, float], words: str) 
 
     assert found.level is Level.ATTENTION
     assert words in found.verdict
+
+
+@pytest.mark.parametrize(
+    ("signal", "said"),
+    [
+        ("temperature", "Hotter than its siblings"),
+        ("clock", "SM clock lower than its siblings'"),
+        ("power", "Draws less power than its siblings for the same work"),
+        ("throttle", "Held down for longer than its siblings"),
+        ("errors", "More errors than its siblings"),
+        ("of_tomorrow", "Unlike its siblings: of_tomorrow"),
+    ],
+)
+def test_outlier_says_in_what_and_how_far(signal: str, said: str) -> None:
+    """A GPU that stands out from its siblings says in which respect, and by how much of their spread."""
+    found = one_gpu(Reading(window.PEER_OUTLIER, (snapshots.uuid(0), signal), 21.7))
+
+    assert found.level is Level.ATTENTION
+    assert found.reasons == (f"{said}, by 22 times their usual spread (from 6 it stands out)",)
+
+
+def test_every_signal_has_words() -> None:
+    """No respect in which GPUs are compared reaches the page as a bare word."""
+    assert words.PEER_WORDS.keys() == set(PEER_SIGNAL.values)
+
+
+def test_farthest_from_its_siblings_comes_first() -> None:
+    """Of several respects the one in which the GPU stands out most is the verdict."""
+    scores = {"clock": 8.0, "temperature": 31.0, "throttle": window.OUTLIER}
+
+    found = one_gpu(
+        *(
+            Reading(window.PEER_OUTLIER, (snapshots.uuid(0), signal), score)
+            for signal, score in scores.items()
+        )
+    )
+
+    assert found.verdict.startswith("Hotter than its siblings, by 31 times")
+    assert len(found.reasons) == 2
 
 
 def test_power_cap_is_no_reason_for_attention() -> None:
