@@ -63,7 +63,8 @@ class XidLedger:
 
     def know(self, gpu: KnownGpu) -> None:
         """Take in who a GPU is; costs next to nothing where that is known already."""
-        if self._gpus.get(gpu.hw_id) == gpu:
+        known = self._gpus.get(gpu.hw_id)
+        if known is gpu or known == gpu:
             return
         with self._lock:
             self._gpus = {**self._gpus, gpu.hw_id: gpu}

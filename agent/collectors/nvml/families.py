@@ -6,7 +6,7 @@ and 0 for the others, so that each can be alerted on by itself and none is born 
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from agent.catalogue import Metric, gpu_health, gpu_work
 from agent.catalogue.attributes import (
@@ -17,6 +17,8 @@ from agent.catalogue.attributes import (
     RECOVERY_ACTION,
 )
 from agent.collectors.nvml.driver import Condition, Link, Sample
+from agent.collectors.nvml.rows import Entries as EntriesOf
+from agent.collectors.nvml.rows import Row, number, one_of, states, told
 from agent.snapshot import Reading
 
 _GPU: Final = "gpu"
@@ -96,82 +98,42 @@ class Families:
 
     def __init__(self, uuid: str) -> None:
         self._uuid = uuid
-        self._of_sample = [_placed(Sample._fields, row) for row in OF_SAMPLE]
-        self._of_condition = [_placed(Condition._fields, row) for row in OF_CONDITION]
-        self._kept: dict[tuple[Metric, Any], Reading] = {}
-        self._states: dict[tuple[Metric, str], tuple[Reading, ...]] = {}
+        self._of_sample = [_row(uuid, Sample._fields, row) for row in OF_SAMPLE]
+        self._of_condition = [_row(uuid, Condition._fields, row) for row in OF_CONDITION]
         self._condition: Condition | None = None
         self._of_last_condition: tuple[Reading, ...] = ()
 
     def readings(self, sample: Sample) -> list[Reading]:
         """Return the readings of a sample and of the condition that it holds."""
-        readings: list[Reading] = []
-        self._add(sample, self._of_sample, readings)
-        if sample.condition is None:
+        readings = told(sample, self._of_sample)
+        condition = sample.condition
+        if condition is None:
             return readings
-        if sample.condition is not self._condition:
-            slow: list[Reading] = []
-            self._add(sample.condition, self._of_condition, slow)
-            for link in sample.condition.links or ():
+        if condition is not self._condition:
+            slow = told(condition, self._of_condition)
+            for link in condition.links or ():
                 slow += _of_link(self._uuid, link)
-            self._condition, self._of_last_condition = sample.condition, tuple(slow)
+            self._condition, self._of_last_condition = condition, tuple(slow)
         readings += self._of_last_condition
         return readings
 
-    def _add(
-        self, record: tuple[Any, ...], rows: list[tuple[int, _Row]], readings: list[Reading]
-    ) -> None:
-        for position, row in rows:
-            value = record[position]
-            if value is None:
-                continue
-            if type(row) is Value:
-                readings.append(self._reading(row.metric, (), value))
-            elif type(row) is State:
-                readings += self._state(row, value)
-            else:
-                before = row.before  # type: ignore[union-attr]
-                readings += [
-                    self._reading(row.metric, (*before, *_words(entry)), number)
-                    for entry, number in value.items()
-                ]
 
-    def _reading(self, metric: Metric, attributes: tuple[str, ...], value: float) -> Reading:
-        """Return a reading, the last one again where the value is the same."""
-        key = (metric, attributes)
-        kept = self._kept.get(key)
-        if kept is None or kept.value != value:
-            full = kept.attributes if kept else (self._uuid, *attributes)
-            kept = self._kept[key] = Reading(metric, full, value + 0)  # a truth becomes a number
-        return kept
-
-    def _state(self, row: State, is_so: str) -> tuple[Reading, ...]:
-        key = (row.metric, is_so)
-        if key not in self._states:
-            self._states[key] = tuple(_one_of(row.metric, (self._uuid,), row.words, is_so))
-        return self._states[key]
-
-
-def _placed(fields: tuple[str, ...], row: _Row) -> tuple[int, _Row]:
-    return fields.index(row.field), row
-
-
-def _words(entry: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (entry,) if isinstance(entry, str) else entry
-
-
-def _one_of(
-    metric: Metric, before: tuple[str, ...], words: tuple[str, ...], is_so: str
-) -> Iterator[Reading]:
-    for word in words:
-        yield Reading(metric, (*before, word), int(word == is_so))
+def _row(uuid: str, fields: tuple[str, ...], row: _Row) -> Row:
+    position = fields.index(row.field)
+    match row:
+        case Entries(_, metric, before):
+            return Row(position, EntriesOf(metric, (uuid, *before)))
+        case State(_, metric, words):
+            return Row(position, one_of(metric, (uuid,), words))
+        case Value(_, metric):
+            return Row(position, number(metric, (uuid,)))
 
 
 def _of_link(uuid: str, link: Link) -> Iterator[Reading]:
     number = str(link.number)
     reading = partial(_of_part, (uuid, number))
     if link.state is not None:
-        yield from _one_of(
+        yield from states(
             gpu_work.NVLINK_LINK_STATE, (uuid, number), NVLINK_STATE.values, link.state
         )
     if link.bandwidth is not None:

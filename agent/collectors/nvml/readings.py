@@ -17,6 +17,7 @@ from agent.collectors.nvml.driver import (
 )
 from agent.collectors.nvml.families import Families
 from agent.collectors.nvml.owners import each_once
+from agent.collectors.nvml.rows import Row, each_of, number, told
 from agent.snapshot import Holder, Reading, Train
 
 _VENDOR: Final = "NVIDIA"
@@ -67,6 +68,9 @@ _TRAINS: Final = tuple(
     for field, metric, attributes in _OF_SAMPLE
     if field in RecentSamples._fields
 )
+_THROTTLE: Final = Sample._fields.index("throttle_reasons")
+_NOWHERE: Final = -1
+"""The position of what follows from several fields."""
 _POSITIONS: Final = tuple(Sample._fields.index(field) for field, _, _ in _OF_SAMPLE)
 
 
@@ -78,47 +82,37 @@ class Series:
         self.identity = identity
         self.info = info_reading(index, identity, driver)
         self.limits = limit_readings(identity)
-        self._layout = tuple(
-            (position, metric, (uuid, *attributes))
+        self._rows = [
+            Row(position, number(metric, (uuid, *attributes)))
             for position, (_, metric, attributes) in zip(_POSITIONS, _OF_SAMPLE, strict=True)
+        ]
+        reasons = tuple(
+            reason for reason in THROTTLE_REASON.values if reason in identity.throttle_reasons
         )
-        self._only_uuid = (uuid,)
+        self._throttle = Row(_THROTTLE, each_of(gpu.THROTTLE, (uuid,), reasons))
+        self._margin = Row(_NOWHERE, number(gpu.TEMPERATURE_MARGIN, (uuid,)))
+        self._share = Row(_NOWHERE, number(gpu.MEMORY_UTILIZATION, (uuid,)))
         self._families = Families(uuid)
-        self._throttle = tuple(
-            (reason, (uuid, reason))
-            for reason in THROTTLE_REASON.values
-            if reason in identity.throttle_reasons
-        )
 
     def trains(self, recent: RecentSamples) -> list[Train]:
         """Return what the driver sampled between two ticks, of the series that it belongs to."""
-        told: tuple[Any, ...] = recent
+        samples: tuple[Any, ...] = recent
         return [
-            Train(metric, (self.uuid, *attributes), told[position])
+            Train(metric, (self.uuid, *attributes), samples[position])
             for position, metric, attributes in _TRAINS
-            if told[position]
+            if samples[position]
         ]
 
     def moving(self, sample: Sample) -> list[Reading]:
         """Return a reading for each value that the sample has, and for what follows from them."""
-        values: tuple[Any, ...] = sample
-        readings = [
-            Reading(metric, attributes, value)
-            for position, metric, attributes in self._layout
-            if (value := values[position]) is not None
-        ]
+        readings = told(sample, self._rows)
         margin = temperature_margin(self.identity, sample)
         if margin is not None:
-            readings.append(Reading(gpu.TEMPERATURE_MARGIN, self._only_uuid, margin))
+            readings += self._margin.readings(margin)
         if sample.memory_total and sample.memory_used is not None:
-            share = sample.memory_used / sample.memory_total
-            readings.append(Reading(gpu.MEMORY_UTILIZATION, self._only_uuid, share))
+            readings += self._share.readings(sample.memory_used / sample.memory_total)
         if sample.throttle_reasons is not None:
-            active = sample.throttle_reasons
-            readings += [
-                Reading(gpu.THROTTLE, attributes, int(reason in active))
-                for reason, attributes in self._throttle
-            ]
+            readings += self._throttle.readings(sample.throttle_reasons)
         readings += self._families.readings(sample)
         return readings
 

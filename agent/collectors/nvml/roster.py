@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from agent.catalogue import events
+from agent.catalogue import gpu as metrics
 from agent.catalogue.attributes import DETAIL, HW_ID
 from agent.collectors.nvml.driver import DriverInfo, Identity
 from agent.collectors.nvml.oom import Watched
@@ -17,6 +18,7 @@ from agent.collectors.nvml.readings import (
     ooms_at_zero,
 )
 from agent.snapshot import Event, Reading
+from agent.xid.sighting import KnownGpu, address
 
 
 @dataclass(slots=True, eq=False)
@@ -34,6 +36,8 @@ class Gpu:
     """Bytes in use that no process held at last sight."""
     announced: dict[str, int] = field(default_factory=dict)
     _counters: tuple[Reading, ...] | None = None
+    _shape: tuple[Series, bool] | None = None
+    _known: tuple[Series, KnownGpu] | None = None
 
     @property
     def uuid(self) -> str:
@@ -55,11 +59,31 @@ class Gpu:
         self.announced = dict.fromkeys(words, 0) | self.announced
         self._counters = None
 
-    def counters(self) -> tuple[Reading, ...]:
-        """Return the readings of the counts, the same objects as long as nothing happens."""
-        if self._counters is None:
-            self._counters = tuple(counter_readings(self.uuid, self.ooms, self.announced))
+    def standing(self) -> tuple[Reading, ...]:
+        """Return who it is, whether it is lost and the counts, the same objects until one changes."""
+        shape = self.series, self.lost
+        if self._counters is None or shape != self._shape:
+            self._shape = shape
+            self._counters = (
+                self.series.info,
+                Reading(metrics.LOST, (self.uuid,), int(self.lost)),
+                *counter_readings(self.uuid, self.ooms, self.announced),
+            )
         return self._counters
+
+    def known(self) -> KnownGpu:
+        """Return what the ledger of XIDs must know, the same object until that changes."""
+        identity = self.series.identity
+        if self._known is None or self._known[0] is not self.series:
+            known = KnownGpu(
+                self.uuid,
+                address(identity.pci_bus_id),
+                title(identity, self.index),
+                self.driver.driver_version,
+                identity.reports_xids,
+            )
+            self._known = self.series, known
+        return self._known[1]
 
 
 class Roster:

@@ -40,7 +40,7 @@ from agent.collectors.nvml.roster import Gpu, Roster, title
 from agent.snapshot import Event, Holder, Problem, Reading, Train
 from agent.xid.ledger import XidLedger
 from agent.xid.policy import LARGEST_CODE
-from agent.xid.sighting import KnownGpu, Sighting, address
+from agent.xid.sighting import Sighting
 
 _XID_SECONDS: Final = 5.0
 """A process that vanishes so soon after an XID on its GPU died of that, and not for want of memory."""
@@ -105,7 +105,7 @@ class Visit:
             self._field_problems(identity.uuid, identity.problems)
             gpu, news = self._roster.meet(self.now, index, identity, self._info)
             self._told += news
-            self._ledger.know(_known(gpu))
+            self._ledger.know(gpu.known())
             met[index] = gpu
         self._told += self._roster.close_round(self.now, present, unreachable)
         return met
@@ -227,9 +227,7 @@ class Visit:
         everyone = len(roster.gpus) + len(roster.nameless)
         self.readings.append(Reading(metrics.DEVICES, (), everyone))
         for gpu in roster.gpus.values():
-            self.readings.append(gpu.series.info)
-            self.readings.append(Reading(lost, (gpu.uuid,), int(gpu.lost)))
-            self.readings += gpu.counters()
+            self.readings += gpu.standing()
         for index, hw_id in roster.nameless.items():
             self.readings.append(info_reading(index, Identity(hw_id), self._info))
             self.readings.append(Reading(lost, (hw_id,), 1))
@@ -241,18 +239,6 @@ class Visit:
 
     def _problem(self, error: DeviceError, subject: str) -> None:
         self.problems.append(Problem(error.reason, subject, str(error)))
-
-
-def _known(gpu: Gpu) -> KnownGpu:
-    """Return what the ledger must know of a GPU."""
-    identity = gpu.series.identity
-    return KnownGpu(
-        gpu.uuid,
-        address(identity.pci_bus_id),
-        title(identity, gpu.index),
-        gpu.driver.driver_version,
-        identity.reports_xids,
-    )
 
 
 def _announcement_event(now: float, gpu: Gpu, event: XidEvent) -> Event:

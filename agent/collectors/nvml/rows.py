@@ -1,0 +1,94 @@
+"""The readings of one field of a record, the same objects for as long as the field says the same.
+
+What did not change is not made anew, and whoever comes later sees by the object that it did not.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from agent.catalogue import Metric
+from agent.snapshot import Reading
+
+
+class Row:
+    """A field: ``make`` gives its readings from a value."""
+
+    __slots__ = ("_make", "_readings", "_value", "position")
+
+    def __init__(self, position: int, make: Callable[[Any], tuple[Reading, ...]]) -> None:
+        self.position = position
+        """Of the field in the record."""
+        self._make = make
+        self._value: Any = None
+        self._readings: tuple[Reading, ...] = ()
+
+    def readings(self, value: Any) -> tuple[Reading, ...]:
+        """Return the readings of ``value``, which is not `None` and is not changed later."""
+        if value != self._value:
+            self._value, self._readings = value, self._make(value)
+        return self._readings
+
+
+def told(record: tuple[Any, ...], rows: Iterable[Row]) -> list[Reading]:
+    """Return the readings of those fields that ``record`` has."""
+    readings: list[Reading] = []
+    for row in rows:
+        value = record[row.position]
+        if value is not None:
+            readings += row.readings(value)
+    return readings
+
+
+def number(metric: Metric, attributes: tuple[str, ...]) -> Callable[[Any], tuple[Reading, ...]]:
+    """Return what makes the reading of a number, or of a truth, which becomes one."""
+    return lambda value: (Reading(metric, attributes, value + 0),)
+
+
+def one_of(
+    metric: Metric, before: tuple[str, ...], words: tuple[str, ...]
+) -> Callable[[Any], tuple[Reading, ...]]:
+    """Return what makes the readings of a state: 1 for the word that is so, 0 for the others."""
+    return lambda is_so: tuple(states(metric, before, words, is_so))
+
+
+def states(
+    metric: Metric, before: tuple[str, ...], words: tuple[str, ...], is_so: str
+) -> Iterator[Reading]:
+    """Yield a reading for each word."""
+    for word in words:
+        yield Reading(metric, (*before, word), int(word == is_so))
+
+
+def each_of(
+    metric: Metric, before: tuple[str, ...], words: tuple[str, ...]
+) -> Callable[[Any], tuple[Reading, ...]]:
+    """Return what makes the readings of a set of ``words``: 1 for each that is in it."""
+    return lambda found: tuple(
+        Reading(metric, (*before, word), int(word in found)) for word in words
+    )
+
+
+class Entries:
+    """Makes the readings of a mapping, one for each entry; those of entries that stay are kept."""
+
+    __slots__ = ("_before", "_kept", "_metric")
+
+    def __init__(self, metric: Metric, before: tuple[str, ...]) -> None:
+        self._metric = metric
+        self._before = before
+        self._kept: dict[str | tuple[str, ...], Reading] = {}
+
+    def __call__(self, values: Mapping[str | tuple[str, ...], float]) -> tuple[Reading, ...]:
+        """Return the readings of ``values``."""
+        kept = self._kept
+        for entry, value in values.items():
+            last = kept.get(entry)
+            if last is None:
+                own = (entry,) if isinstance(entry, str) else entry
+                kept[entry] = Reading(self._metric, (*self._before, *own), value + 0)
+            elif last.value != value:
+                kept[entry] = Reading(self._metric, last.attributes, value + 0)
+        if len(kept) > len(values):
+            self._kept = kept = {entry: kept[entry] for entry in values}
+            return tuple(kept.values())
+        return tuple([kept[entry] for entry in values])
