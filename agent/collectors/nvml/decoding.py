@@ -67,15 +67,17 @@ def within(lowest: float, highest: float, *, times: float = 1, per: float = 1) -
 
 
 def word(*words: str) -> Decode:
-    """Return a decoder of an enumeration that counts from 0."""
+    """Return a decoder of an enumeration that counts from 0; a field's value may come as a double."""
 
-    def decode(raw: int) -> tuple[object, ...]:
-        return (words[raw] if 0 <= raw < len(words) else Refused(str(raw)),)
+    def decode(raw: float) -> tuple[object, ...]:
+        if not 0 <= raw < len(words) or raw % 1:
+            return (Refused(str(raw)),)
+        return (words[int(raw)],)
 
     return decode
 
 
-def flag(raw: int) -> tuple[object, ...]:
+def flag(raw: float) -> tuple[object, ...]:
     """Return whether something is so: 0 or 1, and nothing else."""
     return (bool(raw) if raw in {0, 1} else Refused(str(raw)),)
 
@@ -85,11 +87,11 @@ def each(decode: Decode) -> Decode:
     return lambda listed: tuple(decode(one)[0] for one in listed)
 
 
-def count(raw: int) -> tuple[object, ...]:
-    """Return a number of things; all bits set is none."""
-    if not 0 <= raw <= _MAX_COUNT or raw == _NO_COUNT:
+def count(raw: float) -> tuple[object, ...]:
+    """Return a number of things, which is whole; all bits set is none."""
+    if not 0 <= raw <= _MAX_COUNT or raw == _NO_COUNT or raw % 1:
         return (Refused(str(raw)),)
-    return (raw,)
+    return (int(raw),)
 
 
 def profiled_share(raw: float) -> tuple[object, ...]:
