@@ -57,7 +57,8 @@ def _missing() -> Rule:
         component=Component.GPU,
         hold="5m",
         linger="15m",
-        summary=f"Node {{{{ $labels.{NODE.label} }}}} has fewer GPUs than it had",
+        summary=f"Node {{{{ $labels.{NODE.label} }}}} has {{{{ $value | printf `%.0f` }}}} fewer GPUs than "
+        "it had",
         description=f"The driver lists {{{{ $value | printf `%.0f` }}}} fewer than within the last "
         f"{REMEMBERED}. Work may start on this node and find a GPU too few.",
         action="Compare `nvidia-smi -L` with `lspci -d 10de:` on the node, then cordon it.",

@@ -109,7 +109,7 @@ def _out_of_memory() -> Rule:
         summary=f"Out of memory on {WHICH}, {WHERE}",
         description=f"{EXACTLY}. A process that held the memory nearly full vanished: most likely it ran out "
         "of GPU memory. This is inferred; guesses of low confidence are left out.",
-        action="Read the agent's event gpu.oom for the process, then its log.",
-        dashboard=HEALTH_DASHBOARD,
+        action="Read the agent's event gpu.oom for the process, then its log; the dashboard shows whether "
+        "the memory grew until then.",
         chosen=PER_GPU,
     )

@@ -34,12 +34,15 @@ from dashboards.panel import (
 from dashboards.scope import ON_GPU, ON_NODE, RATE, grown_per_gpu, legend, of_gpu, per_gpu
 
 _SM: Final = equals(CLOCK, "sm")
+_LATE: Final = "15m"
+"""How far back growth of memory is measured: long enough for batches of varying size to even out."""
+_DAY: Final = 86_400
 
 
 def rows() -> tuple[Row, ...]:
     """Return the rows, from what most readers want to what few do."""
     return (
-        Row("Utilization and memory", [Tile(panel, 12, 8) for panel in _load()]),
+        Row("Utilization and memory", [Tile(panel, 8, 9) for panel in _load()]),
         Row("Temperature", [Tile(panel, 8, 9) for panel in _thermal()]),
         Row("Power and clocks", [Tile(panel, 12, 8) for panel in _power()]),
         Row("Processes and errors", [Tile(panel, 12, 7) for panel in _use()]),
@@ -61,16 +64,34 @@ def _load() -> tuple[Panel, ...]:
             "GPU utilization",
             per_gpu(gpu.UTILIZATION, equals(GPU_TASK, "general")),
             gpu.UTILIZATION,
-            look=SHARE,
+            look=Look(ceiling=1, narrow=True),
         ),
         drawn(
             "Memory used, share",
             per_gpu(gpu.MEMORY_UTILIZATION),
             gpu.MEMORY_UTILIZATION,
-            look=SHARE,
+            look=Look(ceiling=1, narrow=True),
             note="Model servers allocate most of the memory at their start and keep it: full is normal "
             "there. A line that climbs without end is a leak, and ends out of memory.",
         ),
+        _time_to_full(),
+    )
+
+
+def _time_to_full() -> Panel:
+    """Draw how long the free memory lasts at the rate of late, where it shrinks and that is within a day."""
+    grows = f"deriv({select(gpu.MEMORY_USAGE, *ON_GPU, window=_LATE)})"
+    rate_of_late = aggregate("max", PER_GPU, grows)
+    lasts = f"{value(gpu.MEMORY_FREE, PER_GPU, *ON_GPU)} / ({rate_of_late} > 0)"
+    return graph(
+        "Memory full in",
+        of_gpu(f"{lasts} < {_DAY}"),
+        unit=units.Seconds,
+        description=f"Free memory over how fast the used one grew in the last {_LATE}. A line that falls as "
+        "fast as time goes by is a leak: it meets 0 when the process dies. Growth after a start, while "
+        "a model loads, shows here as well and goes away.",
+        look=Look(narrow=True, absent="no GPU's memory fills up within a day"),
+        links=(ALONE,),
     )
 
 

@@ -133,6 +133,20 @@ def test_rule_has_a_runbook(rule: Rule) -> None:
     assert "```" in text
 
 
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.alert)
+def test_runbook_asks_for_what_there_is(rule: Rule) -> None:
+    """The runbook has queries to paste, and each names metrics and labels of the catalogue."""
+    text = (build.HERE / "runbooks" / rule.runbook).read_text(encoding="utf-8")
+    blocks = re.findall(r"```promql\n(.*?)```", text, flags=re.DOTALL)
+    queries = [line.partition(" #")[0].strip() for block in blocks for line in block.splitlines()]
+
+    assert "```sh" in text
+    assert queries
+    assert "$NODE" not in text or "NODE=the-node" in text
+    for query in filter(None, queries):
+        labels_of(query)
+
+
 def test_every_runbook_belongs_to_a_rule() -> None:
     """No runbook outlives its alert."""
     pages = {path.name for path in (build.HERE / "runbooks").glob("*.md")}

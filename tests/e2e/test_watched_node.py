@@ -94,7 +94,7 @@ def askable(expression: str) -> bool:
 
 def unconditional(expression: str) -> str:
     """Return the expression without the bounds above which alone it gives something."""
-    return re.sub(r" > \d+(\.\d+)?\b", "", expression)
+    return re.sub(r" [<>] \d+(\.\d+)?\b", "", expression)
 
 
 def named(parameter: Metric | str) -> str:
