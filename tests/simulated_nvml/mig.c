@@ -263,9 +263,39 @@ nvmlReturn_t nvmlDeviceGetDecoderUtilization(nvmlDevice_t handle, unsigned int *
 
 /* ---- processes ---------------------------------------------------------------------------------- */
 
+static bool uses(unsigned int pid, const struct instance *one)
+{
+    for (int i = 0; i < mig.tenants; i++)
+        if (mig.tenant[i].pid == pid && mig.tenant[i].gi == one->gi && mig.tenant[i].ci == one->ci)
+            return true;
+    return false;
+}
+
+/* The processes of one part, which anybody may ask for; here too an entry may not say whose it is. */
+static nvmlReturn_t list_part(nvmlDevice_t handle, unsigned int *count, nvmlProcessInfo_t *infos)
+{
+    const struct control *control = control_now();
+    unsigned int found = 0, room = infos ? *count : 0;
+    ENTER_INSTANCE("nvmlDeviceGetComputeRunningProcesses", NVML_ERROR_INVALID_ARGUMENT)
+    for (int i = 0; i < control->processes; i++) {
+        const struct process *process = &control->process[i];
+        if (process->device != device || process->graphics || !uses(process->pid, one))
+            continue;
+        if (found < room)
+            infos[found] = (nvmlProcessInfo_t){process->pid, (unsigned long long)process->bytes,
+                                               0xFFFFFFFF, 0xFFFFFFFF};
+        found++;
+    }
+    *count = found;
+    return found > room ? NVML_ERROR_INSUFFICIENT_SIZE : NVML_SUCCESS;
+}
+
 nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t handle, unsigned int *count,
                                                      nvmlProcessInfo_t *infos)
 {
+    int of_device;
+    if (instance_of(handle, &of_device) || of_device >= 0)
+        return list_part(handle, count, infos);
     METER
     nvmlReturn_t result = whole_gpu_processes_v3(handle, count, infos);
     if (result != NVML_SUCCESS || !infos || !divided(handle))

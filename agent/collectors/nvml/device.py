@@ -1,6 +1,7 @@
 """One GPU behind the library: what it has, what it lacks, and what it says now."""
 
 from collections.abc import Sequence
+from functools import partial
 from math import inf
 from typing import Any, Final
 
@@ -19,7 +20,9 @@ from agent.collectors.nvml.driver import (
 )
 from agent.collectors.nvml.fields import FieldValue
 from agent.collectors.nvml.guards import Backwards, Contradiction
+from agent.collectors.nvml.mig import Instance
 from agent.collectors.nvml.nvlink import NvLinks
+from agent.collectors.nvml.part_processes import of_parts
 from agent.collectors.nvml.pcie import PcieTraffic
 from agent.collectors.nvml.probes import (
     MOVING,
@@ -149,12 +152,16 @@ class Device:
         """Free what the library holds for this device. Safe twice; the device can go on."""
         self._profiling.release()
 
-    def processes(self) -> Processes:
-        """Return who uses the GPU."""
+    def processes(self, parts: Sequence[Instance] = ()) -> Processes:
+        """Return who uses the GPU, and what MIG divides it into: ``parts``."""
         values: dict[Any, Any] = {}
         problems: list[FieldProblem] = []
         for probe in PROCESS_LISTS:
-            self._fill(probe, values, problems)
+            found: list[FieldProblem] = []
+            self._fill(probe, values, found)
+            if parts and not values.get(probe.fields[0]):
+                self._ask_parts(probe, parts, values, found)
+            problems += found
         names: dict[int, str] = {}
         lists: dict[str, Any] = {
             kind: tuple(self._process(entry, kind, names, problems) for entry in listed)
@@ -162,6 +169,24 @@ class Device:
         }
         self._names = names
         return Processes(**lists, problems=tuple(problems))
+
+    def _ask_parts(
+        self,
+        probe: Probe,
+        parts: Sequence[Instance],
+        values: dict[Any, Any],
+        problems: list[FieldProblem],
+    ) -> None:
+        """Take in the processes of each part; ``problems`` are those of asking for the whole."""
+        kind, which = str(probe.fields[0]), self._lacking.get(probe, 0)
+        if which == len(probe.reads):
+            return
+        read = partial(probe.reads[which], self._nvml)
+        refused: list[FieldProblem] = []
+        listed = of_parts(self._nvml, kind, read, parts, refused)
+        if listed is not None:
+            values[kind] = listed
+        problems[:] = () if listed is not None else problems or refused
 
     def _ask(self, probe: Probe) -> Sequence[object] | None:
         """Return one value per field of ``probe``; `None` where the device lacks them."""

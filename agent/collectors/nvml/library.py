@@ -136,7 +136,8 @@ class NvmlLibrary:
         """Return who uses a GPU now."""
 
         def listed(device: Device) -> Processes:
-            return self._tenancies[index].processes(device.processes())
+            tenancy = self._tenancies[index]
+            return tenancy.processes(device.processes(tenancy.parts))
 
         return self._of(index, listed)
 

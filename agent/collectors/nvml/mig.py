@@ -22,7 +22,7 @@ _MEBIBYTES_A_GIBIBYTE: Final = 1024
 _MEMORY: Final = ("memory_total", "memory_used", "memory_free")
 
 
-class _Instance(NamedTuple):
+class Instance(NamedTuple):
     """A MIG device, and the numbers that follow from its UUID."""
 
     handle: Any
@@ -47,6 +47,8 @@ class MigDevices:
         self._profiles: dict[tuple[str, object], str] = {}
         self._memory_v2 = True
         self._counters: dict[int, Profiling] = {}
+        self.instances: tuple[Instance, ...] = ()
+        """Who was there at the last `read`."""
         self.switched = False
         """Whether MIG was switched on or off before the last `read`: then the GPU has other abilities."""
 
@@ -58,11 +60,13 @@ class MigDevices:
             self.switched = self._enabled not in {None, enabled}
             self._enabled = enabled
         if not enabled:
+            self.instances = ()
             self.release()
             return Mig(enabled, problems=tuple(problems))
         instances = sorted(self._instances(problems), key=lambda one: one[2:])
         devices = tuple(self._devices(instances, now, problems))
         self._forget(instances, devices)
+        self.instances = tuple(instances)
         return Mig(enabled, devices, tuple(dict.fromkeys(problems)))
 
     def release(self) -> None:
@@ -83,7 +87,7 @@ class MigDevices:
             return None
         return bool(current)
 
-    def _instances(self, problems: list[FieldProblem]) -> Iterator[_Instance]:
+    def _instances(self, problems: list[FieldProblem]) -> Iterator[Instance]:
         """Yield who is there; an index without an instance is no problem."""
         nvml = self._nvml
         for index in range(self._room(problems)):
@@ -91,7 +95,7 @@ class MigDevices:
                 handle = nvml.nvmlDeviceGetMigDeviceHandleByIndex(self._handle, index)
                 uuid = nvml.nvmlDeviceGetUUID(handle)
                 numbers = nvml.nvmlDeviceGetGpuInstanceId, nvml.nvmlDeviceGetComputeInstanceId
-                yield _Instance(handle, uuid, *(number(handle) for number in numbers))
+                yield Instance(handle, uuid, *(number(handle) for number in numbers))
             except nvml.NVMLError as error:
                 if error.value not in _GONE:
                     problems.append(self._problem("mig_devices", error))
@@ -110,7 +114,7 @@ class MigDevices:
         return self._slots
 
     def _devices(
-        self, instances: list[_Instance], now: float, problems: list[FieldProblem]
+        self, instances: list[Instance], now: float, problems: list[FieldProblem]
     ) -> Iterator[MigDevice]:
         """Yield the devices; what belongs to a GPU instance only with the first of its parts."""
         told: dict[int, object] = {}
@@ -124,7 +128,7 @@ class MigDevices:
             profile = self._profile(one, told[one.gpu_instance])
             yield MigDevice(*one[1:], profile=profile, **_nested(values))
 
-    def _memory(self, one: _Instance, values: dict[Any, Any], problems: list[FieldProblem]) -> bool:
+    def _memory(self, one: Instance, values: dict[Any, Any], problems: list[FieldProblem]) -> bool:
         """Take in the memory of an instance; return whether the instance is still there."""
         try:
             info = self._memory_info(one.handle)
@@ -168,7 +172,7 @@ class MigDevices:
             for field, reason, detail in found
         ]
 
-    def _profile(self, one: _Instance, memory: object) -> str:
+    def _profile(self, one: Instance, memory: object) -> str:
         """Return the name of the size. The same UUID with other memory is another instance."""
         key = one.uuid, memory
         if key not in self._profiles:
@@ -196,7 +200,7 @@ class MigDevices:
         compute = f"{parts}c." if 0 < parts != slices else ""
         return f"{compute}{slices}g.{gibibytes}gb"
 
-    def _forget(self, instances: list[_Instance], devices: tuple[MigDevice, ...]) -> None:
+    def _forget(self, instances: list[Instance], devices: tuple[MigDevice, ...]) -> None:
         """Drop what was kept of instances that are not there any more."""
         present = {one.uuid for one in devices}
         self._profiles = {key: name for key, name in self._profiles.items() if key[0] in present}

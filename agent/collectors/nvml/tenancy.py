@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from agent.collectors.nvml.container import Containers, sees_every_process
 from agent.collectors.nvml.driver import GpuProcess, Mig, Processes
-from agent.collectors.nvml.mig import MigDevices
+from agent.collectors.nvml.mig import Instance, MigDevices
 from agent.collectors.nvml.owners import each_once
 from agent.collectors.nvml.process_usage import ProcessUsage
 
@@ -29,6 +29,11 @@ class Tenancy:
     def switched(self) -> bool:
         """Whether MIG was switched on or off: then nothing is true any more of what the GPU lacked."""
         return self._mig.switched
+
+    @property
+    def parts(self) -> tuple[Instance, ...]:
+        """What MIG divided the GPU into when it was last asked."""
+        return self._mig.instances
 
     def mig(self, now: float) -> Mig:
         """Return into what MIG divides the GPU; ``now`` is seconds of any clock that goes forward."""

@@ -131,6 +131,53 @@ def test_processes_of_an_instance(node: Node, divide: Divide) -> None:
     assert value(batch, gpu.PROCESSES, uuid(0), "compute") == 3
 
 
+DENIED = "rule nvmlDeviceGetComputeRunningProcesses * error 4"
+
+
+def test_processes_without_privileges(node: Node, divide: Divide) -> None:
+    """Where the driver lists the processes of the whole GPU to nobody like us, it does so part by part."""
+    divide(f"{SHARED}\ntenant 10 2 0\ntenant 11 2 1\ntenant 12 2 1")
+    users = [f"process 0 compute {pid} {GIB} /bin/x" for pid in (10, 11, 12)]
+    node.tell("\n".join(["devices 1", DENIED, *users]))
+    node.collect()
+
+    batch = node.collect()
+
+    assert value(batch, gpu_mig.MIG_PROCESSES, FIRST) == 1
+    assert value(batch, gpu_mig.MIG_PROCESSES, SECOND) == 2
+    assert value(batch, gpu_mig.MIG_PROCESS_MEMORY, SECOND) == 2 * GIB
+    assert value(batch, gpu.PROCESSES, uuid(0), "compute") == 3
+    assert problems(batch) == set()
+
+
+def test_a_part_that_refuses(node: Node, divide: Divide) -> None:
+    """Where a part does not list its processes either, there is no count at all, and it is said why."""
+    divide(f"{SHARED}\ntenant 10 2 0")
+    refused = "rule nvmlDeviceGetComputeRunningProcesses:mig * error 4"
+    node.tell(f"devices 1\n{DENIED}\n{refused}\nprocess 0 compute 10 {GIB} /bin/x")
+    node.collect()
+
+    batch = node.collect()
+
+    assert value(batch, gpu_mig.MIG_PROCESSES, FIRST) is None
+    assert value(batch, gpu.PROCESSES, uuid(0), "compute") is None
+    assert {reason for reason, _, _ in problems(batch)} == {"no_permission"}
+
+
+def test_a_part_that_goes_while_it_is_asked(node: Node, divide: Divide) -> None:
+    """A part that has just been destroyed has no processes, and is no problem."""
+    divide(f"{HALVES}\ntenant 10 1 0")
+    node.tell(f"devices 1\n{DENIED}\nprocess 0 compute 10 {GIB} /bin/x")
+    node.collect()
+    first, _ = HALVES.strip().rsplit("\n", 1)
+    divide(f"{first}\ntenant 10 1 0")
+
+    batch = node.collect()
+
+    assert value(batch, gpu_mig.MIG_PROCESSES, FIRST) == 1
+    assert problems(batch) == set()
+
+
 def collected_twice(node: Node) -> Batch:
     """Run the collector twice: what the counters say is the difference of two samples."""
     node.collect()
