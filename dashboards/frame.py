@@ -1,4 +1,4 @@
-"""What all dashboards about one node share: variables, marks of what happened, links to each other."""
+"""What dashboards share: variables, marks of what happened, links to each other."""
 
 from typing import Final
 
@@ -12,14 +12,27 @@ from agent.catalogue.events import COLLECTOR_FAILED, GPU_LOST, SERVER_DOWN
 from agent.catalogue.promql import matches, rate
 from dashboards.layout import Built
 from dashboards.panel import BLUE, DATASOURCE, ORANGE, RED, Query
-from dashboards.scope import ON_NODE, RATE, legend, marks_per_gpu, variables
+from dashboards.scope import ON_NODE, RATE, cluster_variables, legend, marks_per_gpu, variables
 
 TAG: Final = "warpwatch"
 _NEWS: Final = (GPU_LOST, SERVER_DOWN, COLLECTOR_FAILED)
 
 
 def about_a_node(title: str, uid: str, description: str) -> dashboard.Dashboard:
-    """Return a dashboard without panels; its menu leads to all others, with node and time kept."""
+    """Return a dashboard without panels, about the chosen node, with marks of what happened on it."""
+    return _empty(title, uid, description).variables(variables()).annotations(_annotations())
+
+
+def about_a_fleet(title: str, uid: str, description: str) -> dashboard.Dashboard:
+    """Return a dashboard without panels, about all nodes of the chosen cluster.
+
+    Without marks: on a large fleet something happens at any time.
+    """
+    return _empty(title, uid, description).variables(cluster_variables())
+
+
+def _empty(title: str, uid: str, description: str) -> dashboard.Dashboard:
+    """Return what all have: the menu leads to the others, with what is chosen and the time kept."""
     return (
         dashboard.Dashboard(title)
         .uid(uid)
@@ -30,8 +43,6 @@ def about_a_node(title: str, uid: str, description: str) -> dashboard.Dashboard:
         .time("now-3h", "now")
         .timezone("browser")
         .tooltip(model.DashboardCursorSync.CROSSHAIR)
-        .variables(variables())
-        .annotations(_annotations())
         .link(
             dashboard.DashboardLink("Warpwatch")
             .type(model.DashboardLinkType.DASHBOARDS)

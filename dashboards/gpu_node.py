@@ -4,7 +4,7 @@ from typing import Final
 
 from grafana_foundation_sdk.models import dashboard as model
 
-from dashboards import gpu_health, gpu_mig
+from dashboards import gpu_fleet, gpu_health, gpu_mig
 from dashboards.frame import about_a_node, leading_to
 from dashboards.layout import place
 from dashboards.rows import between, hardware, inside, serving, state
@@ -23,6 +23,7 @@ def build() -> model.Dashboard:
             "One GPU node: is it well, how busy is it, what limits it, who uses it, "
             "and are the model servers on it fast.",
         )
+        .link(leading_to("GPU fleet", gpu_fleet.UID))
         .link(leading_to("GPU health", gpu_health.UID))
         .link(leading_to("MIG devices", gpu_mig.UID))
     )

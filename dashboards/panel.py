@@ -126,7 +126,6 @@ def graph(
         )
         .data_links(list(links))
         .no_value(look.absent)
-        .color_scheme(_BY_NAME)
     )
     if unit != units.Celsius:
         panel.min(0)  # degrees of margin go below 0; nothing else does
@@ -161,6 +160,138 @@ def _dress(panel: timeseries.Panel, look: Look) -> None:
         )
     if look.dashed:
         panel.override_by_regexp(look.dashed, _AS_LIMIT)
+
+
+def number(
+    title: str,
+    query: Query,
+    *,
+    unit: str,
+    description: str,
+    steps: Sequence[Step],
+    names: bool = False,
+    absent: str = NO_DATA,
+    links: Sequence[Builder[model.DashboardLink]] = (),
+) -> stat.Panel:
+    """Return the newest value as a number on its colour, with its history behind it."""
+    return (
+        stat.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .targets(_targets((query,)))
+        .unit(unit)
+        .no_value(absent)
+        .thresholds(thresholds(steps))
+        .data_links(list(links))
+        .color_mode(words.BigValueColorMode.BACKGROUND)
+        .graph_mode(words.BigValueGraphMode.AREA)
+        .text_mode(words.BigValueTextMode.VALUE_AND_NAME if names else words.BigValueTextMode.VALUE)
+        .reduce_options(_newest())
+    )
+
+
+def bars(
+    title: str,
+    query: Query,
+    *,
+    unit: str,
+    description: str,
+    steps: Sequence[Step],
+    ceiling: float | None = None,
+) -> bargauge.Panel:
+    """Return the newest values side by side, to compare GPUs at a glance."""
+    panel = (
+        bargauge.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .targets(_targets((query,)))
+        .unit(unit)
+        .no_value(NO_DATA)
+        .min(0)
+        .thresholds(thresholds(steps))
+        .orientation(words.VizOrientation.HORIZONTAL)
+        .display_mode(words.BarGaugeDisplayMode.BASIC)
+        .reduce_options(_newest())
+    )
+    return panel if ceiling is None else panel.max(ceiling)
+
+
+def timeline(
+    title: str,
+    *queries: Query,
+    description: str,
+    states: Sequence[tuple[int, str, str]],
+    absent: str = NO_DATA,
+) -> statetimeline.Panel:
+    """Return a band per series; ``states`` say what each value means, and its colour."""
+    return (
+        statetimeline.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .targets(_targets(queries))
+        .unit(COUNT)
+        .no_value(absent)
+        .mappings([mapping(states)])
+        .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
+        .thresholds(thresholds([(None, GREEN)]))
+        .show_value(words.VisibilityMode.NEVER)
+        .merge_values(merge_values=True)
+        .row_height(0.8)
+        .fill_opacity(80)
+        .legend(_legend(_BELOW))
+    )
+
+
+def _targets(queries: Sequence[Query]) -> list[Builder[cogvariants.Dataquery]]:
+    return [target(query, letter) for query, letter in zip(queries, ascii_uppercase, strict=False)]
+
+
+def target(query: Query, letter: str) -> prometheus.Dataquery:
+    """Return a query as a panel holds it, under its letter."""
+    return (
+        prometheus.Dataquery()
+        .ref_id(letter)
+        .datasource(DATASOURCE)
+        .expr(query.expression)
+        .legend_format(query.legend)
+        .range()
+    )
+
+
+def _legend(mode: words.LegendDisplayMode) -> common.VizLegendOptions:
+    legend = common.VizLegendOptions().display_mode(mode).show_legend(True)
+    if mode is _BELOW:
+        return legend.placement(words.LegendPlacement.BOTTOM)
+    return legend.placement(words.LegendPlacement.RIGHT).calcs(["lastNotNull", "max"])
+
+
+def _newest() -> common.ReduceDataOptions:
+    return common.ReduceDataOptions().calcs(["lastNotNull"])
+
+
+def thresholds(steps: Sequence[Step]) -> dashboard.ThresholdsConfig:
+    """Return colours by value."""
+    return (
+        dashboard.ThresholdsConfig()
+        .mode(model.ThresholdsMode.ABSOLUTE)
+        .steps([model.Threshold(value=value, color=color) for value, color in steps])
+    )
+
+
+def mapping(states: Sequence[tuple[int, str, str]]) -> model.ValueMap:
+    """Return words and colours for numbers: (number, word, colour)."""
+    return model.ValueMap(
+        options={
+            str(value): model.ValueMappingResult(text=text, color=color, index=index)
+            for index, (value, text, color) in enumerate(states)
+        }
+    )
+
+
+_AS_LIMIT)
 
 
 def number(

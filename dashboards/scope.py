@@ -113,14 +113,21 @@ def of_mig(expression: str, *extra: Attribute) -> Query:
     )
 
 
-def variables() -> list[Builder[model.VariableModel]]:
-    """Return the variables of a dashboard about one node, each narrowing the next."""
+def cluster_variables() -> list[Builder[model.VariableModel]]:
+    """Return the variables that every dashboard begins with."""
     return [
         dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"),
         _query("cluster", "Cluster", f"label_values({select(itself.INFO)}, {CLUSTER.label})")
         .include_all(True)
         .all_value(".*")
         .current(_EVERYTHING),
+    ]
+
+
+def variables() -> list[Builder[model.VariableModel]]:
+    """Return the variables of a dashboard about one node, each narrowing the next."""
+    return [
+        *cluster_variables(),
         _query("node", "Node", f"label_values({select(itself.INFO, *IN_CLUSTER)}, {NODE.label})"),
         _query("gpu", "GPU", f"query_result({select(gpu.INFO, *ON_NODE)})")
         # Shows the index, passes on the UUID: an index can mean another GPU after a reboot.

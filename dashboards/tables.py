@@ -70,7 +70,8 @@ def overview(
 ) -> table.Panel:
     """Return a table with a line per series of ``lines``, whose labels are the facts.
 
-    A figure's labels must be among those of ``lines``; a line without it has an empty cell. ``by`` is the
+    A figure's labels must be among those of ``lines``: a line without it has an empty cell, and a figure
+    without a line would make one of its own. ``by`` is the
     heading that the table is sorted by, the first column's where none is given. At most 26 queries fit.
     """
     figures = [column for column in columns if isinstance(column, Figure)]

@@ -1,5 +1,6 @@
 """Which alerts fire about the node: series of Prometheus's own, there where it evaluates the rules."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from grafana_foundation_sdk.models import units
@@ -24,17 +25,22 @@ _NOTE: Final = (
 )
 
 
-def count() -> Panel:
+def count(where: Sequence[Condition] = ON_NODE) -> Panel:
     """Return how many alerts fire."""
-    firing = _select(FIRING, *ON_NODE, equals(STATE, "firing"))
+    firing = _select(FIRING, *where, equals(STATE, "firing"))
     return number(
         "Alerts firing",
         Query(f"count({firing})", "firing"),
         unit=COUNT,
-        description=f"Alerts about this node and its GPUs, pages and tickets. {_NOTE}",
+        description=f"Alerts about what is chosen, pages and tickets. {_NOTE}",
         steps=((None, GREEN), (1, RED)),
         absent=_NONE,
     )
+
+
+def per(by: Sequence[Attribute], where: Sequence[Condition]) -> str:
+    """Return how many alerts fire, by what they carry; nothing where none does."""
+    return aggregate("count", by, _select(FIRING, *where, equals(STATE, "firing")))
 
 
 def listed() -> Panel:

@@ -12,7 +12,7 @@ from grafana_foundation_sdk.cog import plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from agent.catalogue import CATALOGUE
-from dashboards import build, frame, gpu_health, gpu_mig, gpu_node
+from dashboards import build, frame, gpu_fleet, gpu_health, gpu_mig, gpu_node
 from tests.promql_catalogue import in_legend, labels_of, metrics_of, plain
 from tests.real_parts.command import run
 
@@ -22,7 +22,12 @@ MODERN = {"bargauge", "row", "stat", "state-timeline", "table", "timeseries"}
 DASHBOARDS: dict[str, dict[str, Any]] = {
     name: json.loads(build.render(made())) for name, made in build.DASHBOARDS.items()
 }
-UIDS = {"gpu-node": gpu_node.UID, "gpu-health": gpu_health.UID, "gpu-mig": gpu_mig.UID}
+UIDS = {
+    "gpu-fleet": gpu_fleet.UID,
+    "gpu-node": gpu_node.UID,
+    "gpu-health": gpu_health.UID,
+    "gpu-mig": gpu_mig.UID,
+}
 
 
 def panels_of(name: str) -> list[dict[str, Any]]:
@@ -55,14 +60,15 @@ def test_query_agrees_with_the_catalogue(panel: dict[str, Any], target: dict[str
 
 
 @pytest.mark.parametrize(("panel", "target"), TARGETS)
-def test_query_is_about_the_chosen_node(panel: dict[str, Any], target: dict[str, Any]) -> None:
+def test_query_is_about_what_is_chosen(panel: dict[str, Any], target: dict[str, Any]) -> None:
     """Every selector is narrowed to the chosen cluster and node, and every rate follows the zoom."""
+    of_fleet = any(panel is each for each in panels_of("gpu-fleet"))
     selectors = re.findall(r"{([^{}]*)}", target["expr"])
 
     assert selectors, panel["title"]
     for selector in selectors:
         assert 'k8s_cluster_name=~"$cluster"' in selector
-        assert 'k8s_node_name="$node"' in selector
+        assert ('k8s_node_name="$node"' in selector) is not of_fleet
     assert not re.search(r"(rate|increase)\([^\[]*\[\d", target["expr"])
 
 
@@ -155,7 +161,7 @@ def test_dashboard_follows_grafanas_advice(name: str) -> None:
     assert made["uid"] == UIDS[name]
     assert made["editable"] is False
     assert frame.TAG in made["tags"]
-    assert variables == ["datasource", "cluster", "node", "gpu"]
+    assert variables == ["datasource", "cluster", "node", "gpu"][: 2 if name == "gpu-fleet" else 4]
     assert all(link["keepTime"] and link["includeVars"] for link in made["links"])
 
 
@@ -169,7 +175,28 @@ def test_dashboards_lead_to_each_other() -> None:
     }
 
     details = {gpu_health.UID, gpu_mig.UID}
-    assert ways == {(gpu_node.UID, uid) for uid in details} | {(u, gpu_node.UID) for u in details}
+    down = {(gpu_node.UID, uid) for uid in details}
+    assert ways == down | {(uid, gpu_node.UID) for uid in details} | {(gpu_node.UID, gpu_fleet.UID)}
+
+
+def test_tables_of_the_fleet_lead_to_node_and_gpu() -> None:
+    """A click on a node or a GPU opens its dashboard with that node, that GPU and the time kept."""
+    links = {
+        link["url"]
+        for panel in panels_of("gpu-fleet")
+        for override in panel["fieldConfig"].get("overrides", [])
+        for found in override["properties"]
+        if found["id"] == "links"
+        for link in found["value"]
+    }
+
+    assert len(links) == 2
+    for url in links:
+        assert url.startswith(f"/d/{gpu_node.UID}?${{__url_time_range}}&")
+        assert set(re.findall(r"var-(\w+)=", url)) in (
+            {"cluster", "node"},
+            {"cluster", "node", "gpu"},
+        )
 
 
 def test_variables_ask_for_labels_that_exist() -> None:
