@@ -1,6 +1,7 @@
 """Writes the dashboards as JSON: ``python -m dashboards.build``, and ``--check`` to see whether it is stale.
 
-The same input gives the same bytes. The chart ships a copy, because Helm reads no file outside its folder.
+The same input gives the same bytes. The chart ships a copy, because Helm reads no file outside its folder:
+without line breaks, since `kubectl apply` keeps all of a ConfigMap in an annotation of at most 256 KiB.
 """
 
 import argparse
@@ -16,10 +17,8 @@ from grafana_foundation_sdk.models import dashboard as model
 from dashboards import gpu_fleet, gpu_health, gpu_mig, gpu_node
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-FOLDERS: Final = (
-    ROOT / "dashboards" / "generated",
-    ROOT / "helm" / "warpwatch" / "files" / "dashboards",
-)
+FOLDER: Final = ROOT / "dashboards" / "generated"
+CHART: Final = ROOT / "helm" / "warpwatch" / "files" / "dashboards"
 DASHBOARDS: Final[Mapping[str, Callable[[], model.Dashboard]]] = {
     "gpu-fleet": gpu_fleet.build,
     "gpu-node": gpu_node.build,
@@ -40,7 +39,12 @@ def render(dashboard: model.Dashboard) -> str:
 def files() -> dict[Path, str]:
     """Return the text of every file that belongs to the dashboards, by path."""
     texts = {f"{name}.json": render(build()) for name, build in DASHBOARDS.items()}
-    return {folder / name: text for folder in FOLDERS for name, text in texts.items()}
+    readable = {FOLDER / name: text for name, text in texts.items()}
+    return readable | {CHART / name: _compact(text) for name, text in texts.items()}
+
+
+def _compact(text: str) -> str:
+    return json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=False) + "\n"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -37,7 +37,7 @@ _GPU_COLORS: Final = (
     "#73BF69", "#F2CC0C", "#5794F2", "#FF9830", "#F2495C", "#B877D9", "#5FD3C8", "#FF9DE8",
 )  # fmt: skip
 """Of GPU 0 to 7, far apart for the eye; with more GPUs they begin again."""
-_MOST_GPUS: Final = 64
+_MOST_GPUS: Final = 16
 NO_DATA: Final = "no data"
 NONE_SO_FAR: Final = "none in the time shown"
 EVENT_STEP: Final = "1m"

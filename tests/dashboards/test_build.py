@@ -22,11 +22,16 @@ def test_check_names_stale_files_and_writes_nothing(
 ) -> None:
     """A check of a folder without the files fails, says which, and leaves it empty; a build fills it."""
     monkeypatch.setattr(build, "ROOT", tmp_path)
-    monkeypatch.setattr(build, "FOLDERS", (tmp_path / "generated",))
+    monkeypatch.setattr(build, "FOLDER", tmp_path / "generated")
+    monkeypatch.setattr(build, "CHART", tmp_path / "chart")
 
     assert build.main(["--check"]) == 1
     assert not list(tmp_path.iterdir())
-    named = [f"stale: generated/{name}.json" for name in build.DASHBOARDS]
+    named = [
+        f"stale: {folder}/{name}.json"
+        for folder in ("generated", "chart")
+        for name in build.DASHBOARDS
+    ]
     assert capsys.readouterr().out.splitlines() == named
 
     assert build.main([]) == 0
