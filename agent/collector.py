@@ -1,6 +1,6 @@
 """The contract between a source of data and the sampler."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from agent.snapshot import Batch
 
@@ -34,4 +34,17 @@ class Collector(Protocol):
 
     async def close(self) -> None:
         """Release everything. Safe to call twice, and before the first `collect`."""
+        ...
+
+
+@runtime_checkable
+class Heralding(Protocol):
+    """A collector that knows by itself when it is worth asking before its turn.
+
+    Waking up is what an idle agent costs most: a source that has something to say twice a year is not asked
+    twice a second.
+    """
+
+    async def news(self) -> None:
+        """Return when there is something to collect. Cancelled when the turn comes; never raises else."""
         ...

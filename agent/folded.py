@@ -76,14 +76,16 @@ class Folded:
         """Make the readings of mean, least and greatest; the same objects serve until they change."""
         self.told = told
         mean, low, high = told
-        metric, fold, attributes = self.metric, self.fold, self.attributes
-        if metric.fold:
-            self.mean = Reading(metric, attributes, mean)
-        self.extremes = tuple(
-            Reading(extreme, attributes, value)
-            for extreme, value in ((fold.minimum, low), (fold.maximum, high))
-            if extreme is not None
-        )
+        if self.metric.fold:
+            self.mean = Reading(self.metric, self.attributes, mean)
+        if self.fold is not MEAN_ALONE:
+            self.extremes = tuple(
+                [
+                    Reading(extreme, self.attributes, value)
+                    for extreme, value in ((self.fold.minimum, low), (self.fold.maximum, high))
+                    if extreme is not None
+                ]
+            )
 
     def take(
         self, tick: tuple[float, float, float, float], value: float, train: Train | None

@@ -9,15 +9,18 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Final
 
 from agent.catalogue import events
-from agent.collector import Collector, Unavailable
+from agent.collector import Collector, Heralding, Unavailable
 from agent.folding import Folding
 from agent.journal import Journal
 from agent.judging import Judging
 from agent.snapshot import Batch, CollectorState, Event, Problem, Status
 
-_BROKEN = (Status.FAILED, Status.STALLED)
+SPACING: Final = 0.1
+"""Seconds between two runs at least, however much news there is: a flood must not keep the agent busy."""
+_BROKEN: Final = (Status.FAILED, Status.STALLED)
 _log = logging.getLogger(__name__)
 
 
@@ -43,16 +46,21 @@ class Run:
         self.judging = Judging(folding)
         self.met = False
         """Whether it has run once, however that ended."""
+        self.busy = False
+        """Whether a run is under way."""
         self._journal = journal
         self._clock = clock
         self._tell = tell
 
-    async def for_ever(self) -> None:
-        """Run the collector on multiples of its interval, never twice at once."""
+    async def for_ever(self, due: float) -> None:
+        """Run the collector on multiples of its interval from ``due`` on, never twice at once.
+
+        ``due`` is of the loop's clock, and the same for all collectors: those of a turn wake the agent once.
+        """
         loop = asyncio.get_running_loop()
-        due = loop.time()
         while True:
             began = loop.time()
+            self.busy = True
             call = asyncio.ensure_future(self.collector.collect())
             try:
                 done, _ = await asyncio.wait({call}, timeout=self.collector.deadline)
@@ -65,10 +73,23 @@ class Run:
                     call.cancel()
                     with suppress(asyncio.CancelledError):
                         await asyncio.wait({call}, timeout=0)
+            self.busy = False
             self._record(call, loop.time() - began)
-            missed = max(0.0, loop.time() - due) // self.collector.interval
-            due += self.collector.interval * (missed + 1)
-            await asyncio.sleep(due - loop.time())
+            late = loop.time() - due
+            if late >= 0:
+                due += self.collector.interval * (late // self.collector.interval + 1)
+            await self._rest(began, due)
+
+    async def _rest(self, began: float, due: float) -> None:
+        """Wait for the next turn, or for news before it."""
+        loop = asyncio.get_running_loop()
+        if isinstance(self.collector, Heralding):
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(due):
+                    await self.collector.news()
+                    await asyncio.sleep(began + SPACING - loop.time())
+            return
+        await asyncio.sleep(due - loop.time())
 
     def _record(self, call: asyncio.Future[Batch], duration: float) -> None:
         """Take in how a run ended. A collector may fail in any way: that is its state, not ours."""

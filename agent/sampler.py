@@ -70,8 +70,9 @@ class Sampler:
         """Collect and publish until cancelled; then close the collectors."""
         try:
             async with asyncio.TaskGroup() as tasks:
+                now = asyncio.get_running_loop().time()
                 for run in self._runs:
-                    tasks.create_task(run.for_ever(), name=f"collect {run.collector.name}")
+                    tasks.create_task(run.for_ever(now), name=f"collect {run.collector.name}")
                 tasks.create_task(self._publish_for_ever(), name="publish")
         finally:
             for run in self._runs:
@@ -85,23 +86,28 @@ class Sampler:
 
     async def _publish_for_ever(self) -> None:
         """Publish when something is new, at most twice and at least once an interval."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self._interval
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._interval / 2):
+                async with asyncio.timeout_at(due):
                     await self._dirty.wait()
                     await self._stragglers()
+                    if self.snapshot is not None:
+                        await asyncio.sleep(due - self._interval / 2 - loop.time())
             self._dirty.clear()
             self._turned_at = time.monotonic()
             sequence = self.snapshot.sequence + 1 if self.snapshot else 1
             self.snapshot = self._assembly.assemble(sequence)
             self._published.set()
             self._published = asyncio.Event()
-            await asyncio.sleep(self._interval / 2)
+            due = loop.time() + self._interval
 
     async def _stragglers(self) -> None:
         """Give the others of a turn their time: a first snapshot with half a node would mislead."""
         if self.snapshot is not None:
-            await asyncio.sleep(min(SETTLING, self._interval / 10))
+            if any(run.busy for run in self._runs):
+                await asyncio.sleep(min(SETTLING, self._interval / 10))
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(min(FIRST_ROUND, self._interval / 4)):

@@ -6,7 +6,7 @@ flows back to the sources, so a source that hangs or is missing costs nothing bu
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from agent.xid.account import Account, News
@@ -42,14 +42,40 @@ class XidLedger:
         self._held: deque[Unpaired] = deque()
         self._strangers: list[Sighting] = []
         self._patient_until: float | None = None
+        self._tell: Callable[[], None] | None = None
+        self._fresh = False
+        """Whether there is news that nobody has been told of."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether something was heard that is not settled yet."""
+        return bool(self._inbox or self._held or self._strangers)
+
+    def on_news(self, tell: Callable[[], None] | None) -> None:
+        """Call ``tell`` once when there is something new to settle, from the thread that brings it."""
+        with self._lock:
+            self._tell = tell
+            fresh = self._fresh
+        if fresh:
+            self._announce()
+
+    def _announce(self) -> None:
+        with self._lock:
+            tell, self._tell = self._tell, None
+            self._fresh = tell is None
+        if tell is not None:
+            tell()
 
     def hear(self, source: Source, until: float, sightings: Sequence[Sighting] = ()) -> None:
         """Take in what ``source`` saw; ``until`` (Unix seconds) says up to when that is all of it."""
         with self._lock:
+            news = bool(sightings) or source not in self._until
             self._until[source] = until
             room = INBOX - len(self._inbox)
             self._inbox.extend(sightings[:room])
             self._lost += max(0, len(sightings) - room)
+        if news:
+            self._announce()
 
     def heard_until(self, source: Source) -> float | None:
         """Return up to when ``source`` has told all; `None` while it is deaf."""
@@ -70,6 +96,7 @@ class XidLedger:
             self._gpus = {**self._gpus, gpu.hw_id: gpu}
             if gpu.pci:
                 self._at = {**self._at, gpu.pci: gpu.hw_id}
+        self._announce()
 
     def locate(self, pci: str, hw_id: str) -> None:
         """Take in which GPU sits at a PCI address, where nobody who knows more has told it yet."""
@@ -81,6 +108,7 @@ class XidLedger:
         with self._lock:
             came, self._inbox = self._inbox, deque()
             lost, self._lost = self._lost, 0
+            self._fresh = False
             until = dict(self._until)
         news = News(lost=lost)
         if self._patient_until is None:

@@ -35,8 +35,12 @@ def kernel_log(path: Path, clock: Callable[[], float]) -> KernelLog:
     return LogFile(path, clock=clock) if regular else Kmsg(path)
 
 
+_LOOK_AGAIN: Final = 0.5
+"""Seconds between two looks at a log that does not say when something is written to it."""
+
+
 class KernelCollector:
-    """Reads ``path`` from where it was left.
+    """Reads ``path`` from where it was left, when something is written to it.
 
     ``state_dir`` is where the position outlives the agent; without it an agent that starts begins at the
     end of the log. ``interval`` and ``deadline`` are seconds, ``clock`` gives Unix seconds. Idle, a run is
@@ -51,7 +55,7 @@ class KernelCollector:
         *,
         path: Path = PATH,
         state_dir: Path | None = None,
-        interval: float = 0.5,
+        interval: float = 1.0,
         deadline: float = 5.0,
         clock: Callable[[], float] = time.time,
         log: KernelLog | None = None,
@@ -72,6 +76,15 @@ class KernelCollector:
         except (OSError, Unavailable):
             await self.close()
             raise
+
+    async def news(self) -> None:
+        """Return when there is something to read. See `agent.collector.Heralding`."""
+        if self._log is None:
+            await asyncio.Event().wait()  # nothing is known of it before its turn
+            return
+        descriptor = self._log.descriptor()
+        if descriptor is None or not await _readable(descriptor):
+            await asyncio.sleep(_LOOK_AGAIN)
 
     async def close(self) -> None:
         """Close the log."""
@@ -115,6 +128,20 @@ class KernelCollector:
             for line in broken[:_BROKEN_TOLD]
         ]
         self._ledger.hear("kernel", now, sightings)
+
+
+async def _readable(descriptor: int) -> bool:
+    """Wait until there is something to read; return at once and false where that cannot be waited for."""
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    try:
+        loop.add_reader(descriptor, ready.set)
+    except (OSError, ValueError, NotImplementedError):  # a regular file, which is always readable
+        return False
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(descriptor)
+    return True
 
 
 def _sightings(

@@ -107,6 +107,10 @@ class Kmsg:
         """Return the boot and the number of the last record that was read."""
         return {"boot": self._boot, "sequence": -1 if self._last is None else self._last}
 
+    def descriptor(self) -> int | None:
+        """Return the open device."""
+        return self._descriptor
+
     def close(self) -> None:
         """Close the device."""
         if self._descriptor is not None:

@@ -39,6 +39,10 @@ class KernelLog(Protocol):
         """Return where it was read up to."""
         ...
 
+    def descriptor(self) -> int | None:
+        """Return what becomes readable when something is written; `None` where nothing does."""
+        ...
+
     def close(self) -> None:
         """Close it. Safe twice."""
         ...

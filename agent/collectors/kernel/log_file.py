@@ -93,6 +93,10 @@ class LogFile:
         offset = self._file.tell() - len(self._rest)
         return {"inode": inode, "length": length, "checksum": checksum, "offset": offset}
 
+    def descriptor(self) -> int | None:
+        """Return nothing: a file is readable at its end as well."""
+        return None
+
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
