@@ -43,7 +43,7 @@ generate: $(VENV)/.dev ## Write all that derives from the catalogue: reference, 
 	@for build in $(GENERATORS); do echo "$(BIN)/python $$build"; \
 	  $(BIN)/python $$build || exit 1; done
 
-bench: $(VENV)/.dev ## Measure the agent against its budgets (about three minutes)
+bench: $(VENV)/.dev ## Measure the agent against its budgets, beside nvitop-exporter (about six minutes)
 	$(BIN)/python -m tests.bench
 
 # Locks carry hashes and no address: they install from whatever registry the machine uses.
