@@ -26,12 +26,13 @@ from agent.collectors.nvml.part_processes import of_parts
 from agent.collectors.nvml.pcie import PcieTraffic
 from agent.collectors.nvml.probes import (
     MOVING,
-    PROCESS_LISTS,
+    SELDOM,
     STATIC,
     UUID,
     Key,
     Probe,
     label,
+    process_lists,
 )
 from agent.collectors.nvml.process_name import executable
 from agent.collectors.nvml.profiling import Profiling
@@ -39,6 +40,8 @@ from agent.collectors.nvml.questions import FieldQuestions
 
 SLOW_INTERVAL: Final = 10.0
 """Seconds between two questions for what moves slowly."""
+SELDOM_INTERVAL: Final = 5.0
+"""Seconds between two questions for what is told with every sample but moves slowly, or matters little."""
 _COUNTERS: Final = frozenset(
     {"energy", "throttle_time", "ecc_errors", "ecc_lifetime_errors", "pcie_replays", "nvlink_bytes"}
 )
@@ -79,6 +82,7 @@ class Device:
         self._fields = FieldQuestions(nvml, handle, self._moving, self._slow_probes)
         self._condition: Condition | None = None
         self._slow_at = -inf
+        self._seldom = _Seldom(phase)
         self._sampled_at: float | None = None
         self._profiling = Profiling(nvml, handle)
         self._pcie = PcieTraffic(nvml, handle)
@@ -89,6 +93,9 @@ class Device:
         self._backwards = Backwards()
         self._contradiction = Contradiction()
         self._memory_total: int | None = None
+        self._process_lists = process_lists()
+        self._listed: tuple[dict[Any, Any], int | None] = {}, None
+        self._processes = Processes()
         self._names: dict[int, str] = {}
         self._watched_by: Any = None
         self._watch_problems: tuple[FieldProblem, ...] = ()
@@ -138,11 +145,13 @@ class Device:
         self._ask_fields(now, values, slow, problems)  # first: what it lacks is asked for below
         for probe in self._moving:
             self._fill(probe, values, problems)
+        fresh = self._ask_seldom(now, problems)
         self._profiling.read(now, values, problems)
         if slow is not None:
             self._renew_condition(now, slow, problems)
-        if problems and not values:
+        if problems and not values and not fresh:
             raise _nothing(problems)
+        values |= self._seldom.values
         self._add_throughput(values, problems, asking=throughput)
         self._judge(values, problems)
         self._memory_total, self._sampled_at = values.get("memory_total"), now
@@ -153,22 +162,43 @@ class Device:
         self._profiling.release()
 
     def processes(self, parts: Sequence[Instance] = ()) -> Processes:
-        """Return who uses the GPU, and what MIG divides it into: ``parts``."""
+        """Return who uses the GPU, and what MIG divides it into: ``parts``.
+
+        It is the same object for as long as the library says the same.
+        """
         values: dict[Any, Any] = {}
         problems: list[FieldProblem] = []
-        for probe in PROCESS_LISTS:
+        for probe in self._process_lists:
             found: list[FieldProblem] = []
             self._fill(probe, values, found)
             if parts and not values.get(probe.fields[0]):
                 self._ask_parts(probe, parts, values, found)
             problems += found
+        listed = values, self._memory_total
+        if not problems and not self._processes.problems and listed == self._listed:
+            return self._processes
+        self._listed = listed
         names: dict[int, str] = {}
         lists: dict[str, Any] = {
-            kind: tuple(self._process(entry, kind, names, problems) for entry in listed)
-            for kind, listed in values.items()
+            kind: tuple(self._process(entry, kind, names, problems) for entry in entries)
+            for kind, entries in values.items()
         }
         self._names = names
-        return Processes(**lists, problems=tuple(problems))
+        self._processes = Processes(**lists, problems=tuple(problems))
+        return self._processes
+
+    def _ask_seldom(self, now: float, problems: list[FieldProblem]) -> bool:
+        """Ask for what is asked seldom, where it is due; return whether anything was said now.
+
+        What does not answer is absent until the next time.
+        """
+        if now < self._seldom.due:
+            return False
+        values: dict[Key, Any] = {}
+        for probe in SELDOM:
+            self._fill(probe, values, problems)
+        self._seldom.take(now, values)
+        return bool(values)
 
     def _ask_parts(
         self,
@@ -325,6 +355,20 @@ class Device:
             return executable(self._nvml.nvmlSystemGetProcessName(pid))
         except (self._nvml.NVMLError, UnicodeDecodeError):
             return ""  # of another PID namespace, or gone already: not worth a problem
+
+
+class _Seldom:
+    """What was last said of what is asked seldom; ``phase`` is a share of the first interval."""
+
+    def __init__(self, phase: float) -> None:
+        self.values: dict[Key, Any] = {}
+        self.due = -inf
+        self._phase = phase
+
+    def take(self, now: float, values: dict[Key, Any]) -> None:
+        """Keep what was said at ``now`` until the next time."""
+        self.values = values
+        self.due, self._phase = now + SELDOM_INTERVAL * self._phase, 1.0
 
 
 def _record(values: dict[Key, Any]) -> dict[str, Any]:

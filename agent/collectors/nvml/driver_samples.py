@@ -6,14 +6,15 @@ differences between the driver's timestamps are used, never a timestamp as such,
 ours. Calls and units are from NVIDIA's public header (nvmlDeviceGetSamples).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any, Final
 
 from agent.collectors.nvml import codes
+from agent.collectors.nvml.arrays import SampleBuffer
 from agent.collectors.nvml.decoding import PERCENT, WATTS, Decode, Refused
 from agent.collectors.nvml.driver import DeviceError, FieldProblem, GpuLost, RecentSamples, Timed
-from agent.collectors.nvml.union import number
+from agent.collectors.nvml.union import reader
 
 _MICROSECONDS: Final = 1_000_000
 _LONGEST: Final = 1.5
@@ -32,12 +33,14 @@ class _Kind:
     field: str
     constant: str
     decode: Decode
+    per: int
+    """What the driver's unit is divided by, where `decode` believes a number."""
 
 
 _KINDS: Final = (
-    _Kind("utilization", "NVML_GPU_UTILIZATION_SAMPLES", PERCENT),
-    _Kind("memory_controller_utilization", "NVML_MEMORY_UTILIZATION_SAMPLES", PERCENT),
-    _Kind("power", "NVML_TOTAL_POWER_SAMPLES", WATTS),
+    _Kind("utilization", "NVML_GPU_UTILIZATION_SAMPLES", PERCENT, 100),
+    _Kind("memory_controller_utilization", "NVML_MEMORY_UTILIZATION_SAMPLES", PERCENT, 100),
+    _Kind("power", "NVML_TOTAL_POWER_SAMPLES", WATTS, 1000),
 )
 
 
@@ -46,6 +49,7 @@ class _Buffer:
     """How far one buffer has been read. ``seen`` is the driver's timestamp in microseconds."""
 
     kind: _Kind
+    source: SampleBuffer
     seen: int | None = None
     quiet: int = 0
 
@@ -59,7 +63,11 @@ class DriverSamples:
     def __init__(self, nvml: Any, handle: Any) -> None:
         self._nvml = nvml
         self._handle = handle
-        self._buffers = [_Buffer(kind) for kind in _KINDS if hasattr(nvml, kind.constant)]
+        self._buffers = [
+            _Buffer(kind, SampleBuffer(nvml, getattr(nvml, kind.constant)))
+            for kind in _KINDS
+            if hasattr(nvml, kind.constant)
+        ]
 
     def recent(self) -> RecentSamples:
         """Return what was sampled since the last call; the first call only finds out where now is.
@@ -100,33 +108,42 @@ class DriverSamples:
         self, buffer: _Buffer, since: int, problems: list[FieldProblem]
     ) -> list[tuple[int, float | None]]:
         """Return timestamps and values, oldest first; `None` stands for one that cannot be true."""
-        nvml, kind = self._nvml, buffer.kind
         try:
-            value_type, samples = nvml.nvmlDeviceGetSamples(
-                self._handle, getattr(nvml, kind.constant), since
-            )
-        except nvml.NVMLError as error:
+            value_type, found = buffer.source.ask(self._handle, since)
+        except self._nvml.NVMLError as error:
             if error.value == codes.NOT_FOUND:
                 return []
             if error.value == codes.INVALID_ARGUMENT or error.value in codes.LACKING:
                 self._buffers.remove(buffer)
                 return []
             raise codes.failure(error.value, str(error)) from error
-        read = [(int(each.timeStamp), number(each.sampleValue, value_type)) for each in samples]
+        found = sorted(each for each in found if each[0])
         refused: list[str] = []
-        believed = [
-            (stamp, _believed(kind.decode, raw, refused))
-            for stamp, raw in sorted(read, key=itemgetter(0))
-            if stamp
-        ]
+        values = _believed(buffer.kind, value_type, [bits for _, bits in found], refused)
         if refused:
-            said = f"{len(refused)} of {len(read)} samples, such as {refused[0]}"
-            problems.append(FieldProblem(kind.field, "out_of_range", said))
-        return believed
+            said = f"{len(refused)} of {len(found)} samples, such as {refused[0]}"
+            problems.append(FieldProblem(buffer.kind.field, "out_of_range", said))
+        return [(stamp, value) for (stamp, _), value in zip(found, values, strict=True)]
 
 
-def _believed(decode: Decode, raw: float | None, refused: list[str]) -> float | None:
-    answer = Refused("a value of unknown type") if raw is None else decode(raw)[0]
+def _believed(
+    kind: _Kind, value_type: int, found: Sequence[int], refused: list[str]
+) -> Sequence[float | None]:
+    """Return the values, `None` for those that cannot be true: their extremes tell whether there are any."""
+    read = reader(value_type)
+    if read is None:
+        refused += ["a value of unknown type"] * len(found)
+        return [None] * len(found)
+    raw = list(map(read, found))
+    if raw and all(
+        _one(kind, each, []) is not None for each in (min(raw), max(raw), sum(raw) / len(raw))
+    ):
+        return [each / kind.per for each in raw]
+    return [_one(kind, each, refused) for each in raw]
+
+
+def _one(kind: _Kind, raw: float, refused: list[str]) -> float | None:
+    answer = kind.decode(raw)[0]
     if isinstance(answer, Refused):
         refused.append(answer.seen)
         return None

@@ -6,8 +6,8 @@ has a return code of its own, and its value lies in the member of a union that i
 """
 
 import ctypes
-from collections.abc import Callable, Iterator, Sequence
-from struct import Struct, pack, unpack
+from collections.abc import Iterator, Sequence
+from struct import Struct
 from typing import Any, Final, NamedTuple
 
 from agent.collectors.nvml.condition import (
@@ -36,25 +36,13 @@ from agent.collectors.nvml.decoding import (
     word,
 )
 from agent.collectors.nvml.probes import Key, Probe
+from agent.collectors.nvml.union import reader
 
 ALL_LINKS: Final = 0xFFFFFFFF
 """Scope of an NVLink field that is summed over all links; 0 would be link 0 alone."""
 UNSIGNED_INT: Final = 1
 _ANSWER: Final = Struct("=24xIIQ")
 """nvmlFieldValue_t, behind its ids and times: type, return code, and the union's eight bytes."""
-_SIGN: Final = 1 << 63
-
-_BY_TYPE: Final[tuple[Callable[[int], float], ...]] = (
-    lambda bits: float(unpack("=d", pack("=Q", bits))[0]),
-    lambda bits: bits & 0xFFFFFFFF,
-    lambda bits: bits,
-    lambda bits: bits,
-    lambda bits: (bits ^ _SIGN) - _SIGN,
-    lambda bits: ((bits & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000,
-    lambda bits: bits & 0xFFFF,
-)
-"""The number in the union's bytes, by nvmlValueType_t: double, unsigned of 32 and twice of 64 bits,
-signed of 64 and 32 bits, unsigned of 16 bits. All machines with an NVIDIA driver are little-endian."""
 
 
 class FieldValue(NamedTuple):
@@ -94,9 +82,10 @@ class FieldBatch:
 
 def decoded(wanted: FieldValue, kind: int, bits: int) -> object:
     """Return a field's value from the bytes of the union, read as its type says."""
-    if kind >= len(_BY_TYPE):
+    read = reader(kind)
+    if read is None:
         return Refused(f"value of unknown type {kind}")
-    return wanted.decode(_BY_TYPE[kind](bits))[0]
+    return wanted.decode(read(bits))[0]
 
 
 def _nvlink(direction: str, kibibytes: int, count_of_bytes: int) -> FieldValue:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from agent.collectors.nvml import decoding
+from agent.collectors.nvml.arrays import ProcessList
 from agent.collectors.nvml.decoding import (
     CELSIUS,
     CELSIUS_LIMIT,
@@ -136,10 +137,6 @@ MOVING: Final = (
         (call("nvmlDeviceGetUtilizationRates"),),
         percent_pair,
     ),
-    simple("encoder_utilization", first_percent, "nvmlDeviceGetEncoderUtilization"),
-    simple("decoder_utilization", first_percent, "nvmlDeviceGetDecoderUtilization"),
-    simple("jpeg_utilization", first_percent, "nvmlDeviceGetJpgUtilization"),
-    simple("ofa_utilization", first_percent, "nvmlDeviceGetOfaUtilization"),
     Probe(
         ("temperature",),
         (
@@ -150,13 +147,7 @@ MOVING: Final = (
     ),
     simple("temperature_margin", CELSIUS_MARGIN, "nvmlDeviceGetMarginTemperature"),
     simple("power", WATTS, "nvmlDeviceGetPowerUsage"),
-    _clock("graphics_clock", "NVML_CLOCK_GRAPHICS"),
     _clock("sm_clock", "NVML_CLOCK_SM"),
-    _clock("memory_clock", "NVML_CLOCK_MEM"),
-    _clock("video_clock", "NVML_CLOCK_VIDEO"),
-    simple("performance_state", within(0, 15), "nvmlDeviceGetPerformanceState"),
-    simple("pcie_generation", within(0, 16), "nvmlDeviceGetCurrPcieLinkGeneration"),
-    simple("pcie_width", within(0, 64), "nvmlDeviceGetCurrPcieLinkWidth"),
     simple(
         "throttle_reasons",
         reasons,
@@ -166,11 +157,32 @@ MOVING: Final = (
 )
 """Asked at every sample, one call each."""
 
-PROCESS_LISTS: Final = tuple(
-    Probe((kind.lower(),), (call(f"{name}_v3"), call(f"{name}_v2")), lambda listed: (listed,))
-    for kind in ("Compute", "Graphics")
-    for name in (f"nvmlDeviceGet{kind}RunningProcesses",)
+SELDOM: Final = (
+    simple("encoder_utilization", first_percent, "nvmlDeviceGetEncoderUtilization"),
+    simple("decoder_utilization", first_percent, "nvmlDeviceGetDecoderUtilization"),
+    simple("jpeg_utilization", first_percent, "nvmlDeviceGetJpgUtilization"),
+    simple("ofa_utilization", first_percent, "nvmlDeviceGetOfaUtilization"),
+    _clock("graphics_clock", "NVML_CLOCK_GRAPHICS"),
+    _clock("memory_clock", "NVML_CLOCK_MEM"),
+    _clock("video_clock", "NVML_CLOCK_VIDEO"),
+    simple("performance_state", within(0, 15), "nvmlDeviceGetPerformanceState"),
+    simple("pcie_generation", within(0, 16), "nvmlDeviceGetCurrPcieLinkGeneration"),
+    simple("pcie_width", within(0, 64), "nvmlDeviceGetCurrPcieLinkWidth"),
 )
+"""Asked every few seconds, one call each, and told with every sample in between."""
+
+
+def process_lists() -> tuple[Probe, ...]:
+    """Return the questions of one device for its processes, which remember what they last gave."""
+    return tuple(
+        Probe(
+            (kind.lower(),),
+            (ProcessList(f"{name}_v3"), ProcessList(f"{name}_v2")),
+            lambda listed: (listed,),
+        )
+        for kind in ("Compute", "Graphics")
+        for name in (f"nvmlDeviceGet{kind}RunningProcesses",)
+    )
 
 
 def label(key: Key) -> str:

@@ -88,9 +88,12 @@ class ProcessUsage:
         self._calls = list(_CALLS)
         self._since: int | None = None
         self._heard_at: float | None = None
+        self._listed = self._used = Processes()
+        self._said: object = None
+        """What `_used` was made of, beside `_listed`."""
 
     def of(self, listed: Processes) -> Processes:
-        """Return the processes with what each used.
+        """Return the processes with what each used: the same object for as long as that is the same.
 
         Raises `GpuLost` and `DriverGone`; any other failure is a problem of the one value.
         """
@@ -101,16 +104,12 @@ class ProcessUsage:
         if shares.of:
             self._heard_at = now
         idle = 0.0 if shares.of or now - (self._heard_at or now) > _QUIET else None
-
-        def with_share(process: GpuProcess) -> GpuProcess:
-            fallback = None if process.pid in shares.doubtful else idle
-            return process._replace(utilization=shares.of.get(process.pid, fallback))
-
-        return listed._replace(
-            compute=listed.compute and tuple(map(with_share, listed.compute)),
-            graphics=listed.graphics and tuple(map(with_share, listed.graphics)),
-            problems=(*listed.problems, *shares.problems),
-        )
+        said = shares.of, shares.doubtful, idle, shares.problems
+        if listed is self._listed and said == self._said:
+            return self._used
+        self._listed, self._said = listed, said
+        self._used = _with_shares(listed, shares, idle)
+        return self._used
 
     def _read(self, now: float) -> Shares | None:
         """Return what can be believed of what is new; `None` where the device does not tell."""
@@ -142,6 +141,20 @@ class ProcessUsage:
             else:
                 return found
         return None
+
+
+def _with_shares(listed: Processes, shares: Shares, idle: float | None) -> Processes:
+    """Return the processes with their shares; ``idle`` is that of those without a sample."""
+
+    def with_share(process: GpuProcess) -> GpuProcess:
+        fallback = None if process.pid in shares.doubtful else idle
+        return process._replace(utilization=shares.of.get(process.pid, fallback))
+
+    return listed._replace(
+        compute=listed.compute and tuple(map(with_share, listed.compute)),
+        graphics=listed.graphics and tuple(map(with_share, listed.graphics)),
+        problems=(*listed.problems, *shares.problems),
+    )
 
 
 def _problem(error: Any) -> FieldProblem:

@@ -6,19 +6,31 @@ after a reload the indices may mean other GPUs; the UUID alone tells that it is 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from agent.catalogue import events
 from agent.catalogue import gpu as metrics
 from agent.catalogue.attributes import DETAIL, HW_ID
-from agent.collectors.nvml.driver import DriverInfo, Identity
+from agent.collectors.nvml.driver import DriverInfo, Identity, Processes
 from agent.collectors.nvml.oom import Watched
+from agent.collectors.nvml.owners import owner_readings
 from agent.collectors.nvml.readings import (
     Series,
     counter_readings,
+    holders,
     ooms_at_zero,
+    process_readings,
 )
-from agent.snapshot import Event, Reading
+from agent.snapshot import Event, Holder, Reading
 from agent.xid.sighting import KnownGpu, address
+
+
+class Tenants(NamedTuple):
+    """What is said of the processes on a GPU, for as long as the driver says the same of them."""
+
+    processes: Processes
+    readings: tuple[Reading, ...]
+    holders: tuple[Holder, ...]
 
 
 @dataclass(slots=True, eq=False)
@@ -35,6 +47,7 @@ class Gpu:
     unowned: int | None = None
     """Bytes in use that no process held at last sight."""
     announced: dict[str, int] = field(default_factory=dict)
+    tenants: Tenants | None = None
     _counters: tuple[Reading, ...] | None = None
     _shape: tuple[Series, bool] | None = None
     _known: tuple[Series, KnownGpu] | None = None
@@ -70,6 +83,16 @@ class Gpu:
                 *counter_readings(self.uuid, self.ooms, self.announced),
             )
         return self._counters
+
+    def tenancy(self, processes: Processes) -> Tenants:
+        """Return what is said of ``processes``, the same objects where they are as they were."""
+        if self.tenants is None or self.tenants.processes != processes:
+            readings = (
+                *process_readings(self.uuid, processes),
+                *owner_readings(self.uuid, processes),
+            )
+            self.tenants = Tenants(processes, readings, holders(self.uuid, processes))
+        return self.tenants
 
     def known(self) -> KnownGpu:
         """Return what the ledger of XIDs must know, the same object until that changes."""

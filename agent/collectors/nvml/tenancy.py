@@ -24,6 +24,8 @@ class Tenancy:
         self._usage = ProcessUsage(nvml, handle)
         self._containers = Containers(proc)
         self._complete = sees_every_process(proc)
+        self._used: Processes | None = None
+        self._placed = Processes()
 
     @property
     def switched(self) -> bool:
@@ -40,8 +42,16 @@ class Tenancy:
         return self._mig.read(now)
 
     def processes(self, listed: Processes) -> Processes:
-        """Return the processes with what each uses and where it runs."""
-        used = self._usage.of(listed)._replace(complete=self._complete)
+        """Return the processes with what each uses and where it runs.
+
+        It is the same object for as long as all of that is the same.
+        """
+        used = self._usage.of(listed)
+        if used is not self._used:
+            self._used, self._placed = used, self._place(used._replace(complete=self._complete))
+        return self._placed
+
+    def _place(self, used: Processes) -> Processes:
         containers = self._containers.of(one.pid for one in each_once(used))
 
         def placed(process: GpuProcess) -> GpuProcess:

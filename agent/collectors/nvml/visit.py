@@ -30,11 +30,9 @@ from agent.collectors.nvml.driver import (
     XidEvent,
 )
 from agent.collectors.nvml.mig_readings import mig_readings
-from agent.collectors.nvml.owners import owner_readings, unowned, unowned_reading
+from agent.collectors.nvml.owners import unowned, unowned_reading
 from agent.collectors.nvml.readings import (
-    holders,
     info_reading,
-    process_readings,
 )
 from agent.collectors.nvml.roster import Gpu, Roster, title
 from agent.snapshot import Event, Holder, Problem, Reading, Train
@@ -132,8 +130,9 @@ class Visit:
             self.readings += gpu.series.limits
             self.readings += gpu.series.moving(sample)
             self.trains += gpu.series.trains(recent)
-            self.readings += process_readings(gpu.uuid, processes)
-            self.holders += holders(gpu.uuid, processes)
+            tenants = gpu.tenancy(processes)
+            self.readings += tenants.readings
+            self.holders += tenants.holders
             self._tell_tenants(gpu, sample, processes, mig)
             sights.append((gpu, sample, processes))
         return sights
@@ -171,7 +170,6 @@ class Visit:
     def _tell_tenants(self, gpu: Gpu, sample: Sample, processes: Processes, mig: Mig) -> None:
         """Tell who has a share in a GPU, and what memory belongs to nobody."""
         self._field_problems(gpu.uuid, mig.problems)
-        self.readings += owner_readings(gpu.uuid, processes)
         self.readings += mig_readings(gpu.uuid, mig, processes)
         before, gpu.unowned = gpu.unowned, unowned(sample, processes)
         self.readings += unowned_reading(gpu.uuid, before, gpu.unowned)
