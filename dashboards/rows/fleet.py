@@ -90,6 +90,7 @@ def _numbers() -> tuple[Panel, ...]:
         *IN_CLUSTER,
         differs(RECOVERY_ACTION, "none"),
     )
+    told = value(gpu_health.RECOVERY, PER_GPU, *IN_CLUSTER)
     faults = _in_view(gpu_errors.XID_FAULTS, (), equals(URGENCY, "page"))
     return (
         firing.count(IN_CLUSTER),
@@ -100,7 +101,7 @@ def _numbers() -> tuple[Panel, ...]:
                gpu.DEVICES.description),
         _tally("GPUs lost", f"sum({value(gpu.LOST, PER_GPU, *IN_CLUSTER)})", GOOD_AT_0,
                gpu.LOST.description),
-        _tally("Need action", f"sum({asked})", GOOD_AT_0,
+        _tally("Need action", f"sum({asked}) or sum({told}) * 0", GOOD_AT_0,
                "GPUs whose driver asks for a reset or a reboot. Alert: GPURecoveryActionNeeded."),
         _tally("Grave XIDs", f"floor({faults})", GOOD_AT_0,
                "In the time shown: XID errors that need a reset, a reboot or a repair."),

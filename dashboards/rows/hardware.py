@@ -48,13 +48,13 @@ def rows() -> tuple[Row, ...]:
         Row("Processes and errors", [Tile(panel, 12, 7) for panel in _use()]),
         Row(
             "More on memory and engines",
-            [Tile(panel, 8, 8) for panel in _engines()],
+            [Tile(panel, 12, 8) for panel in _engines()],
             collapsed=True,
         ),
         Row(
             "More on power and clocks", [Tile(panel, 12, 8) for panel in _clocks()], collapsed=True
         ),
-        Row("PCIe", [Tile(panel, 12, 7) for panel in _pcie()], collapsed=True),
+        Row("PCIe", [Tile(panel, 8, 8) for panel in _pcie()], collapsed=True),
     )
 
 
@@ -213,6 +213,7 @@ def _clocks() -> tuple[Panel, ...]:
 
 
 def _pcie() -> tuple[Panel, ...]:
+    most = value(gpu.PCIE_GENERATION_LIMIT, (), *ON_GPU)
     width, widest = (value(m, PER_GPU, *ON_GPU) for m in (gpu.PCIE_WIDTH, gpu.PCIE_WIDTH_LIMIT))
     return (
         timeline(
@@ -221,12 +222,14 @@ def _pcie() -> tuple[Panel, ...]:
             description=gpu.PCIE_WIDTH_LIMIT.description,
             states=((0, "all lanes", GREEN), (1, "lanes missing", RED)),
         ),
-        drawn("PCIe lanes in use", per_gpu(gpu.PCIE_WIDTH), gpu.PCIE_WIDTH),
-        drawn("PCIe generation", per_gpu(gpu.PCIE_GENERATION), gpu.PCIE_GENERATION),
+        drawn("PCIe lanes in use", per_gpu(gpu.PCIE_WIDTH), gpu.PCIE_WIDTH, look=Look(narrow=True)),
         drawn(
-            "PCIe generation possible",
-            per_gpu(gpu.PCIE_GENERATION_LIMIT),
-            gpu.PCIE_GENERATION_LIMIT,
+            "PCIe generation",
+            per_gpu(gpu.PCIE_GENERATION),
+            gpu.PCIE_GENERATION,
+            more=(Query(most, "possible"),),
+            look=Look(dashed="/^possible$/", narrow=True),
+            note="Dashed: the highest that a GPU here could.",
         ),
     )
 

@@ -1,8 +1,9 @@
 """Rows about how well GPUs are: the driver's verdict, its errors, and what holds clocks down."""
 
+from collections.abc import Sequence
 from typing import Final
 
-from agent.catalogue import Metric, gpu, gpu_errors, gpu_health, gpu_work, window
+from agent.catalogue import Attribute, Metric, gpu, gpu_errors, gpu_health, gpu_work, window
 from agent.catalogue.attributes import (
     CONFIDENCE,
     DRIVER_EVENT,
@@ -69,14 +70,13 @@ def _numbers() -> tuple[Panel, ...]:
     asked = differs(RECOVERY_ACTION, "none")
     down = matches(NVLINK_STATE, "inactive|traffic_disabled")
     reasons = matches(THROTTLE_REASON, _FAULTY)
-    held = value(gpu.THROTTLE, PER_GPU, *ON_GPU, reasons)
     outliers = value(window.PEER_OUTLIER, PER_GPU, *ON_GPU)
     uncorrected = equals(ERROR_TYPE, "uncorrected")
     return (
         firing.count(),
         _tally(
             "Need action",
-            f"sum({value(gpu_health.RECOVERY, PER_GPU, *ON_GPU, asked)})",
+            _sum_or_0(gpu_health.RECOVERY, PER_GPU, asked),
             "GPUs whose driver asks for a reset or a reboot. Alert: GPURecoveryActionNeeded.",
         ),
         _tally(
@@ -97,14 +97,14 @@ def _numbers() -> tuple[Panel, ...]:
         ),
         _tally(
             "NVLinks down",
-            f"sum({value(gpu_work.NVLINKS, (*PER_GPU, NVLINK_STATE), *ON_GPU, down)})",
+            _sum_or_0(gpu_work.NVLINKS, (*PER_GPU, NVLINK_STATE), down),
             "Links that carry nothing; some boards and machines have such at all times, and the alert "
             "GPUNvlinkDown goes by what changed.",
             ORANGE,
         ),
         _tally(
             "Held down",
-            f"sum({held})",
+            _sum_or_0(gpu.THROTTLE, PER_GPU, reasons),
             "GPUs whose clocks are held down now by heat or by a power supply. "
             "Alert: GPUThrottledByHardware.",
             ORANGE,
@@ -127,6 +127,12 @@ def _tally(title: str, expression: str, description: str, color: str = RED) -> P
         steps=((None, GREEN), (1, color)),
         absent="not told",
     )
+
+
+def _sum_or_0(metric: Metric, by: Sequence[Attribute], condition: Condition) -> str:
+    """Return the sum where the condition holds, and 0 where the metric is told and it holds nowhere."""
+    some, any_at_all = value(metric, by, *ON_GPU, condition), value(metric, by, *ON_GPU)
+    return f"sum({some}) or sum({any_at_all}) * 0"
 
 
 def _in_view(metric: Metric, *conditions: Condition) -> str:

@@ -4,7 +4,7 @@ from typing import Final
 
 from grafana_foundation_sdk.models import units
 
-from agent.catalogue import gpu, gpu_owners, gpu_work
+from agent.catalogue import Metric, gpu, gpu_owners, gpu_work
 from agent.catalogue.attributes import (
     CONTAINER_ID,
     GPU_INDEX,
@@ -24,14 +24,17 @@ from agent.catalogue.promql import (
     value,
 )
 from dashboards.layout import Row, Tile
-from dashboards.lines import SHARE, lines
+from dashboards.lines import SHARE, drawn, lines
 from dashboards.panel import ORANGE, Look, Panel
-from dashboards.scope import ON_GPU
+from dashboards.scope import ON_GPU, of_gpu
 from dashboards.tables import Fact, Figure, overview
 
 _OWNER: Final = (OWNER_KIND, OWNER_NAME, CONTAINER_ID)
 _IDLE: Final = ((None, ORANGE), (0.05, "text"))
 """Share of time: a GPU that worked less than that, all through the time shown, is held for nothing."""
+
+_SHORT: Final = 13
+"""Characters of a container's id that its tools (crictl) show."""
 
 
 def profiling() -> Row:
@@ -103,12 +106,20 @@ def _holders() -> Panel:
 
 def _owners() -> tuple[Panel, ...]:
     return (
-        lines("Memory by owner", gpu_owners.OWNER_MEMORY, by=_OWNER, note=OWNER_KIND.description),
-        lines("Utilization by owner", gpu_owners.OWNER_UTILIZATION, by=_OWNER, look=SHARE),
-        lines("Processes by owner", gpu_owners.OWNER_PROCESSES, by=_OWNER),
+        _by_owner("Memory by owner", gpu_owners.OWNER_MEMORY),
+        _by_owner("Utilization by owner", gpu_owners.OWNER_UTILIZATION, look=SHARE),
+        _by_owner("Processes by owner", gpu_owners.OWNER_PROCESSES),
         lines(
             "Memory that nobody owns",
             gpu_owners.MEMORY_UNOWNED,
             note="Alert: GPUMemoryUnowned.",
         ),
     )
+
+
+def _by_owner(title: str, metric: Metric, look: Look = Look()) -> Panel:  # noqa: B008 - frozen
+    """Draw a metric by owner; of a container's id, as much as the container tools show."""
+    container, start = CONTAINER_ID.label, "." * _SHORT
+    each = value(metric, (*PER_GPU, *_OWNER), *ON_GPU)
+    short = f'label_replace({each}, "{container}", "$1", "{container}", "({start}).*")'
+    return drawn(title, of_gpu(short, *_OWNER), metric, look=look, note=OWNER_KIND.description)

@@ -12,13 +12,14 @@ from agent.catalogue.attributes import (
     NVLINK,
     NVLINK_STATE,
 )
-from agent.catalogue.promql import equals
+from agent.catalogue.promql import PER_GPU, equals, value
 from dashboards.layout import Row, Tile
 from dashboards.lines import flags, growth, lines, speed, states
-from dashboards.panel import GREEN, ORANGE, RED, YELLOW, Look, Panel
+from dashboards.panel import GREEN, ORANGE, RED, YELLOW, Look, Panel, timeline
+from dashboards.scope import ON_GPU, of_gpu
 
 _NONE: Final = "these GPUs have no NVLink"
-_ALONE: Final = "each link by itself is told with the option collectors.nvml.nvlink_links"
+_ALONE: Final = "each link by itself is told with the option nvlink_links"
 _NO_FABRIC: Final = "these GPUs are on no NVSwitch fabric"
 
 
@@ -73,15 +74,15 @@ def _nvlink() -> tuple[Panel, ...]:
 
 
 def _each() -> tuple[Panel, ...]:
-    active = equals(NVLINK_STATE, "active")
+    is_active = equals(NVLINK_STATE, "active")
+    active = value(gpu_work.NVLINK_LINK_STATE, (*PER_GPU, NVLINK), *ON_GPU, is_active)
     return (
-        flags(
-            "Links that are active",
-            (gpu_work.NVLINK_LINK_STATE, ""),
-            conditions=(active,),
-            by=(NVLINK,),
-            colors=(RED, GREEN),
-            absent=_ALONE,
+        timeline(
+            "Links that are not active",
+            of_gpu(f"1 - {active} > 0", NVLINK),
+            description=f"{gpu_work.NVLINK_LINK_STATE.description} One that sleeps is well.",
+            states=((1, "not active", ORANGE),),
+            absent=f"all links are active; or: {_ALONE}",
         ),
         growth("Errors of a link", gpu_work.NVLINK_LINK_ERRORS, by=(NVLINK, ERROR_TYPE)),
         speed(
@@ -116,10 +117,11 @@ def _fabric() -> tuple[Panel, ...]:
             absent=_NO_FABRIC,
         ),
         flags("Registration that failed", (gpu_work.FABRIC_FAILED, ""), absent=_NO_FABRIC),
-        flags(
+        lines(
             "Faults of the fabric",
-            (gpu_work.FABRIC_FAULTS, ""),
+            gpu_work.FABRIC_FAULTS,
             by=(FABRIC_FAULT,),
-            absent=_NO_FABRIC,
+            nonzero=True,
+            look=Look(absent=f"none; or: {_NO_FABRIC}"),
         ),
     )

@@ -83,6 +83,7 @@ def _numbers() -> tuple[Panel, ...]:
     asked = value(
         gpu_health.RECOVERY, (*PER_GPU, RECOVERY_ACTION), *ON_NODE, differs(RECOVERY_ACTION, "none")
     )
+    told = value(gpu_health.RECOVERY, PER_GPU, *ON_NODE)
     faults = rate(
         gpu_errors.XID_FAULTS,
         (),
@@ -109,7 +110,7 @@ def _numbers() -> tuple[Panel, ...]:
         ),
         number(
             "Need action",
-            Query(f"sum({asked})", "need action"),
+            Query(f"sum({asked}) or sum({told}) * 0", "need action"),
             unit=COUNT,
             description="GPUs that cannot be relied on until what the driver asks for is done: the table "
             "below says what. Alert: GPURecoveryActionNeeded.",
