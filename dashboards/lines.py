@@ -35,7 +35,7 @@ ALONE: Final = dashboard.DashboardLink("This GPU alone, on the GPU node dashboar
 )
 """What a click on a line offers."""
 SHARE: Final = Look(ceiling=1)
-EVENTS: Final = Look(events=True, absent=NONE_SO_FAR)
+EVENTS: Final = Look(events=True, narrow=True, absent=NONE_SO_FAR)
 _PER_SECOND: Final = {"By": units.BytesPerSecondIEC, "s": units.PercentUnit}
 """What some units become per second: seconds per second are a share of time."""
 

@@ -13,7 +13,7 @@ from agent.catalogue.attributes import (
     SENSOR,
     THROTTLE_REASON,
 )
-from agent.catalogue.promql import PER_GPU, aggregate, equals, matches, rate, select, value
+from agent.catalogue.promql import PER_GPU, aggregate, equals, labels, matches, rate, select, value
 from dashboards.layout import Row, Tile
 from dashboards.lines import ALONE, EVENTS, SHARE, drawn, lines
 from dashboards.panel import (
@@ -36,6 +36,8 @@ from dashboards.scope import ON_GPU, ON_NODE, RATE, grown_per_gpu, legend, of_gp
 _SM: Final = equals(CLOCK, "sm")
 _LATE: Final = "15m"
 """How far back growth of memory is measured: long enough for batches of varying size to even out."""
+_JUST_NOW: Final = "5m"
+"""Within this a step, such as a model that was loaded, is over, and a leak is not."""
 _DAY: Final = 86_400
 
 
@@ -80,16 +82,19 @@ def _load() -> tuple[Panel, ...]:
 
 def _time_to_full() -> Panel:
     """Draw how long the free memory lasts at the rate of late, where it shrinks and that is within a day."""
-    grows = f"deriv({select(gpu.MEMORY_USAGE, *ON_GPU, window=_LATE)})"
-    rate_of_late = aggregate("max", PER_GPU, grows)
-    lasts = f"{value(gpu.MEMORY_FREE, PER_GPU, *ON_GPU)} / ({rate_of_late} > 0)"
+    late, just_now = (
+        aggregate("max", PER_GPU, f"deriv({select(gpu.MEMORY_USAGE, *ON_GPU, window=window)})")
+        for window in (_LATE, _JUST_NOW)
+    )
+    lasts = f"{value(gpu.MEMORY_FREE, PER_GPU, *ON_GPU)} / ({late} > 0)"
+    still = f"and on ({labels(PER_GPU)}) ({just_now} > 0)"
     return graph(
         "Memory full in",
-        of_gpu(f"{lasts} < {_DAY}"),
+        of_gpu(f"{lasts} < {_DAY}\n{still}"),
         unit=units.Seconds,
         description=f"Free memory over how fast the used one grew in the last {_LATE}. A line that falls as "
-        "fast as time goes by is a leak: it meets 0 when the process dies. Growth after a start, while "
-        "a model loads, shows here as well and goes away.",
+        "fast as time goes by is a leak: it meets 0 when the process dies. Growth while a model loads shows "
+        f"here as well, and goes away once nothing grew for {_JUST_NOW}.",
         look=Look(narrow=True, absent="no GPU's memory fills up within a day"),
         links=(ALONE,),
     )

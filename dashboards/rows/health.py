@@ -60,7 +60,7 @@ def rows() -> tuple[Row, ...]:
                 *(Tile(panel, 12, 8) for panel in _verdict()),
             ),
         ),
-        Row("Errors of the driver", [Tile(panel, 12, 7) for panel in _errors()]),
+        Row("Errors of the driver", [Tile(panel, 8, 7) for panel in _errors()]),
         Row("Held down", [Tile(panel, 12, 8) for panel in _held()]),
     )
 
