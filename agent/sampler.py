@@ -85,7 +85,10 @@ class Sampler:
         return self.snapshot
 
     async def _publish_for_ever(self) -> None:
-        """Publish when something is new, at most twice and at least once an interval."""
+        """Publish when something is new, at most four times and at least once an interval.
+
+        With twice, what comes each half interval could keep every snapshot half an interval late.
+        """
         loop = asyncio.get_running_loop()
         due = loop.time() + self._interval
         while True:
@@ -94,7 +97,7 @@ class Sampler:
                     await self._dirty.wait()
                     await self._stragglers()
                     if self.snapshot is not None:
-                        await asyncio.sleep(due - self._interval / 2 - loop.time())
+                        await asyncio.sleep(due - self._interval * 3 / 4 - loop.time())
             self._dirty.clear()
             self._turned_at = time.monotonic()
             sequence = self.snapshot.sequence + 1 if self.snapshot else 1
