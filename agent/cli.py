@@ -56,7 +56,9 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         "--listen", metavar="HOST:PORT", help="where to serve; default 127.0.0.1:9410"
     )
     parser.add_argument(
-        "--simulate", metavar="SPEC", help="simulated GPUs instead of real ones, such as 8xH100"
+        "--simulate",
+        metavar="SPEC",
+        help="simulated GPUs instead of real ones, such as 8xH100 or 2xH100/3g.40gb+4x1g.10gb",
     )
     parser.add_argument(
         "--replay", metavar="FILE", help="a recording instead of real GPUs; see doctor --record"
