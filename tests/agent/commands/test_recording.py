@@ -15,6 +15,7 @@ from agent.cli import main
 from agent.config import Config, load
 from agent.config.values import Address
 from agent.recording.replay import ReplayedGpus
+from exporters.release import PATH
 from tests.real_parts.programs import plain_environment
 
 ANYWHERE = Address("127.0.0.1", 0)
@@ -150,6 +151,23 @@ async def test_signal_releases_the_driver() -> None:
     with pytest.raises(asyncio.CancelledError):
         await running
     assert 'warpwatch_collector_status="unavailable"} 1' in page
+
+
+@pytest.mark.parametrize(("who", "status"), [("loopback", 200), ("anywhere", 200), ("nobody", 404)])
+async def test_who_may_have_the_driver_released(who: str, status: int) -> None:
+    """The configuration says whether there is a request that releases the driver."""
+    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    config = Config(simulate="1xT4", listen=ANYWHERE, release_from=who)
+    running = asyncio.create_task(app.run(config, {}, ready=listening.set_result))
+    url = await listening
+
+    async with aiohttp.ClientSession() as session, session.post(f"{url}{PATH}") as answer:
+        answered = answer.status
+
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert answered == status
 
 
 async def _until(session: aiohttp.ClientSession, url: str, text: str, *, there: bool) -> str:
