@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from grafana_foundation_sdk.models import units
+
 from agent.catalogue import gpu, gpu_health
 from agent.catalogue.attributes import (
     COMPUTE_MODE,
@@ -13,12 +15,13 @@ from agent.catalogue.attributes import (
 )
 from agent.catalogue.promql import (
     PER_GPU,
+    aggregate,
     labels,
     matches,
     value,
 )
 from dashboards.layout import Row, Tile
-from dashboards.lines import drawn, flags, growth, lines, planned, states
+from dashboards.lines import ALONE, drawn, flags, growth, lines, planned, states
 from dashboards.panel import (
     BLUE,
     EACH_GPU,
@@ -28,6 +31,7 @@ from dashboards.panel import (
     Look,
     Panel,
     Query,
+    graph,
     timeline,
 )
 from dashboards.scope import ON_GPU, of_gpu, per_gpu
@@ -79,7 +83,12 @@ def _ecc() -> tuple[Panel, ...]:
 
 
 def _replaced() -> tuple[Panel, ...]:
-    few = matches(REMAP_AVAILABILITY, "low|none")
+    each = (*PER_GPU, REMAP_AVAILABILITY)
+    left = matches(REMAP_AVAILABILITY, "low|none")
+    few, banks = (
+        aggregate("sum", PER_GPU, value(gpu_health.ROW_REMAP_BANKS, each, *ON_GPU, *conditions))
+        for conditions in ((left,), ())
+    )
     failed, pending = (
         value(metric, PER_GPU, *ON_GPU)
         for metric in (gpu_health.ROW_REMAP_FAILURE, gpu_health.ROW_REMAP_PENDING)
@@ -101,14 +110,14 @@ def _replaced() -> tuple[Panel, ...]:
             states=((0, "neither", GREEN), (1, "pending", ORANGE), (2, "failed", RED)),
             absent=_RETIRES,
         ),
-        lines(
+        graph(
             "Banks with few spare rows left",
-            gpu_health.ROW_REMAP_BANKS,
-            few,
-            by=(REMAP_AVAILABILITY,),
-            note=REMAP_AVAILABILITY.description,
-            nonzero=True,
-            look=Look(absent="none, or these GPUs retire pages"),
+            of_gpu(f"({few} or {banks} * 0)\n/ {banks}"),
+            unit=units.PercentUnit,
+            description="Share of the memory's banks that have few spare rows left, or none. "
+            f"{REMAP_AVAILABILITY.description}",
+            look=Look(ceiling=1, absent=_RETIRES),
+            links=(ALONE,),
         ),
         lines(
             "Pages retired",
