@@ -44,6 +44,8 @@ class Assembly:
         self._own: tuple[Reading, ...] = ()
         self._own_layout = object()
         self._own_starts = Starts()
+        self._counted = -1
+        self._event_readings: tuple[Reading, ...] = ()
         self._overlaps_told: set[str] = set()
         self._disjoint: tuple[frozenset[SeriesKey], ...] = ()
         """Keys, by collector, of which no two have one in common."""
@@ -87,7 +89,7 @@ class Assembly:
                 *process_readings(now, self._started_at),
                 *collector_readings(states, self._journal.problems),
                 *exporter_readings(exporters),
-                *event_readings(self._journal.counts),
+                *self._events(),
             ),
         )
         if moves(own.readings, self._own) is None:
@@ -95,6 +97,13 @@ class Assembly:
         self._own = own.readings
         self._own_starts.follow(own, self._own_layout)
         return own
+
+    def _events(self) -> tuple[Reading, ...]:
+        """Return the counters of events, the same objects until one happens."""
+        if self._counted != self._journal.total:
+            self._counted = self._journal.total
+            self._event_readings = tuple(event_readings(self._journal.counts))
+        return self._event_readings
 
     def _merge(self, runs: Sequence[Run]) -> tuple[dict[str, Batch], dict[str, Batch]]:
         """Return what is exported and, where it differs, what was sampled last: no series twice."""

@@ -26,10 +26,10 @@ FIRST_ROUND: Final = 0.15
 class Sampler:
     """Owns time: runs collectors and publishes snapshots.
 
-    ``interval`` (seconds) is how long at most two snapshots are apart; ``window`` (seconds) is how far
-    back the exported mean, least and greatest values reach; ``distributions`` makes histograms of some
-    gauges as well; ``clock`` gives Unix seconds; ``exporters`` is asked for the state of the exporters at
-    each snapshot.
+    ``interval`` (seconds) is how long at most two snapshots are apart, give or take `SETTLING`; ``window``
+    (seconds) is how far back the exported mean, least and greatest values reach; ``distributions`` makes
+    histograms of some gauges as well; ``clock`` gives Unix seconds; ``exporters`` is asked for the state
+    of the exporters at each snapshot.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Sampler:
         exporters: Callable[[], tuple[ExporterState, ...]] = tuple,
     ) -> None:
         self._interval = interval
+        self._settling = min(SETTLING, interval / 10)
         self._dirty = asyncio.Event()
         self._published = asyncio.Event()
         self._turned_at = time.monotonic()
@@ -90,27 +91,29 @@ class Sampler:
         With twice, what comes each half interval could keep every snapshot half an interval late.
         """
         loop = asyncio.get_running_loop()
-        due = loop.time() + self._interval
+        published = loop.time()
         while True:
+            turn = published + self._interval
             with suppress(TimeoutError):
-                async with asyncio.timeout_at(due):
+                # A little longer than an interval, or a snapshot would come just before what it waits for.
+                async with asyncio.timeout_at(turn + self._settling):
                     await self._dirty.wait()
                     await self._stragglers()
                     if self.snapshot is not None:
-                        await asyncio.sleep(due - self._interval * 3 / 4 - loop.time())
+                        await asyncio.sleep(published + self._interval / 4 - loop.time())
             self._dirty.clear()
             self._turned_at = time.monotonic()
             sequence = self.snapshot.sequence + 1 if self.snapshot else 1
             self.snapshot = self._assembly.assemble(sequence)
             self._published.set()
             self._published = asyncio.Event()
-            due = loop.time() + self._interval
+            published = min(loop.time(), turn)
 
     async def _stragglers(self) -> None:
         """Give the others of a turn their time: a first snapshot with half a node would mislead."""
         if self.snapshot is not None:
             if any(run.busy for run in self._runs):
-                await asyncio.sleep(min(SETTLING, self._interval / 10))
+                await asyncio.sleep(self._settling)
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(min(FIRST_ROUND, self._interval / 4)):

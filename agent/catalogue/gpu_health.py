@@ -89,7 +89,8 @@ RECOVERY = _gpu(
     "hw.gpu.recovery.required",
     Kind.UP_DOWN_COUNTER,
     "1",
-    "1 for the action that the driver asks for now, 0 for the others; `none` is a healthy GPU.",
+    "1 for the action that the driver asks for now, 0 for those that it asked for before; `none` is a "
+    "healthy GPU.",
     RECOVERY_ACTION,
 )
 ECC_ERRORS = _gpu(
@@ -163,7 +164,7 @@ ROW_REMAP_BANKS = _gpu(
     "hw.gpu.memory.row_remap.banks",
     Kind.UP_DOWN_COUNTER,
     "{bank}",
-    "Banks of device memory by how many spare rows they have left.",
+    "Banks of device memory by how many spare rows they have left; what never was more than 0 is absent.",
     REMAP_AVAILABILITY,
 )
 PERSISTENCE = _gpu(
@@ -176,7 +177,7 @@ COMPUTE = _gpu(
     "hw.gpu.compute_mode",
     Kind.UP_DOWN_COUNTER,
     "1",
-    "1 for the compute mode that is set, 0 for the others.",
+    "1 for the compute mode that is set, 0 for those that were set before.",
     COMPUTE_MODE,
 )
 MIG_ENABLED = _gpu(

@@ -128,7 +128,7 @@ FABRIC_REGISTRATION = _gpu(
     "hw.gpu.fabric.registration",
     Kind.UP_DOWN_COUNTER,
     "1",
-    "1 for the state of the GPU's registration with the NVLink fabric, 0 for the others.",
+    "1 for the state of the GPU's registration with the NVLink fabric, 0 for those that it was in before.",
     FABRIC_STATE,
 )
 FABRIC_FAILED = _gpu(
@@ -141,7 +141,7 @@ FABRIC_SUMMARY = _gpu(
     "hw.gpu.fabric.summary",
     Kind.UP_DOWN_COUNTER,
     "1",
-    "1 for the driver's verdict on the fabric, 0 for the others.",
+    "1 for the driver's verdict on the fabric, 0 for those that it gave before.",
     FABRIC_HEALTH,
 )
 FABRIC_FAULTS = _gpu(

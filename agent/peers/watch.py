@@ -9,7 +9,7 @@ from agent.catalogue import events
 from agent.catalogue.attributes import DETAIL, HW_ID, PEER_SIGNAL
 from agent.catalogue.window import OUTLIER, PEER_OUTLIER
 from agent.peers.score import BY_WORD, Verdict, judge
-from agent.peers.standing import Counter, Sight, sights
+from agent.peers.standing import Counter, Lookout, Sight
 from agent.snapshot import Batch, Event, Reading
 
 CADENCE: Final = 5.0
@@ -68,6 +68,7 @@ class PeerWatch:
         self._runs: dict[tuple[str, str], _Run] = {}
         self._verdicts: dict[tuple[str, str], Verdict] = {}
         self._judged_at: float | None = None
+        self._lookout = Lookout()
         self._shape: tuple[int, ...] = ()
         self._scores: tuple[Reading, ...] = ()
 
@@ -89,7 +90,7 @@ class PeerWatch:
         return self._judged_at is not None and 0 <= now - self._judged_at < CADENCE
 
     def _look(self, now: float, batches: Iterable[Batch]) -> Batch:
-        seen = sights(batches)
+        seen = self._lookout.sights(batches)
         self._remember(now, seen)
         told: list[Event] = []
         if not self._is_early(now) or self._judged_at is None:

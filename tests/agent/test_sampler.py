@@ -549,3 +549,54 @@ def test_pulse_is_the_age_of_the_last_turn(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("agent.sampler.time.monotonic", lambda: 42.0)
 
     assert sampler.idle_seconds == 32.0
+
+
+class Herald(Scripted):
+    """A collector with news at given times of the loop's clock."""
+
+    def __init__(self, behave: Behaviour, *at: float) -> None:
+        super().__init__("herald", behave)
+        self._at = list(at)
+
+    async def news(self) -> None:
+        """Wait for the next of the times, or for ever."""
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(max(0.0, self._at[0] - loop.time()) if self._at else math.inf)
+        self._at.pop(0)
+
+
+@in_virtual_time
+async def test_news_is_collected_before_its_turn() -> None:
+    """A collector that tells of news is asked at once, keeps its turns, and is never asked in a flood."""
+    collector = Herald(steady, 1.3, 2.5, 2.5, 2.5)
+
+    async with running(collector):
+        await asyncio.sleep(4.5)
+
+    assert collector.called_at == pytest.approx([0, 1, 1.3, 2, 2.5, 2.6, 2.7, 3, 4])
+
+
+@in_virtual_time
+async def test_a_snapshot_waits_for_nobody_when_all_have_come() -> None:
+    """Where every collector of the turn has come back, the snapshot is made at once."""
+    async with running(Scripted("nvml", steady)) as sampler:
+        first = await sampler.next(0)
+        second = await sampler.next(first.sequence)
+
+    assert second.taken_at - first.taken_at == pytest.approx(1.0)
+    assert second.batches["nvml"].taken_at == second.taken_at
+
+
+@in_virtual_time
+async def test_a_snapshot_waits_a_little_for_who_is_under_way() -> None:
+    """A collector that comes back within the settling time is in the snapshot of its turn."""
+
+    async def soon(_call: int) -> Batch:
+        await asyncio.sleep(0.03)
+        return power(7, hw_id="GPU-2")
+
+    async with running(Scripted("nvml", steady), Scripted("other", soon)) as sampler:
+        first = await sampler.next(0)
+        second = await sampler.next(first.sequence)
+
+    assert second.batches["other"].taken_at - second.batches["nvml"].taken_at == pytest.approx(0.03)

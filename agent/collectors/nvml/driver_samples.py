@@ -39,7 +39,6 @@ class _Kind:
 
 _KINDS: Final = (
     _Kind("utilization", "NVML_GPU_UTILIZATION_SAMPLES", PERCENT, 100),
-    _Kind("memory_controller_utilization", "NVML_MEMORY_UTILIZATION_SAMPLES", PERCENT, 100),
     _Kind("power", "NVML_TOTAL_POWER_SAMPLES", WATTS, 1000),
 )
 

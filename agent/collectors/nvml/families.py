@@ -1,7 +1,7 @@
 """From what a GPU said to readings, as tables: one value, a mapping with an entry per series, or a state.
 
-A mapping makes a reading per entry; a state makes one per word of its attribute, 1 for the word that is so
-and 0 for the others, so that each can be alerted on by itself and none is born at 1.
+A mapping makes a reading per entry; a state makes one for the word that is so, 1, and one for each that was
+so before, 0, so that each can be alerted on by itself and none is left at 1.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,18 +18,22 @@ from agent.catalogue.attributes import (
 )
 from agent.collectors.nvml.driver import Condition, Link, Sample
 from agent.collectors.nvml.rows import Entries as EntriesOf
-from agent.collectors.nvml.rows import Row, number, one_of, states, told
+from agent.collectors.nvml.rows import OneOf, Row, number, states, told
 from agent.snapshot import Reading
 
 _GPU: Final = "gpu"
 
 
 class Entries(NamedTuple):
-    """A field that is a mapping; ``before`` are attributes ahead of the entry's own."""
+    """A field that is a mapping; ``before`` are attributes ahead of the entry's own.
+
+    ``sparse``: entries that never were more than 0 are not told.
+    """
 
     field: str
     metric: Metric
     before: tuple[str, ...] = ()
+    sparse: bool = False
 
 
 class State(NamedTuple):
@@ -74,7 +78,7 @@ OF_CONDITION: Final = (
     Entries("remapped_rows", gpu_health.REMAPPED_ROWS),
     Value("row_remap_pending", gpu_health.ROW_REMAP_PENDING),
     Value("row_remap_failure", gpu_health.ROW_REMAP_FAILURE),
-    Entries("row_remap_banks", gpu_health.ROW_REMAP_BANKS),
+    Entries("row_remap_banks", gpu_health.ROW_REMAP_BANKS, sparse=True),
     Value("persistence_mode", gpu_health.PERSISTENCE),
     State("compute_mode", gpu_health.COMPUTE, COMPUTE_MODE.values),
     Value("ecc_enabled", gpu_health.ECC_ENABLED),
@@ -121,10 +125,10 @@ class Families:
 def _row(uuid: str, fields: tuple[str, ...], row: _Row) -> Row:
     position = fields.index(row.field)
     match row:
-        case Entries(_, metric, before):
-            return Row(position, EntriesOf(metric, (uuid, *before)))
+        case Entries(_, metric, before, sparse):
+            return Row(position, EntriesOf(metric, (uuid, *before), sparse=sparse))
         case State(_, metric, words):
-            return Row(position, one_of(metric, (uuid,), words))
+            return Row(position, OneOf(metric, (uuid,), words))
         case Value(_, metric):
             return Row(position, number(metric, (uuid,)))
 

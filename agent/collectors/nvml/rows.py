@@ -44,15 +44,29 @@ def number(metric: Metric, attributes: tuple[str, ...]) -> Callable[[Any], tuple
     return lambda value: (Reading(metric, attributes, value + 0),)
 
 
-def one_of(
-    metric: Metric, before: tuple[str, ...], words: tuple[str, ...]
-) -> Callable[[Any], tuple[Reading, ...]]:
-    """Return what makes the readings of a state: 1 for the word that is so, 0 for the others."""
-    return lambda is_so: tuple(states(metric, before, words, is_so))
+class OneOf:
+    """Makes the readings of a state: 1 for the word that is so, 0 for those that were so before.
+
+    A word that never was so has no series; see docs/adr/0013-what-is-told-how-often.md.
+    """
+
+    __slots__ = ("_before", "_metric", "_seen", "_words")
+
+    def __init__(self, metric: Metric, before: tuple[str, ...], words: tuple[str, ...]) -> None:
+        self._metric = metric
+        self._before = before
+        self._words = words
+        self._seen: set[str] = set()
+
+    def __call__(self, is_so: str) -> tuple[Reading, ...]:
+        """Return the readings while ``is_so``."""
+        self._seen.add(is_so)
+        seen = [word for word in self._words if word in self._seen]
+        return tuple(states(self._metric, self._before, seen, is_so))
 
 
 def states(
-    metric: Metric, before: tuple[str, ...], words: tuple[str, ...], is_so: str
+    metric: Metric, before: tuple[str, ...], words: Iterable[str], is_so: str
 ) -> Iterator[Reading]:
     """Yield a reading for each word."""
     for word in words:
@@ -69,18 +83,24 @@ def each_of(
 
 
 class Entries:
-    """Makes the readings of a mapping, one for each entry; those of entries that stay are kept."""
+    """Makes the readings of a mapping, one for each entry; those of entries that stay are kept.
 
-    __slots__ = ("_before", "_kept", "_metric")
+    ``sparse``: an entry that never was more than 0 has no series.
+    """
 
-    def __init__(self, metric: Metric, before: tuple[str, ...]) -> None:
+    __slots__ = ("_before", "_kept", "_metric", "_sparse")
+
+    def __init__(self, metric: Metric, before: tuple[str, ...], *, sparse: bool = False) -> None:
         self._metric = metric
         self._before = before
+        self._sparse = sparse
         self._kept: dict[str | tuple[str, ...], Reading] = {}
 
     def __call__(self, values: Mapping[str | tuple[str, ...], float]) -> tuple[Reading, ...]:
         """Return the readings of ``values``."""
         kept = self._kept
+        if self._sparse:
+            values = {entry: value for entry, value in values.items() if value or entry in kept}
         for entry, value in values.items():
             last = kept.get(entry)
             if last is None:

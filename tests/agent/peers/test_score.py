@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agent.catalogue.window import OUTLIER
 from agent.peers.score import FEWEST, SIGNALS, judge, score
-from agent.peers.standing import sights
+from agent.peers.standing import Lookout
 from tests.agent.peers.standings import Figures, batch, node
 
 WORDS = [signal.word for signal in SIGNALS]
@@ -17,7 +17,7 @@ values = st.lists(st.floats(0, 1000), min_size=4, max_size=16)
 
 def scores(gpus: list[Figures]) -> dict[tuple[str, str], float]:
     """Return the scores of GPUs, as they stand in a batch."""
-    seen = sights([batch(0.0, gpus)])
+    seen = Lookout().sights([batch(0.0, gpus)])
     verdicts = judge({hw_id: sight.standing for hw_id, sight in seen.items()})
     return {key: verdict.score for key, verdict in verdicts.items()}
 
@@ -152,7 +152,7 @@ def test_what_a_gpu_does_not_tell_is_not_judged() -> None:
         if not (each.metric.name == "hw.temperature" and each.attributes[0] == "GPU-5")
     )
 
-    seen = sights([replace(whole, readings=kept)])
+    seen = Lookout().sights([replace(whole, readings=kept)])
     judged = judge({hw_id: sight.standing for hw_id, sight in seen.items()})
 
     assert ("GPU-5", "temperature") not in judged

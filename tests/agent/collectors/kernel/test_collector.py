@@ -1,3 +1,4 @@
+import asyncio
 import errno
 import json
 import os
@@ -394,3 +395,53 @@ async def test_the_real_device(tmp_path: Path) -> None:
     assert [code for code, _ in missed] == [48]
     assert again == []
     assert sys.platform == "linux"
+
+
+class Piped(Kmsg):
+    """A kernel log of which a test decides when it becomes readable."""
+
+    def __init__(self, device: Device) -> None:
+        super().__init__(device.path, boot_id=device.boot_file, read=device._read)
+        self.end, self.pen = os.pipe()
+
+    def descriptor(self) -> int | None:
+        """Return the end of the pipe."""
+        return self.end
+
+
+async def test_a_line_is_news(device: Device) -> None:
+    """The collector sleeps until the log can be read, and lets go of it afterwards."""
+    log = Piped(device)
+    collector = KernelCollector(XidLedger(), path=device.path, log=log)
+    await collector.collect()
+
+    waiting = asyncio.create_task(collector.news())
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    os.write(log.pen, b"x")
+    await asyncio.wait_for(waiting, 1)
+
+    assert asyncio.get_running_loop().remove_reader(log.end) is False
+    await collector.close()
+    os.close(log.end)
+    os.close(log.pen)
+
+
+async def test_a_file_is_looked_at_twice_a_second(tmp_path: Path) -> None:
+    """A file does not say when it is written to, so that news is only worth a look."""
+    path = tmp_path / "kern.log"
+    path.touch()
+    collector = KernelCollector(XidLedger(), path=path)
+    await collector.collect()
+
+    await asyncio.wait_for(collector.news(), 1)
+
+    await collector.close()
+
+
+async def test_a_log_that_is_not_there_is_no_news(tmp_path: Path) -> None:
+    """Where there is no log, the next turn is soon enough."""
+    collector = KernelCollector(XidLedger(), path=tmp_path / "kmsg")
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(collector.news(), 0.6)

@@ -166,7 +166,7 @@ def test_a_failure_is_a_problem_of_each_kind_and_passes(gpus: Node) -> None:
     hold(gpus, [(POWER, TENTH, 100_000)])
 
     assert {one.reason for one in failed.problems} == {"unknown_error"}
-    assert len(failed.problems) == 3
+    assert len(failed.problems) == 2
     assert recent(gpus).power == ((0.1, 100.0),)
 
 

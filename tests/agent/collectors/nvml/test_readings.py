@@ -156,7 +156,7 @@ def test_every_field_has_its_readings() -> None:
 
 
 def test_truths_and_states_are_numbers() -> None:
-    """A truth is 0 or 1; a state is one series per word, a mapping one per entry."""
+    """A truth is 0 or 1; a state is a series for the word that is so, a mapping one per entry."""
     condition = Condition(
         mig_enabled=True,
         fabric_state="in_progress",
@@ -167,9 +167,7 @@ def test_truths_and_states_are_numbers() -> None:
 
     assert found == {
         (gpu_health.MIG_ENABLED, ()): 1,
-        (gpu_work.FABRIC_REGISTRATION, ("not_started",)): 0,
         (gpu_work.FABRIC_REGISTRATION, ("in_progress",)): 1,
-        (gpu_work.FABRIC_REGISTRATION, ("completed",)): 0,
         (gpu_health.ECC_ERRORS, ("gpu", "corrected", "dram")): 7,
         (gpu_health.ECC_ERRORS, ("gpu", "uncorrected", "dram")): 0,
     }
@@ -202,4 +200,45 @@ def test_what_did_not_change_is_the_same_reading() -> None:
     changed = series.moving(Sample(condition=condition._replace(bar1_used=6)))
 
     assert all(one is other for one, other in zip(first, second, strict=True))
-    assert [reading.value for reading in changed] == [6, 1, 0, 0, 0]
+    assert [reading.value for reading in changed] == [6, 1]
+
+
+def test_a_state_that_was_left_is_told_as_left() -> None:
+    """What was so once stays at 0, so that nobody goes on seeing the 1; what never was has no series."""
+    series = Series(0, Identity("u"), DRIVER)
+    seen = [
+        {
+            reading.attributes[1]: reading.value
+            for reading in series.moving(Sample(recovery_action=word))
+        }
+        for word in ("none", "gpu_reset", "gpu_reset", "none")
+    ]
+    absent = series.moving(Sample())
+
+    assert seen == [
+        {"none": 1},
+        {"none": 0, "gpu_reset": 1},
+        {"none": 0, "gpu_reset": 1},
+        {"none": 1, "gpu_reset": 0},
+    ]
+    assert absent == []
+
+
+def test_banks_without_a_share_are_not_told() -> None:
+    """Of the banks only the kinds that there are, or were, have a series."""
+    series = Series(0, Identity("u"), DRIVER)
+    banks = [{"max": 640, "low": 0}, {"max": 639, "low": 1}, {"max": 640, "low": 0}]
+
+    told = [
+        [
+            reading[1:]
+            for reading in series.moving(Sample(condition=Condition(row_remap_banks=each)))
+        ]
+        for each in banks
+    ]
+
+    assert told == [
+        [(("u", "max"), 640)],
+        [(("u", "max"), 639), (("u", "low"), 1)],
+        [(("u", "max"), 640), (("u", "low"), 0)],
+    ]

@@ -207,3 +207,31 @@ async def test_from_a_line_to_the_snapshot_within_a_second(tmp_path: Path) -> No
     assert [event.kind for event in snapshot.events] == [events.GPU_XID_FATAL]
     assert counts(snapshot.batches["xid"])["hw.gpu.xid.events", "GPU-a", "79"] == 1
     assert took < 1.5, "the budget is 1 s; the rest is for a machine that is busy with other tests"
+
+
+async def test_news_wakes_the_collector() -> None:
+    """What a source hears in its thread is news; nothing more to tell is none."""
+    ledger = XidLedger()
+    collector = XidCollector(ledger)
+    waiting = asyncio.create_task(collector.news())
+    await asyncio.sleep(0)
+    ledger.hear("nvml", 1.0)  # the first word of a source, and no error yet
+    await asyncio.wait_for(waiting, 1)
+    await collector.collect()
+
+    silent = asyncio.create_task(collector.news())
+    ledger.hear("nvml", 2.0)
+    await asyncio.sleep(0)
+    assert not silent.done()
+
+    await asyncio.to_thread(ledger.hear, "nvml", 3.0, [Sighting("nvml", 79, 3.0, 2.0, "GPU-1")])
+    await asyncio.wait_for(silent, 1)
+
+
+async def test_what_was_heard_while_nobody_waited_is_news() -> None:
+    """An error that comes between two waits is not left for the next turn."""
+    ledger = XidLedger()
+    collector = XidCollector(ledger)
+    ledger.hear("nvml", 1.0, [Sighting("nvml", 79, 1.0, 0.5, "GPU-1")])
+
+    await asyncio.wait_for(collector.news(), 1)
