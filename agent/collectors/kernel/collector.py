@@ -55,7 +55,7 @@ class KernelCollector:
         *,
         path: Path = PATH,
         state_dir: Path | None = None,
-        interval: float = 1.0,
+        interval: float = 5.0,
         deadline: float = 5.0,
         clock: Callable[[], float] = time.time,
         log: KernelLog | None = None,

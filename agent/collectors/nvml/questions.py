@@ -18,7 +18,6 @@ Take = Callable[[FieldValue, int, object, dict[Key, Any], list[FieldProblem]], b
 _LINK: Final = "link"
 _WRAPS: Final = "pcie_bytes"
 """The same number again may be once around: not known to be the last one."""
-_UNSEEN: Final = (-1, 0)
 
 
 class FieldQuestions:
@@ -62,12 +61,14 @@ class FieldQuestions:
         silent: list[tuple[FieldValue, int]] = []
         useless: list[FieldValue] = []
         quick = len(self._quick)
+        raw, taken = self._raw, self._taken
         for position, (wanted, (kind, failed, bits)) in enumerate(batch.answers()):
             into = values if position < quick or slow is None else slow
+            key = wanted[0]
             if failed:
                 silent.append((wanted, failed))
-            elif self._raw.get(wanted.key, _UNSEEN) == (kind, bits):
-                into[wanted.key] = self._taken[wanted.key]  # nothing moved: nothing to judge
+            elif raw.get(key) == (kind, bits):
+                into[key] = taken[key]  # nothing moved: nothing to judge
             elif not self._take(wanted, kind, bits, into, problems, take):
                 useless.append(wanted)
         for wanted in useless:

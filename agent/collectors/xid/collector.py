@@ -30,7 +30,7 @@ class XidCollector:
         self,
         ledger: XidLedger,
         *,
-        interval: float = 1.0,
+        interval: float = 5.0,
         deadline: float = 5.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
