@@ -1,19 +1,19 @@
 """The snapshot as Prometheus reads it: classic text and OpenMetrics.
 
 Written by hand and not with prometheus-client's writer because a scrape should cost the node next to
-nothing: what does not change between two snapshots (names and escaped labels) is kept, what does
-(numbers) is written anew, and N scrapes of one snapshot cost one rendering.
+nothing: names and escaped labels are kept, and so are the lines of what did not move between two
+snapshots; and N scrapes of one snapshot cost one rendering.
 """
 
 import zlib
-from collections import defaultdict
 from collections.abc import Iterable
 from functools import cache
 from typing import Final, NamedTuple
 
 from agent.catalogue import CATALOGUE, COMMON, Kind, Metric
 from agent.catalogue.translation import unit_suffix
-from agent.snapshot import Distribution, Reading, Snapshot
+from agent.moves import moves
+from agent.snapshot import Distribution, Reading, SeriesKey, Snapshot
 
 CLASSIC: Final = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -35,14 +35,36 @@ class _Buckets(NamedTuple):
     observations: str
 
 
-_Prefixes = dict[tuple[str, ...], str]
-_Histograms = dict[tuple[str, ...], _Buckets]
+_Prefix = str | _Buckets
+_Known = dict[SeriesKey, _Prefix]
+
+
+class _Page:
+    """What is kept of one batch: its lines, one a reading (of a histogram, several in one)."""
+
+    __slots__ = ("lines", "places", "prefixes", "readings")
+
+    def __init__(self, readings: tuple[Reading, ...], prefixes: list[_Prefix]) -> None:
+        self.readings = readings
+        self.prefixes = prefixes
+        self.lines = [""] * len(readings)
+        self.places: dict[Metric, list[int]] = {}
+        """Where the readings of each metric are."""
+        for position, (metric, _, _) in enumerate(readings):
+            self.places.setdefault(metric, []).append(position)
+
+    def known(self) -> _Known:
+        """Return the prefixes by series."""
+        return {
+            (metric, attributes): prefix
+            for (metric, attributes, _), prefix in zip(self.readings, self.prefixes, strict=True)
+        }
 
 
 class Exposition:
     """Writes snapshots as text; ``node`` and ``cluster`` are on every series, unless empty.
 
-    Prefixes and results are kept for the series of the latest snapshot only, so a series that vanishes
+    Lines and results are kept for the series of the latest snapshot only, so a series that vanishes
     leaves nothing behind.
     """
 
@@ -50,8 +72,7 @@ class Exposition:
         self.node = node
         self.cluster = cluster
         self._common = label_pairs(COMMON_LABELS, (node, cluster))
-        self._prefixes: dict[str, _Prefixes] = {}
-        self._histograms: dict[str, _Histograms] = {}
+        self._pages: dict[str, _Page] = {}
         self._sequence = 0
         self._families: list[tuple[Metric, str]] = []
         self._results: dict[tuple[str, bool], bytes] = {}
@@ -88,53 +109,53 @@ class Exposition:
 
     def _render(self, snapshot: Snapshot) -> list[tuple[Metric, str]]:
         """Return the samples of each family that has any, in the catalogue's order."""
-        groups: defaultdict[str, list[Reading]] = defaultdict(list)
-        for batch in snapshot.batches.values():
-            for reading in batch.readings:
-                groups[reading[0].name].append(reading)
-        prefixes: dict[str, _Prefixes] = {}
-        histograms: dict[str, _Histograms] = {}
-        families = []
-        for name in sorted(groups, key=_rank):
-            metric = groups[name][0][0]
-            if metric.kind is Kind.HISTOGRAM:
-                body, histograms[name] = self._render_histograms(metric, groups[name])
-            else:
-                body, prefixes[name] = self._render_numbers(metric, groups[name])
-            families.append((metric, body))
-        self._prefixes, self._histograms = prefixes, histograms
-        return families
+        self._pages = {
+            name: self._page(self._pages.get(name), batch.readings)
+            for name, batch in snapshot.batches.items()
+        }
+        bodies: dict[Metric, list[str]] = {}
+        for page in self._pages.values():
+            lines = page.lines
+            for metric, places in page.places.items():
+                bodies.setdefault(metric, []).extend([lines[position] for position in places])
+        return [(metric, "".join(bodies[metric])) for metric in sorted(bodies, key=_rank)]
 
-    def _render_numbers(self, metric: Metric, readings: list[Reading]) -> tuple[str, _Prefixes]:
-        known = self._prefixes.get(metric.name, {})
-        lines = []
-        for _, attributes, value in readings:
-            prefix = known.get(attributes)
-            if prefix is None:
-                prefix = known[attributes] = _sample(
-                    metric.family, self._labels(metric, attributes)
-                )
-            # A whole number is its own shortest text: most values are, and this loop is the scrape.
-            lines.append(f"{prefix}{value if value.__class__ is int else number(value)}\n")  # type: ignore[arg-type, redundant-expr]  # by the metric's kind
-        if len(known) > len(lines):
-            known = {reading[1]: known[reading[1]] for reading in readings}
-        return "".join(lines), known
+    def _page(self, page: _Page | None, readings: tuple[Reading, ...]) -> _Page:
+        """Return the lines of a batch: those of the last one, but for what moved."""
+        moved = None if page is None else moves(readings, page.readings)
+        if page is None or moved is None:
+            known = page.known() if page else {}
+            page = _Page(readings, [self._prefix(reading, known) for reading in readings])
+            moved = list(range(len(readings)))
+        page.readings = readings
+        for position in moved:
+            page.lines[position] = self._line(page, position, readings[position])
+        return page
 
-    def _render_histograms(
-        self, metric: Metric, readings: Iterable[Reading]
-    ) -> tuple[str, _Histograms]:
-        known = self._histograms.get(metric.name, {})
-        kept: _Histograms = {}
+    def _prefix(self, reading: Reading, known: _Known) -> _Prefix:
+        metric, attributes, value = reading
+        prefix = known.get((metric, attributes))
+        if isinstance(value, Distribution):
+            if isinstance(prefix, _Buckets) and prefix.bounds == value.bounds:
+                return prefix
+            return _buckets(metric, self._labels(metric, attributes), value.bounds)
+        if isinstance(prefix, str):
+            return prefix
+        return _sample(metric.family, self._labels(metric, attributes))
+
+    def _line(self, page: _Page, position: int, reading: Reading) -> str:
+        prefix, value = page.prefixes[position], reading[2]
+        # A whole number is its own shortest text: most values are, and this is the scrape.
+        if value.__class__ is int and prefix.__class__ is str:
+            return f"{prefix}{value}\n"
+        if not isinstance(value, Distribution):
+            return f"{prefix}{number(value)}\n" if isinstance(prefix, str) else ""
+        if not isinstance(prefix, _Buckets) or prefix.bounds != value.bounds:
+            prefix = page.prefixes[position] = self._prefix(reading, {})
         lines: list[str] = []
-        for _, attributes, value in readings:
-            if not isinstance(value, Distribution):
-                continue
-            prefixes = known.get(attributes)
-            if prefixes is None or prefixes.bounds != value.bounds:
-                prefixes = _buckets(metric, self._labels(metric, attributes), value.bounds)
-            kept[attributes] = prefixes
-            _accumulate(lines, prefixes, value)
-        return "".join(lines), kept
+        if isinstance(prefix, _Buckets):
+            _accumulate(lines, prefix, value)
+        return "".join(lines)
 
     def _labels(self, metric: Metric, attributes: tuple[str, ...]) -> str:
         own = label_pairs(metric.labels, attributes)
@@ -182,8 +203,8 @@ _LONGEST_PLAIN: Final = 6
 """Digits before the point from which on Go, and with it Prometheus, writes an exponent."""
 
 
-def _rank(name: str) -> int:
-    return _RANKS.get(name, len(_RANKS))
+def _rank(metric: Metric) -> int:
+    return _RANKS.get(metric.name, len(_RANKS))
 
 
 def label_pairs(names: Iterable[str], values: Iterable[str]) -> str:

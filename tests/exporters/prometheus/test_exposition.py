@@ -259,8 +259,7 @@ def test_vanished_series_leave_nothing_behind() -> None:
         histogram = Reading(serving.QUEUE_DURATION, queue, Distribution((1.0,), (1, 1), 3.0))
         exposition.text(snapshot_of(server, histogram, sequence=sequence))
 
-    assert {len(kept) for kept in exposition._prefixes.values()} == {1}
-    assert {len(kept) for kept in exposition._histograms.values()} == {1}
+    assert [len(page.lines) for page in exposition._pages.values()] == [2]
 
 
 def test_descriptions_are_escaped_by_their_format() -> None:
@@ -280,3 +279,40 @@ def test_promtool_reads_the_exposition(promtool: Path) -> None:
     said = run("bash", "-c", f"{promtool} check metrics < {golden.CLASSIC}")
 
     assert said == ""
+
+
+SEVERAL = st.lists(
+    st.lists(
+        st.one_of(
+            st.builds(
+                Reading,
+                st.just(gpu.POWER),
+                st.sampled_from([("GPU-1", "gpu"), ("GPU-2", "gpu")]),
+                st.sampled_from([1, 1.5, 7.0]),
+            ),
+            st.builds(
+                Reading,
+                st.just(serving.QUEUE_DURATION),
+                st.just(("s", "vllm", "m", "", "")),
+                st.sampled_from(
+                    [Distribution((1.0,), (1, 1), 3.0), Distribution((2.0,), (1, 2), 3.0)]
+                ),
+            ),
+        ),
+        unique_by=lambda reading: reading[:2],
+        max_size=3,
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(SEVERAL)
+def test_keeping_lines_changes_no_page(several: list[list[Reading]]) -> None:
+    """Whatever moves, comes and goes, a page is the one that somebody new would write."""
+    exposition = Exposition("n", "c")
+
+    for sequence, readings in enumerate(several, 1):
+        snapshot = snapshot_of(*readings, sequence=sequence)
+
+        assert exposition.text(snapshot) == Exposition("n", "c").text(snapshot)
