@@ -8,11 +8,13 @@ import logging
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
-from agent.catalogue import Metric
+from agent.catalogue import Metric, gpu_health
 from agent.snapshot import Batch, Reading, SeriesKey, series_key
 
 _log = logging.getLogger(__name__)
 
+_STATES = frozenset({gpu_health.COMPUTE, gpu_health.RECOVERY})
+"""Of which one word is so; a source tells those alone that are so or were."""
 _Part = tuple[Metric, str]
 """A metric and the GPU that it is about."""
 
@@ -74,7 +76,10 @@ def _is_total(reading: Reading) -> bool:
     """Tell whether a reading is of a whole that another source may tell in parts.
 
     An attribute of a GPU's series that is absent means all of its values together: ECC errors without a
-    location are those of all memories. They give way to the parts, or a sum would count both.
+    location are those of all memories. They give way to the parts, or a sum would count both. So do the
+    words of a state: what is so of a GPU is said by one source.
     """
     metric, attributes, _ = reading
+    if metric in _STATES:
+        return True
     return "" in attributes and metric.group == "gpu" and not metric.facts
