@@ -22,20 +22,24 @@ def default_yaml() -> str:
 
 
 def _document(each: Field[Any]) -> list[str]:
-    kind = each.metadata.get("section")
     head = ["", *_comment(each.metadata["doc"])]
-    if kind is None:
+    if "section" not in each.metadata:
         return [*head, f"#{each.name}: {_shown(each)}"]
-    return [*head, f"#{each.name}:", *_section(kind, many="many" in each.metadata)]
+    return [*head, f"#{each.name}:", *(f"#{line}" for line in _section(each, "  "))]
 
 
-def _section(kind: type, *, many: bool) -> list[str]:
+def _section(section: Field[Any], indent: str) -> list[str]:
+    """Return the keys of a section, and of those within it, each with its meaning above it."""
+    many = "many" in section.metadata
+    deeper = indent + ("  " if many else "")
     lines: list[str] = []
-    for position, each in enumerate(fields(kind)):
-        bullet = "- " if position == 0 else "  "
-        indent = f"#  {bullet if many else ''}"
-        lines += (f"#  {'  ' if many else ''}{line}" for line in _comment(each.metadata["doc"]))
-        lines.append(f"{indent}{each.name}: {_shown(each)}")
+    for position, each in enumerate(fields(section.metadata["section"])):
+        lead = f"{indent}- " if many and position == 0 else deeper
+        lines += (f"{deeper}{line}" for line in _comment(each.metadata["doc"]))
+        if "section" in each.metadata:
+            lines += [f"{lead}{each.name}:", *_section(each, f"{deeper}  ")]
+        else:
+            lines.append(f"{lead}{each.name}: {_shown(each)}")
     return lines
 
 
