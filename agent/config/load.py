@@ -220,8 +220,11 @@ def environment_names() -> list[str]:
     return names
 
 
-def _find_key(kind: type, words: list[str]) -> list[str | int] | None:
-    """Return the path that ``words`` name: otlp 0 headers file -> otlp, 0, headers_file."""
+def _find_key(kind: type, words: list[str], *, top: bool = True) -> list[str | int] | None:
+    """Return the path that ``words`` name: otlp 0 headers file -> otlp, 0, headers_file.
+
+    Keys of a section within a section have no variable of their own: the whole section is given as YAML.
+    """
     for each in fields(kind):
         own = each.name.split("_")
         if words[: len(own)] != own:
@@ -229,14 +232,14 @@ def _find_key(kind: type, words: list[str]) -> list[str | int] | None:
         rest, section = words[len(own) :], each.metadata.get("section")
         if not rest:
             return [each.name]
-        if section is None:
+        if section is None or not top:
             continue
         index: list[str | int] = []
         if each.metadata.get("many"):
             numbered = rest[0].isascii() and rest[0].isdigit()
             index = [int(rest[0]) if numbered else 0]
             rest = rest[1:] if numbered else rest
-        inner = _find_key(section, rest) if rest else None
+        inner = _find_key(section, rest, top=False) if rest else None
         if inner is not None:
             return [each.name, *index, *inner]
     return None
@@ -247,20 +250,26 @@ def _put(raw: dict[str, Any], target: list[str | int], value: str) -> str:
     top = next(each for each in fields(Config) if each.name == target[0])
     match target:
         case [str(key)]:
-            raw[key] = _structure(value) if _is_structured(top) else value
+            raw[key] = _given(top, value)
         case [str(key), str(inner)]:
             section = raw.setdefault(key, {})
             if isinstance(section, dict):
-                section[inner] = value
+                section[inner] = _given(_within(top, inner), value)
         case [str(key), int(index), str(inner)]:
             entries = raw.setdefault(key, [])
             if isinstance(entries, list):
-                _put_entry(entries, index, inner, value)
+                _put_entry(entries, index, inner, _given(_within(top, inner), value))
     return _path(target)
 
 
-def _is_structured(each: Field[Any]) -> bool:
-    return "section" in each.metadata or each.metadata["form"].structured
+def _within(section: Field[Any], name: str) -> Field[Any]:
+    return next(each for each in fields(section.metadata["section"]) if each.name == name)
+
+
+def _given(each: Field[Any], value: str) -> object:
+    """Return what a variable gives: text, or for what is a list or a mapping in the file, its YAML."""
+    structured = "section" in each.metadata or each.metadata["form"].structured
+    return _structure(value) if structured else value
 
 
 def _structure(value: str) -> object:
@@ -269,7 +278,7 @@ def _structure(value: str) -> object:
     return parse(value)
 
 
-def _put_entry(entries: list[Any], index: int, key: str, value: str) -> None:
+def _put_entry(entries: list[Any], index: int, key: str, value: object) -> None:
     if index > len(entries):
         raise ValueError(f"entry {index} without entry {index - 1}; number entries from 0")
     if index == len(entries):
