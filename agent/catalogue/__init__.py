@@ -15,6 +15,8 @@ from agent.catalogue import (
     gpu_work,
     itself,
     serving,
+    serving_gpu,
+    serving_slo,
     window,
 )
 from agent.catalogue.attributes import COMMON
@@ -30,6 +32,8 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     *gpu_owners.METRICS,
     *window.METRICS,
     *serving.METRICS,
+    *serving_gpu.METRICS,
+    *serving_slo.METRICS,
     *itself.METRICS,
 )
 BY_NAME: Final[dict[str, Metric]] = {metric.name: metric for metric in CATALOGUE}

@@ -215,6 +215,30 @@ MODEL_VERSION = Attribute(
 FINISH_REASON = Attribute("reason", "Why a request ended, in the server's own words.")
 ERROR_TYPE = Attribute("error.type", "What went wrong, in the source's own words.")
 
+SLO = Attribute("inference.slo.name", "The objective's name in the configuration.")
+SLO_SIGNAL = Attribute(
+    "inference.slo.signal",
+    "What the objective is about.",
+    (
+        "time_to_first_token",
+        "request_duration",
+        "inter_token_latency",
+        "time_per_output_token",
+        "queue",
+        "availability",
+    ),
+)
+ATTRIBUTION = Attribute(
+    "warpwatch.attribution",
+    "How it was found whose a GPU is: `exclusive` nobody else holds memory of it; `measured` the driver "
+    "tells each one's part; `apportioned` the part is computed from memory held; `none` it is shared, "
+    "and the parts are not known.",
+    ("exclusive", "measured", "apportioned", "none"),
+)
+K8S_NAMESPACE = Attribute("k8s.namespace.name", "The pod's namespace.")
+K8S_POD = Attribute("k8s.pod.name", "The pod's name.")
+K8S_CONTAINER = Attribute("k8s.container.name", "The container's name within the pod.")
+
 COLLECTOR = Attribute("warpwatch.collector", "The collector: nvml, dcgm, serving/<server>, self.")
 COLLECTOR_STATUS = Attribute(
     "warpwatch.collector.status",
