@@ -9,15 +9,16 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import aiohttp
-
 from agent.catalogue import events
 from agent.catalogue.attributes import DETAIL, PROVIDER, SERVER
 from agent.catalogue.serving import SCRAPE_DURATION, SERVER_UP
 from agent.collectors.exposition import INLINE_BYTES, Faults, Parser
 from agent.collectors.scrape import (
     MAX_BODY,
+    OPEN,
+    Access,
     Body,
+    Connections,
     ScrapeError,
     Scraper,
     endpoint,
@@ -39,8 +40,8 @@ class ServingCollector:
 
     ``url`` may lack a path; the profile's is used then. ``name`` is the server's name, host:port if empty.
     ``profile`` is the name of one; without it, the page tells. ``interval`` and ``timeout`` are seconds.
-    ``session`` is shared and stays open; without one, the collector opens and closes its own. ``clock``
-    gives Unix seconds. Raises ValueError for a URL that cannot be used and for an unknown profile.
+    ``access`` says how to get in; ``connections`` may be shared with other scrapers. ``clock`` gives Unix
+    seconds. Raises ValueError for a URL that cannot be used and for an unknown profile.
 
     Until a server without a configured profile has answered once, its provider is not known, and
     `inference.server.up` carries none. A provider once known is kept while the server is down.
@@ -52,7 +53,8 @@ class ServingCollector:
         *,
         name: str = "",
         profile: str | None = None,
-        session: aiohttp.ClientSession | None = None,
+        access: Access = OPEN,
+        connections: Connections | None = None,
         interval: float = 5.0,
         timeout: float = 4.0,
         clock: Callable[[], float] = time.time,
@@ -66,7 +68,9 @@ class ServingCollector:
         self.name = f"serving/{self._server}"
         self.interval = interval
         self.deadline = timeout + _GRACE
-        self._scraper = Scraper(target, timeout=timeout, limit=max_body, session=session)
+        self._scraper = Scraper(
+            target, timeout=timeout, limit=max_body, access=access, connections=connections
+        )
         self._clock = clock
         self._max_readings = max_readings
         self._reader: _Reader | None = None
@@ -88,7 +92,7 @@ class ServingCollector:
         return self._alive(readings, problems, time.perf_counter() - began)
 
     async def close(self) -> None:
-        """Close the session, if it is this collector's own."""
+        """Leave the connections."""
         await self._scraper.close()
 
     def _read(self, body: Body) -> tuple[list[Reading], tuple[Problem, ...]]:
