@@ -5,9 +5,13 @@ Thresholds of alerts are not here: they live with the alerts. `config default`, 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
+from agent.config.fields import option as _option
+from agent.config.fields import required as _required
+from agent.config.fields import section as _section
+from agent.config.fields import sections as _sections
 from agent.config.values import (
     ADDRESS,
     CLASSES,
@@ -16,7 +20,6 @@ from agent.config.values import (
     TEXT,
     URL,
     Address,
-    Form,
     choice_form,
     duration_form,
 )
@@ -25,24 +28,6 @@ PROTOCOLS: Final = ("http/protobuf", "grpc")
 REPLAY_ENDS: Final = ("loop", "stop")
 PROFILES: Final = ("vllm", "triton")
 XID_POLICIES: Final = ("nvidia", "eks", "azure", "gcm")
-
-
-def _option(form: Form, doc: str, *, example: str = "", default: Any = None) -> Any:
-    """Declare a value; without a default it is required when ``example`` is empty."""
-    meta = {"form": form, "doc": doc, "example": example}
-    return field(default=default, metadata=meta)
-
-
-def _required(form: Form, doc: str, *, example: str) -> Any:
-    return field(metadata={"form": form, "doc": doc, "example": example})
-
-
-def _section(kind: type, doc: str) -> Any:
-    return field(default=None, metadata={"section": kind, "doc": doc})
-
-
-def _sections(kind: type, doc: str) -> Any:
-    return field(default=(), metadata={"section": kind, "doc": doc, "many": True})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
