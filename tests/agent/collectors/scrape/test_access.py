@@ -22,7 +22,7 @@ from tests.agent.collectors.scrape.certificates import (
 from tests.agent.collectors.scrape.raw_server import page, raw_server
 
 PAGE = b"up 1\n"
-SECRET = "secret"
+ELSEWHERE = "file"
 """A path."""
 
 
@@ -101,8 +101,8 @@ async def test_a_file_without_a_usable_secret_is_named(
     ("access", "key"),
     [
         (Access(), "set bearer_token_file"),
-        (Access(bearer_token_file=SECRET), "(bearer_token_file)"),
-        (Access(username="me", password_file=SECRET), "username 'me'"),
+        (Access(bearer_token_file=ELSEWHERE), "(bearer_token_file)"),
+        (Access(username="me", password_file=ELSEWHERE), "username 'me'"),
     ],
 )
 async def test_a_refusal_names_the_server_and_the_key(
@@ -110,7 +110,7 @@ async def test_a_refusal_names_the_server_and_the_key(
 ) -> None:
     """401 says which key of the configuration to set, or whose file to look at."""
     monkeypatch.chdir(tmp_path)
-    write(tmp_path / SECRET, "s3cret")
+    write(tmp_path / ELSEWHERE, "s3cret")
 
     async with raw_server(page(b"", status="401 Unauthorized")) as url:
         error = await refusal(url, access)
