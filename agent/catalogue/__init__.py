@@ -14,6 +14,7 @@ from agent.catalogue import (
     gpu_owners,
     gpu_work,
     itself,
+    probe,
     serving,
     serving_gpu,
     serving_slo,
@@ -34,6 +35,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     *serving.METRICS,
     *serving_gpu.METRICS,
     *serving_slo.METRICS,
+    *probe.METRICS,
     *itself.METRICS,
 )
 BY_NAME: Final[dict[str, Metric]] = {metric.name: metric for metric in CATALOGUE}

@@ -18,6 +18,8 @@ from agent.catalogue.attributes import (
     PEER_SIGNAL,
     PROCESS_ID,
     PROCESS_NAME,
+    PROBE_FAILURE,
+    PROBE_KIND,
     PROVIDER,
     SERVER,
     SWITCH_PCI,
@@ -136,6 +138,18 @@ SERVER_UP = EventKind(
     description="A model server gives metrics, for the first time or again.",
     attributes=(SERVER, PROVIDER),
 )
+PROBE_FAILED = EventKind(
+    name="inference.probe.failed",
+    severity=Severity.TICKET,
+    description="A model server does not answer a probe as it should, for the first time or after it did.",
+    attributes=(SERVER, PROBE_KIND, PROBE_FAILURE, DETAIL),
+)
+PROBE_ANSWERED = EventKind(
+    name="inference.probe.answered",
+    severity=Severity.INFO,
+    description="A model server answers the probe, for the first time or again.",
+    attributes=(SERVER, PROBE_KIND),
+)
 COLLECTOR_FAILED = EventKind(
     name="warpwatch.collector.failed",
     severity=Severity.TICKET,
@@ -164,6 +178,8 @@ EVENT_KINDS: Final = (
     GPU_OUTLIER_OVER,
     SERVER_DOWN,
     SERVER_UP,
+    PROBE_FAILED,
+    PROBE_ANSWERED,
     COLLECTOR_FAILED,
     COLLECTOR_RECOVERED,
 )
