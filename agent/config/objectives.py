@@ -118,7 +118,7 @@ class Slo:
     threshold: float | None = option(
         duration_form(0.001, 86_400),
         "Up to which latency an event is good. What counts is the next lower bound of the server's own "
-        "histogram, told as inference.slo.threshold: name one of its bounds if you can. Not for availability.",
+        "histogram, told as inference.slo.threshold; best name one of its bounds.",
         example="1s",
     )
     objective: float = required(
