@@ -7,9 +7,15 @@ from typing import Any
 from agent.config.values import Form
 
 
-def option(form: Form, doc: str, *, example: str = "", default: Any = None) -> Any:
-    """Declare a value that may be left out."""
-    return field(default=default, metadata={"form": form, "doc": doc, "example": example})
+def option(
+    form: Form, doc: str, *, example: str = "", default: Any = None, aside: bool = False
+) -> Any:
+    """Declare a value that may be left out.
+
+    ``aside``: it goes with other keys or none, so the documented file holds it in a comment of its own.
+    """
+    meta = {"form": form, "doc": doc, "example": example, "aside": aside}
+    return field(default=default, metadata=meta)
 
 
 def required(form: Form, doc: str, *, example: str) -> Any:
@@ -32,7 +38,9 @@ def again(kind: Callable[[], type], doc: str, *, example: str, many: bool = Fals
 
     It is documented by its ``example``, because its keys would go on for ever.
     """
-    meta = {"again": kind, "doc": doc, "example": example, **({"many": True} if many else {})}
+    meta = {"again": kind, "doc": doc, "example": example, "aside": True}
+    if many:
+        meta["many"] = True
     return field(default=() if many else None, metadata=meta)
 
 

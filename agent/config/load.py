@@ -6,13 +6,16 @@ probably meant, before anything starts.
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from agent.config.settings import Config
+from agent.config.contradictions import contradictions
+from agent.config.fields import section_of
+from agent.config.profile_rules import wrong, wrong_names
+from agent.config.settings import PROFILES, Config
 
 PREFIX: Final = "WARPWATCH_"
 FILE_VARIABLE: Final = "WARPWATCH_CONFIG"
@@ -66,10 +69,15 @@ class _Reader:
                 values[name] = self._value(each, raw[name], _join(path, name))
             elif each.default is MISSING:
                 self.refuse(_join(path, name), f"is required, such as {each.metadata['example']}")
-        return kind(**values) if len(self.problems) == before else None
+        if len(self.problems) > before:
+            return None
+        made = kind(**values)
+        for key, message in wrong(made):
+            self.refuse(_join(path, key), message)
+        return made if len(self.problems) == before else None
 
     def _value(self, each: Field[Any], raw: object, path: str) -> Any:
-        kind = each.metadata.get("section")
+        kind = section_of(each)
         if kind is None:
             try:
                 return each.metadata["form"].parse(raw)
@@ -115,10 +123,13 @@ def load(path: Path | None, environment: Mapping[str, str], flags: Mapping[str, 
             sources[key] = f"--{key.replace('_', '-')}"
     reader = _Reader(sources)
     config: Config | None = reader.section(Config, raw, "")
+    for key, message in wrong_names(raw, PROFILES):
+        reader.refuse(key, message)
     problems += reader.problems
     if config is not None:
         problems += _duplicate_names(config, sources)
         problems += _circles(config, sources)
+        problems += _contradictions(config, sources)
     if problems or config is None:
         raise ConfigError(tuple(problems))
     return config
@@ -136,6 +147,12 @@ def _duplicate_names(config: Config, sources: Mapping[str, str]) -> list[ConfigP
             problems.append(ConfigProblem(f"servers[{position}]", message, source))
         seen.setdefault(name, position)
     return problems
+
+
+def _contradictions(config: Config, sources: Mapping[str, str]) -> Iterator[ConfigProblem]:
+    for path, message in contradictions(config):
+        source = sources.get(re.split(r"[.\[]", path)[0], sources.get("", "defaults"))
+        yield ConfigProblem(path, message, sources.get(path, source))
 
 
 def _circles(config: Config, sources: Mapping[str, str]) -> list[ConfigProblem]:
@@ -268,7 +285,7 @@ def _within(section: Field[Any], name: str) -> Field[Any]:
 
 def _given(each: Field[Any], value: str) -> object:
     """Return what a variable gives: text, or for what is a list or a mapping in the file, its YAML."""
-    structured = "section" in each.metadata or each.metadata["form"].structured
+    structured = section_of(each) is not None or each.metadata["form"].structured
     return _structure(value) if structured else value
 
 
@@ -288,7 +305,7 @@ def _put_entry(entries: list[Any], index: int, key: str, value: object) -> None:
 
 
 def _join(path: str, key: str) -> str:
-    return f"{path}.{key}" if path else key
+    return f"{path}.{key}" if path and key else path or key
 
 
 def _unknown(key: str, known: Mapping[str, object]) -> str:

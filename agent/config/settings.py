@@ -8,10 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from agent.config.discovery import Discovery
 from agent.config.fields import option as _option
 from agent.config.fields import required as _required
 from agent.config.fields import section as _section
 from agent.config.fields import sections as _sections
+from agent.config.objectives import GPUS, PRICES, Slo
+from agent.config.profile_values import PROFILE_NAME
+from agent.config.profiles import Profile
 from agent.config.values import (
     ADDRESS,
     CLASSES,
@@ -68,8 +72,9 @@ class Server:
         example="http://127.0.0.1:8000",
     )
     profile: str | None = _option(
-        choice_form(*PROFILES),
-        "What kind of server it is. Default: detected by what it exposes.",
+        PROFILE_NAME,
+        "What kind of server it is: a built-in profile or one of `profiles`. Default: detected by what it "
+        "exposes.",
         example="vllm",
     )
     name: str | None = _option(
@@ -80,6 +85,53 @@ class Server:
         "How often it is scraped: often enough to see a queue build up.",
         example="5s",
         default=5.0,
+    )
+    bearer_token_file: str | None = _option(
+        TEXT,
+        "File with the token that it wants; read again when it changes.",
+        example="/etc/warpwatch/secrets/chat/token",
+    )
+    username: str | None = _option(
+        TEXT, "Name for basic authentication.", example="metrics", aside=True
+    )
+    password_file: str | None = _option(
+        TEXT,
+        "File with the password of `username`; read again when it changes.",
+        example="/etc/warpwatch/secrets/chat/password",
+        aside=True,
+    )
+    ca_file: str | None = _option(
+        TEXT,
+        "Authority that signed its certificate, PEM. Default: those of the system.",
+        example="/etc/warpwatch/secrets/chat/ca.crt",
+    )
+    cert_file: str | None = _option(
+        TEXT,
+        "Our own certificate, where it wants one, PEM.",
+        example="/etc/warpwatch/secrets/chat/tls.crt",
+    )
+    key_file: str | None = _option(
+        TEXT,
+        "The key of `cert_file`, PEM without passphrase. Default: it is in `cert_file`.",
+        example="/etc/warpwatch/secrets/chat/tls.key",
+    )
+    server_name: str | None = _option(
+        TEXT,
+        "The name in its certificate, where it is not the URL's host.",
+        example="chat.models.svc",
+    )
+    insecure_skip_verify: bool = _option(
+        SWITCH,
+        "Take any certificate: whoever is on the way can read the token. Warned of in the log.",
+        example="false",
+        default=False,
+    )
+    gpus: tuple[str, ...] = _option(
+        GPUS,
+        "The GPUs that it runs on, by UUID or index, where its processes do not tell: they run in a PID "
+        "namespace that the agent does not see, or on behalf of somebody else.",
+        example="[0, 1]",
+        default=(),
     )
 
 
@@ -165,6 +217,23 @@ class Config:
         Otlp, "Receivers of OTLP. Default: OTEL_EXPORTER_OTLP_ENDPOINT if set, else none."
     )
     servers: tuple[Server, ...] = _sections(Server, "Model servers on this node.")
+    profiles: tuple[Profile, ...] = _sections(
+        Profile,
+        "Kinds of model servers beyond those that are built in (docs/model-servers.md), or in their "
+        "place; `warpwatch scan URL` prints one to begin with. They are tried before the built-in ones.",
+    )
+    discovery: Discovery | None = _section(
+        Discovery, "Model servers that are found by themselves. Default: none."
+    )
+    slos: tuple[Slo, ...] = _sections(
+        Slo, "Service level objectives: what is promised about models. Default: none."
+    )
+    gpu_hour_price: Mapping[str, float] | None = _option(
+        PRICES,
+        "Price of an hour of a GPU in your currency, by model as NVML names it; * and ? stand for any "
+        "characters, and an exact name goes before the longest pattern. Default: no costs are told.",
+        example='{"NVIDIA H100*": 2.49}',
+    )
     dcgm: Dcgm | None = _section(Dcgm, "A dcgm-exporter on this node. Default: none.")
     simulate: str | None = _option(
         TEXT,
