@@ -1,4 +1,4 @@
-"""Tells from a page which kind of model server wrote it. By content: a port says nothing."""
+"""Tells from a page which kinds of model server wrote it. By content: a port says nothing."""
 
 import re
 from collections.abc import Iterable
@@ -6,33 +6,35 @@ from functools import cache
 from typing import Final
 
 from agent.collectors.serving.profile import Profile
-from agent.collectors.serving.triton import TRITON
-from agent.collectors.serving.vllm import VLLM
-
-PROFILES: Final = (TRITON, VLLM)
-"""In the order in which they are tried. Triton first: it passes on the families of vLLM as a back end."""
+from agent.collectors.serving.profiles import PROFILES
 
 _REST_OF_SAMPLE: Final = r"[a-zA-Z0-9_:]*[ \t]*(?:\{[^\n]*\})?[ \t]+[-+.0-9NnIi]"
 _ANY: Final = "[a-zA-Z_:]"
 
 
-def profile_named(name: str) -> Profile:
+def profile_named(name: str, profiles: Iterable[Profile] = PROFILES) -> Profile:
     """Return the profile of that name. Raises ValueError, with the names that there are."""
-    for profile in PROFILES:
+    profiles = tuple(profiles)
+    for profile in profiles:
         if profile.name == name:
             return profile
-    known = ", ".join(sorted(profile.name for profile in PROFILES))
+    known = ", ".join(sorted(profile.name for profile in profiles))
     raise ValueError(f"there is no profile {name!r}; known: {known}")
 
 
-def detect(text: str, profiles: Iterable[Profile] = PROFILES) -> Profile | None:
-    """Return the first profile that the page has a sample of."""
-    return next((profile for profile in profiles if is_of(text, profile)), None)
+def detect(text: str, profiles: Iterable[Profile] = PROFILES) -> tuple[Profile, ...]:
+    """Return every profile that the page has samples of, in their order, as the page speaks it.
+
+    A page can be of several: Triton's with vLLM as a back end, a Ray node's with Serve and vLLM.
+    """
+    return tuple(spoken for profile in profiles for spoken in profile.spoken if is_of(text, spoken))
 
 
 def is_of(text: str, profile: Profile) -> bool:
-    """Tell whether the page has a sample that only this kind of server writes."""
-    return _sample_of(profile.prefixes).search(text) is not None
+    """Tell whether the page has the samples that only this kind of server writes, under these names."""
+    if _sample_of(profile.prefixes).search(text) is None:
+        return False
+    return all(_sample_of((name,)).search(text) is not None for name in profile.requires)
 
 
 def is_exposition(text: str) -> bool:

@@ -12,8 +12,8 @@ from agent.collectors.serving.detection import (
     profile_named,
 )
 from agent.collectors.serving.mapping import Translation
-from agent.collectors.serving.profile import Native, Profile
-from agent.collectors.serving.vllm import VLLM
+from agent.collectors.serving.profile import Facts, Mean, Native, Product, Profile, Ratio
+from agent.collectors.serving.profiles.vllm import VLLM
 from agent.config.settings import PROFILES as CONFIGURABLE
 from agent.snapshot import Distribution, Reading
 from tests.agent.collectors.serving.pages import captured, reasons, translate, values
@@ -35,19 +35,33 @@ def histogram(*buckets: tuple[str, int], family: str = "vllm:time_to_first_token
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
 def test_every_signal_of_a_profile_fits_the_catalogue(profile: Profile) -> None:
     """The native kind can give the metric's kind, and the attributes are as many as it has."""
+    gauges, counters = {Native.GAUGE}, {Native.COUNTER, Native.SUM, Native.COUNT}
     fitting = {
-        Native.GAUGE: {Kind.GAUGE, Kind.UP_DOWN_COUNTER},
-        Native.COUNTER: {Kind.COUNTER},
-        Native.HISTOGRAM: {Kind.HISTOGRAM},
-        Native.PAIR: {Kind.HISTOGRAM},
+        Kind.GAUGE: gauges,
+        Kind.UP_DOWN_COUNTER: gauges,
+        Kind.COUNTER: counters,
+        Kind.HISTOGRAM: {Native.HISTOGRAM, Native.SUMMARY},
+        Kind.SUMMARY: {Native.SUMMARY},
     }
     for signal in profile.signals:
         own = len(signal.metric.attributes) - len(serving.MODEL_ATTRIBUTES)
         assert signal.metric in CATALOGUE
-        for source in signal.sources:
-            assert signal.metric.kind in fitting[source.native]
-            assert bool(source.by or source.otherwise) == (own == 1)
-            assert bool(source.divisor) == (source.native is Native.PAIR)
+        for origin in signal.sources:
+            if isinstance(origin, Facts):
+                assert len(origin.parts) == own
+            elif isinstance(origin, Mean):
+                assert signal.metric.kind is Kind.HISTOGRAM
+                assert {leaf.native for leaf in origin.leaves} <= counters
+            elif isinstance(origin, Ratio):
+                assert signal.metric.unit == "1"
+                assert {leaf.native for leaf in origin.leaves} <= gauges
+            elif isinstance(origin, Product):
+                assert {leaf.native for leaf in origin.of.leaves} <= fitting[signal.metric.kind]
+                assert {leaf.native for leaf in origin.times.leaves} <= gauges
+            else:
+                for leaf in origin.leaves:
+                    assert leaf.native in fitting[signal.metric.kind]
+                    assert len(leaf.by) == own
 
 
 def test_every_profile_can_be_configured() -> None:
@@ -75,7 +89,7 @@ def test_pages_of_others_are_not_mistaken(path: Path) -> None:
     """Servers without a profile, and exporters, are metrics of nobody we know."""
     text = path.read_text()
 
-    assert detect(text) is None
+    assert detect(text) == ()
     assert is_exposition(text)
 
 
@@ -91,7 +105,7 @@ def test_pages_of_others_are_not_mistaken(path: Path) -> None:
 )
 def test_a_name_in_passing_is_not_a_server(text: str) -> None:
     """Only a sample of its own at the beginning of a line tells a server."""
-    assert detect(text) is None
+    assert detect(text) == ()
 
 
 def test_prose_is_no_exposition() -> None:

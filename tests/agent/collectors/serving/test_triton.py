@@ -2,7 +2,7 @@ import pytest
 
 from agent.catalogue import serving
 from agent.collectors.serving.detection import detect
-from agent.collectors.serving.triton import TRITON
+from agent.collectors.serving.profiles.triton import TRITON
 from agent.snapshot import Distribution
 from tests.agent.collectors.serving.pages import captured, reasons, translate, values
 
@@ -118,6 +118,6 @@ def test_its_pages_are_recognised(name: str) -> None:
     text = captured(name)
     empty = "\n".join(line for line in text.splitlines() if "nv_inference_" not in line)
 
-    assert detect(text) is TRITON
-    assert detect(empty) is TRITON
-    assert detect(f'{text}vllm:num_requests_running{{model="m",version="1"}} 1\n') is TRITON
+    assert detect(text)[0] is TRITON
+    assert detect(empty) == (TRITON,)
+    assert detect(f'{text}vllm:num_requests_running{{model="m",version="1"}} 1\n')[0] is TRITON

@@ -12,21 +12,24 @@ What is easily got wrong:
 - Summaries are windows of the past that cannot be added up, and say nothing that the counters do not.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from agent.catalogue import serving
-from agent.collectors.serving.profile import Native, Profile, Signal, Source
+from agent.collectors.serving.profile import By, Mean, Native, Profile, Signal, Source
 
 _MICROSECONDS: Final = 1e6
 _MILLISECONDS: Final = 1e3
-_SUCCESS: Final = "nv_inference_request_success"
+_SUCCESSES: Final = Source(name="nv_inference_request_success", native=Native.COUNTER)
 _FAILURE: Final = Source(
-    name="nv_inference_request_failure", native=Native.COUNTER, by="reason", otherwise="failure"
+    name="nv_inference_request_failure",
+    native=Native.COUNTER,
+    by=(By(("reason",), otherwise="failure"),),
 )
 
 
-def _mean_of(name: str) -> tuple[Source, ...]:
-    return (Source(name=name, native=Native.PAIR, divisor=_SUCCESS, per=_MICROSECONDS),)
+def _mean_of(name: str) -> tuple[Mean, ...]:
+    return (Mean(Source(name=name, native=Native.COUNTER, per=_MICROSECONDS), _SUCCESSES),)
 
 
 TRITON: Final = Profile(
@@ -48,7 +51,7 @@ TRITON: Final = Profile(
         ),
         Signal(
             serving.REQUESTS_FINISHED,
-            (Source(name=_SUCCESS, native=Native.COUNTER, otherwise="success"),),
+            (replace(_SUCCESSES, by=(By(otherwise="success"),)),),
         ),
         Signal(serving.REQUESTS_FINISHED, (_FAILURE,)),
         Signal(serving.REQUESTS_ERRORS, (_FAILURE,)),
