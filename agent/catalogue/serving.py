@@ -140,8 +140,8 @@ REQUESTS_FINISHED = _model(
     "inference.requests.finished",
     Kind.COUNTER,
     "{request}",
-    "Requests that ended, by reason; of some servers aborts and errors are among them, and Triton counts "
-    "errors that a Python back end answers as success.",
+    "Requests that ended, by reason, aborts and errors among them; Triton counts errors that a Python "
+    "back end answers as success.",
     FINISH_REASON,
 )
 REQUESTS_ERRORS = _model(

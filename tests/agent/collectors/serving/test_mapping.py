@@ -4,6 +4,7 @@ import pytest
 
 from agent.catalogue import CATALOGUE, Kind, serving
 from agent.collectors.exposition import Faults, Parser
+from agent.collectors.serving.amounts import Combining
 from agent.collectors.serving.budget import within_budget
 from agent.collectors.serving.detection import (
     PROFILES,
@@ -11,9 +12,11 @@ from agent.collectors.serving.detection import (
     is_exposition,
     profile_named,
 )
+from agent.collectors.serving.labels import Reader
 from agent.collectors.serving.mapping import Translation
-from agent.collectors.serving.profile import Facts, Mean, Native, Product, Profile, Ratio
+from agent.collectors.serving.profile import Facts, Mean, Native, Product, Profile, Ratio, Source
 from agent.collectors.serving.profiles.vllm import VLLM
+from agent.collectors.serving.scalars import One
 from agent.config.settings import PROFILES as CONFIGURABLE
 from agent.snapshot import Distribution, Reading
 from tests.agent.collectors.serving.pages import captured, reasons, translate, values
@@ -319,16 +322,16 @@ def test_counters_that_fall_pass_unchanged() -> None:
 
 def test_what_is_remembered_of_series_stays_bounded() -> None:
     """Models that come and go leave nothing behind."""
-    parser, translation = Parser(VLLM.samples), Translation(VLLM, "chat")
+    running = Source(name="vllm:num_requests_running", native=Native.GAUGE)
+    parser, one = Parser(running.samples), One(Reader(VLLM, "chat"), running, Combining.ADD)
     for round_ in range(40):
         text = "".join(
             f'vllm:num_requests_running{{model_name="{round_}-{number}"}} 1\n'
             for number in range(100)
         )
-        translation.readings(parser.parse(text), Faults("chat"))
+        assert len(one.read(parser.parse(text), Faults("chat"))) == 100
 
-    (origin,) = translation._signals[0][1]
-    assert len(origin.labels._attributes) <= 1_300
+    assert len(one._labels._attributes) <= 1_300
 
 
 def test_the_metric_with_the_most_series_goes_first() -> None:
