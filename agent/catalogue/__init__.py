@@ -7,6 +7,7 @@ Standard library only: the build-time rooms import it, and nothing else of ours.
 from typing import Final
 
 from agent.catalogue import (
+    discovery,
     gpu,
     gpu_errors,
     gpu_health,
@@ -36,6 +37,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     *serving_gpu.METRICS,
     *serving_slo.METRICS,
     *probe.METRICS,
+    *discovery.METRICS,
     *itself.METRICS,
 )
 BY_NAME: Final[dict[str, Metric]] = {metric.name: metric for metric in CATALOGUE}

@@ -293,6 +293,16 @@ COLLECTOR_STATUS = Attribute(
     "there and did not answer. stalled: a call has not come back within its deadline.",
     ("ok", "unavailable", "failed", "stalled"),
 )
+DISCOVERY_SOURCE = Attribute(
+    "warpwatch.discovery.source",
+    "What told of a place: the Kubernetes API, or the sockets of processes that hold a GPU.",
+    ("kubernetes", "sockets"),
+)
+DISCOVERY_STATE = Attribute(
+    "warpwatch.discovery.state",
+    "`server`: it gave a model server's metrics and is collected from. `candidate`: it might be one.",
+    ("server", "candidate"),
+)
 PROBLEM = Attribute("warpwatch.problem", "What could not be read or believed.")
 EXPORTER = Attribute("warpwatch.exporter", "The exporter: otlp/<endpoint's host:port>.")
 SIGNAL = Attribute("warpwatch.signal", "Which OTLP signal.", ("metrics", "logs"))

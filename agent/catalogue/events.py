@@ -13,13 +13,15 @@ from agent.catalogue.attributes import (
     GPU_PCI,
     HW_DRIVER,
     HW_ID,
+    K8S_NAMESPACE,
+    K8S_POD,
     MEMORY_LIMIT,
     MEMORY_USED,
     PEER_SIGNAL,
-    PROCESS_ID,
-    PROCESS_NAME,
     PROBE_FAILURE,
     PROBE_KIND,
+    PROCESS_ID,
+    PROCESS_NAME,
     PROVIDER,
     SERVER,
     SWITCH_PCI,
@@ -149,6 +151,18 @@ PROBE_ANSWERED = EventKind(
     severity=Severity.INFO,
     description="A model server answers the probe, for the first time or again.",
     attributes=(SERVER, PROBE_KIND),
+)
+SERVER_FOUND = EventKind(
+    name="inference.server.found",
+    severity=Severity.INFO,
+    description="Discovery found a model server; it is collected from.",
+    attributes=(SERVER, PROVIDER, K8S_NAMESPACE, K8S_POD, DETAIL),
+)
+SERVER_LOST = EventKind(
+    name="inference.server.lost",
+    severity=Severity.INFO,
+    description="A model server that discovery had found is gone with its pod or process; it is forgotten.",
+    attributes=(SERVER, PROVIDER, K8S_NAMESPACE, K8S_POD, DETAIL),
 )
 COLLECTOR_FAILED = EventKind(
     name="warpwatch.collector.failed",
