@@ -88,6 +88,10 @@ def make_collectors(config: Config, driver: GpuDriver) -> list[Collector]:
             )
             for each in config.servers
         )
+    if any(each.probe for each in config.servers):
+        from agent.probes import make_probes  # noqa: PLC0415 - only where configured
+
+        collectors += make_probes(config.servers)
     return collectors
 
 

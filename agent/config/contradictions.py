@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from agent.config import objectives
+from agent.config import objectives, probe
 from agent.config.settings import Config, Server
 
 
@@ -29,3 +29,6 @@ def _of_server(server: Server) -> Iterator[tuple[str, str]]:
         yield "password_file", "needs username beside it"
     if server.key_file and not server.cert_file:
         yield "key_file", "needs cert_file beside it"
+    if server.probe is not None:
+        for key, message in probe.contradictions(server.probe):
+            yield f"probe.{key}", message

@@ -14,6 +14,7 @@ from agent.config.fields import required as _required
 from agent.config.fields import section as _section
 from agent.config.fields import sections as _sections
 from agent.config.objectives import GPUS, PRICES, Slo
+from agent.config.probe import Probe
 from agent.config.profile_values import PROFILE_NAME
 from agent.config.profiles import Profile
 from agent.config.values import (
@@ -132,6 +133,9 @@ class Server:
         "namespace that the agent does not see, or on behalf of somebody else.",
         example="[0, 1]",
         default=(),
+    )
+    probe: Probe | None = _section(
+        Probe, "Ask it for an answer now and then, as a user would. Default: never."
     )
 
 

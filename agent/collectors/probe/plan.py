@@ -2,18 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from agent.collectors.scrape import OPEN, Access
 
-Kind = Literal["openai", "kserve_v2", "triton"]
-PROMPT: Final = "Count to three:"
+PROMPT: Final = "Count to three"
 """Short, harmless, and the same each time: a prefix cache makes it cheaper still."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The probe of one server. ``interval`` and ``timeout`` are seconds.
+    """The probe of one server. ``kind`` is one of the catalogue's; ``interval`` and ``timeout`` are seconds.
 
     ``url`` is where its API is; a path in it stands before the protocol's. ``model`` may be empty for
     ``openai``: then the first one that the server lists is asked. ``chat`` asks for a chat completion,
@@ -21,7 +20,7 @@ class Plan:
     be made of the model's metadata. The budgets are per server.
     """
 
-    kind: Kind
+    kind: str
     url: str
     model: str = ""
     interval: float = 60.0

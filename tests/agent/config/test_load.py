@@ -103,6 +103,7 @@ def test_every_key_has_a_variable() -> None:
         "SIGNAL": "queue",
         "THRESHOLD": "1s",
         "OBJECTIVE": "99%",
+        "PROBE": "{kind: openai}",
     }
     beside = {
         "SERVERS_0_USERNAME": "SERVERS_0_PASSWORD_FILE",
