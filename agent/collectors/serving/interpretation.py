@@ -11,7 +11,7 @@ from typing import Final
 from agent.collectors.exposition import Faults, Page, Parser
 from agent.collectors.scrape import Body, ScrapeError, overfull, text_of
 from agent.collectors.serving.budget import within_budget
-from agent.collectors.serving.detection import detect, is_exposition
+from agent.collectors.serving.detection import detect, is_exposition, spoken_on
 from agent.collectors.serving.mapping import Translation
 from agent.collectors.serving.profile import Profile
 from agent.snapshot import Problem, Reading
@@ -73,7 +73,11 @@ class Interpreter:
 
     def _look_at(self, text: str, shown: str) -> None:
         """Find out whose page it is. Another kind of server may have taken over the address."""
-        found = detect(text, self._profiles if self._configured is None else (self._configured,))
+        found = (
+            detect(text, self._profiles)
+            if self._configured is None
+            else spoken_on(text, self._configured)
+        )
         if not found:
             raise _unrecognised(text, detect(text, self._profiles), self._configured, shown)
         known = self._readers

@@ -109,8 +109,8 @@ class Labels:
             replica = first(labels, profile.replica_labels)
             engine = first(labels, profile.engine_labels)
             identity = (
-                first(labels, profile.model_labels) or model,
-                first(labels, profile.version_labels),
+                first(labels, profile.model_labels, profile.nameless) or model,
+                first(labels, profile.version_labels, profile.nameless),
                 "/".join(filter(None, (replica, engine))),
             )
         return (server, profile.name, *identity, *(by.value(labels) for by in source.by))
@@ -135,9 +135,12 @@ def lowest_ranks(
     return lowest
 
 
-def first(labels: Mapping[str, str], names: tuple[str, ...]) -> str:
-    """Return the value of the first of some labels that a series has."""
-    return next((labels[name] for name in names if labels.get(name)), "")
+def first(
+    labels: Mapping[str, str], names: tuple[str, ...], nameless: frozenset[str] = frozenset()
+) -> str:
+    """Return the value of the first of some labels that a series has; ``nameless`` values are none."""
+    found = next((labels[name] for name in names if labels.get(name)), "")
+    return "" if found in nameless else found
 
 
 def number(text: str) -> float:

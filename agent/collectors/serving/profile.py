@@ -280,13 +280,15 @@ class Dialect:
 class Profile:
     """A kind of model server. ``name`` becomes the provider.
 
-    ``prefixes`` are how the names of its families begin: a page with such a sample is this server's,
-    if it also has one for each of ``requires`` (names too general to tell a server alone).
+    ``prefixes`` are how the names of its families begin: a page with such a family is this server's,
+    if it also has one for each of ``requires`` (names too general to tell a server alone). Without
+    prefixes, only servers that are configured to be of this kind are.
 
     Of the labels for model and version, the first one that a series has counts. The engine is the
     first of ``replica_labels`` and the first of ``engine_labels``, with a slash between where both are
     there. Series that differ in nothing else are added up, except by ``rank_labels``: ranks say the
-    same thing once more, and only the lowest one counts.
+    same thing once more, and only the lowest one counts. ``nameless`` are values of labels for model and
+    version that mean: none.
 
     ``paths`` are tried in order where the URL has none. ``dialects`` are tried after its own names.
     """
@@ -299,6 +301,7 @@ class Profile:
     engine_labels: tuple[str, ...] = ()
     replica_labels: tuple[str, ...] = ()
     rank_labels: tuple[str, ...] = ()
+    nameless: frozenset[str] = frozenset()
     requires: tuple[str, ...] = ()
     paths: tuple[str, ...] = ("/metrics",)
     dialects: tuple[Dialect, ...] = ()
