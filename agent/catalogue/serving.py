@@ -216,6 +216,18 @@ PREFIX_CACHE_HITS = _model(
     "{token}",
     "Prompt tokens that were found in the prefix cache.",
 )
+RESPONSE_CACHE_QUERIES = _model(
+    "inference.response_cache.queries",
+    Kind.COUNTER,
+    "{request}",
+    "Requests that were looked up in the cache of whole responses.",
+)
+RESPONSE_CACHE_HITS = _model(
+    "inference.response_cache.hits",
+    Kind.COUNTER,
+    "{request}",
+    "Requests that were answered from the cache of whole responses, without the model.",
+)
 SPECULATIVE_DRAFTED = _model(
     "inference.speculative.tokens.drafted",
     Kind.COUNTER,
@@ -291,6 +303,8 @@ METRICS: Final = (
     KV_CACHE_CAPACITY,
     PREFIX_CACHE_QUERIES,
     PREFIX_CACHE_HITS,
+    RESPONSE_CACHE_QUERIES,
+    RESPONSE_CACHE_HITS,
     SPECULATIVE_DRAFTED,
     SPECULATIVE_ACCEPTED,
     SPECULATIVE_ACCEPTANCE,

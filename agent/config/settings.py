@@ -31,7 +31,17 @@ from agent.config.values import (
 
 PROTOCOLS: Final = ("http/protobuf", "grpc")
 REPLAY_ENDS: Final = ("loop", "stop")
-PROFILES: Final = ("vllm", "triton")
+PROFILES: Final = (
+    "ray_serve",
+    "kserve",
+    "seldon",
+    "triton",
+    "mlserver",
+    "bentoml",
+    "torchserve",
+    "vllm",
+)
+"""The profiles that are built in."""
 XID_POLICIES: Final = ("nvidia", "eks", "azure", "gcm")
 
 
