@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from agent.collector import Collector
 from agent.collectors.nvml.collector import RELEASE_SECONDS, NvmlCollector
 from agent.collectors.nvml.driver import GpuDriver
+from agent.collectors.scrape import Connections
 from agent.collectors.xid.collector import XidCollector
 from agent.config import Config
 from agent.sampler import Sampler
@@ -60,12 +61,16 @@ def gpu_driver(config: Config) -> GpuDriver:
     return NvmlLibrary(nvlink_links=config.nvlink_links)
 
 
-def make_collectors(config: Config, driver: GpuDriver) -> list[Collector]:
+def make_collectors(
+    config: Config, driver: GpuDriver, connections: Connections | None = None
+) -> list[Collector]:
     """Return the collectors that the configuration asks for, those that win first.
 
     The kernel log stands directly before what tells of XIDs, so that a line is told in the same turn.
-    Raises `ValueError` for a judgement of XIDs that cannot be.
+    What is scraped is scraped by ``connections``. Raises `ValueError` for a judgement of XIDs that cannot
+    be.
     """
+    connections = connections or Connections()
     ledger = XidLedger(Policy(config.xid_policy, config.xid_overrides))
     collectors: list[Collector] = [NvmlCollector(driver, interval=config.interval, ledger=ledger)]
     if config.kernel_log != "off" and not (config.simulate or config.replay):
@@ -78,16 +83,13 @@ def make_collectors(config: Config, driver: GpuDriver) -> list[Collector]:
     if config.dcgm:
         from agent.collectors.dcgm import DcgmCollector  # noqa: PLC0415 - only where configured
 
-        collectors.append(DcgmCollector(config.dcgm.url, interval=config.dcgm.interval))
-    if config.servers:
-        from agent.collectors.serving.collector import ServingCollector  # noqa: PLC0415
-
-        collectors += (
-            ServingCollector(
-                each.url, name=each.name or "", profile=each.profile, interval=each.interval
-            )
-            for each in config.servers
+        collectors.append(
+            DcgmCollector(config.dcgm.url, interval=config.dcgm.interval, connections=connections)
         )
+    if config.servers:
+        from agent.model_servers import configured  # noqa: PLC0415 - only where configured
+
+        collectors += configured(config, connections)
     if any(each.probe for each in config.servers):
         from agent.probes import make_probes  # noqa: PLC0415 - only where configured
 
@@ -144,7 +146,8 @@ async def run(
     def exporter_states() -> tuple[ExporterState, ...]:
         return tuple(state for each in otlp for state in each.states()) if otlp else idle
 
-    collectors = make_collectors(config, gpu_driver(config))
+    connections = Connections()
+    collectors = make_collectors(config, gpu_driver(config), connections)
     sampler = Sampler(
         collectors,
         interval=config.interval,
@@ -162,7 +165,11 @@ async def run(
     ready(f"http://{host}:{port}")
     try:
         await _until_told(
-            [sampler.run(), _push(settings, otlp, sampler)],
+            [
+                sampler.run(),
+                _push(settings, otlp, sampler),
+                *_searches(config, environment, node, sampler, connections),
+            ],
             [each for each in collectors if isinstance(each, NvmlCollector)],
         )
     except* _Refused as refusals:
@@ -171,6 +178,30 @@ async def run(
         for each in otlp:
             await each.close()
         await runner.cleanup()
+
+
+def _searches(
+    config: Config,
+    environment: Mapping[str, str],
+    node: str,
+    sampler: Sampler,
+    connections: Connections,
+) -> Iterator[Coroutine[None, None, None]]:
+    """Give what searches for model servers, where that is asked for."""
+    if config.discovery is None:
+        return
+    from agent.model_servers import search  # noqa: PLC0415 - only where configured
+
+    found = search(config, environment, node, lambda: _gpu_holders(sampler), connections)
+    if found is not None:
+        sampler.adopt(found)
+        yield found.run(sampler)
+
+
+def _gpu_holders(sampler: Sampler) -> set[int]:
+    """Return the processes that hold a GPU, as NVML last told."""
+    batches = sampler.snapshot.batches.values() if sampler.snapshot else ()
+    return {holder.pid for batch in batches for holder in batch.holders}
 
 
 class _Refused(Exception):  # noqa: N818 - tells a wrong setting from a fault of ours

@@ -20,6 +20,7 @@ from agent.collector import Collector
 from agent.collectors.scrape import Connections
 from agent.discovery.candidate import Candidate
 from agent.discovery.merge import merge
+from agent.discovery.patience import SPARE
 from agent.discovery.probe import Answer, Recognise, ask
 from agent.discovery.source import Source
 from agent.discovery.target import Place, PodIdentity, Target
@@ -138,7 +139,8 @@ class Discovery:
                 candidate.follow(target, _now())
         for place, target in wanted.items():
             if place not in self._candidates and len(self._candidates) < MOST_CANDIDATES:
-                self._candidates[place] = Candidate(target, _now())
+                first = _now() + (SPARE if target.spare else 0.0)
+                self._candidates[place] = Candidate(target, first)
 
     def _known(self) -> Iterator[Target]:
         for source in self._sources:

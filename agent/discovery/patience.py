@@ -8,6 +8,8 @@ from typing import Final
 
 FIRST: Final = 1.0
 """Seconds until the second try."""
+SPARE: Final = 2.0
+"""Seconds until the first try where another place of the same pod or process is the better guess."""
 _LONGEST_SURE: Final = 30.0
 """Between tries where an image, a command, a label or an annotation says that it is a model server."""
 _LONGEST: Final = 300.0

@@ -59,11 +59,13 @@ class Resolver(AbstractResolver):
             future.cancel()
 
     def _run(self, key: _Key, future: asyncio.Future[list[ResolveResult]]) -> None:
-        outcome: list[ResolveResult] | Exception
+        outcome: list[ResolveResult] | OSError
         try:
             outcome = self._look_up(*key)
-        except Exception as error:  # noqa: BLE001 - carried to the caller, whatever it is
+        except OSError as error:
             outcome = error
+        except ValueError as error:  # a label too long for DNS, for one
+            outcome = socket.gaierror(socket.EAI_NONAME, str(error))
         with suppress(RuntimeError):  # the loop ended before the name server answered
             future.get_loop().call_soon_threadsafe(_settle, future, outcome)
 
@@ -75,11 +77,11 @@ class Resolver(AbstractResolver):
 
 
 def _settle(
-    future: asyncio.Future[list[ResolveResult]], outcome: list[ResolveResult] | Exception
+    future: asyncio.Future[list[ResolveResult]], outcome: list[ResolveResult] | OSError
 ) -> None:
     if future.done():
         return
-    if isinstance(outcome, Exception):
+    if isinstance(outcome, OSError):
         future.set_exception(outcome)
     else:
         future.set_result(outcome)

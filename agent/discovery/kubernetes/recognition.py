@@ -171,6 +171,12 @@ def _target(pod: Pod, guess: _Guess, access: Access) -> Target:
     )
 
 
+def identity(pod: Pod, container_id: str) -> PodIdentity:
+    """Return who the container of that id is."""
+    names = [name for name, found in pod.container_ids.items() if found == container_id]
+    return _identity(pod, names[0] if names else "")
+
+
 def _identity(pod: Pod, container: str) -> PodIdentity:
     ids = [found for name, found in pod.container_ids.items() if container in ("", name)]
     return PodIdentity(pod.namespace, pod.name, pod.uid, container, tuple(sorted(ids)))

@@ -14,8 +14,8 @@ from typing import Any, Final
 from agent.collectors.scrape import OPEN, Access
 from agent.discovery.kubernetes.api import OPENED, ApiError, ApiServer, Gone
 from agent.discovery.kubernetes.pods import Pod, pod_of
-from agent.discovery.kubernetes.recognition import SOURCE, complaints, targets_of
-from agent.discovery.target import Target
+from agent.discovery.kubernetes.recognition import SOURCE, complaints, identity, targets_of
+from agent.discovery.target import PodIdentity, Target
 from agent.snapshot import Problem
 
 SHORTEST: Final = 0.5
@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Known:
+    pod: Pod
     targets: tuple[Target, ...]
     problems: tuple[Problem, ...]
 
@@ -69,6 +70,13 @@ class KubernetesSource:
         """Why the API server cannot be asked, and annotations that make no sense."""
         odd = tuple(problem for pod in self._pods.values() for problem in pod.problems)
         return odd if self._trouble is None else (self._trouble, *odd)
+
+    def pod_of(self, container: str) -> tuple[PodIdentity, str] | None:
+        """Return the pod that a container (its id) is of, and the pod's address."""
+        for known in self._pods.values():
+            if container and container in known.pod.container_ids.values():
+                return identity(known.pod, container), known.pod.address
+        return None
 
     async def run(self, changed: Callable[[], None]) -> None:
         """List, then watch for ever; see `agent.discovery.source.Source.run`."""
@@ -132,18 +140,19 @@ class KubernetesSource:
         except ValueError as error:
             _log.debug("left out: %s", error)
             return
-        known = self._known(pod)
-        if known.targets or known.problems:
-            self._pods[pod.uid] = known
-        else:
+        if pod.over:
             self._pods.pop(pod.uid, None)
+        else:
+            self._pods[pod.uid] = self._known(pod)
 
     def _known(self, pod: Pod) -> _Known:
-        if pod.over or (self._namespaces and pod.namespace not in self._namespaces):
-            return _Known((), ())
+        """Look at a pod once; what it declares is not kept."""
+        rest = pod._replace(labels={}, annotations={}, containers=())
+        if self._namespaces and pod.namespace not in self._namespaces:
+            return _Known(rest, (), ())
         subject = f"{pod.namespace}/{pod.name}"
         odd = tuple(Problem("bad_annotation", subject, text) for text in complaints(pod))
-        return _Known(targets_of(pod, self._access), odd)
+        return _Known(rest, targets_of(pod, self._access), odd)
 
     def _hopeful(self) -> int:
         return sum(bool(pod.targets) for pod in self._pods.values())
