@@ -47,7 +47,8 @@ _HTTP_ERRORS: Final = Source(
 VLLM: Final = Profile(
     name="vllm",
     prefixes=("vllm:",),
-    model_labels=("model_name",),
+    model_labels=("model_name", "model"),
+    version_labels=("version",),
     engine_labels=("engine",),
     signals=(
         Signal(serving.REQUESTS_RUNNING, (_gauge("num_requests_running"),)),

@@ -28,7 +28,9 @@ def test_every_sample_is_counted_as_the_library_counts_it(path: Path) -> None:
     for family in text_string_to_metric_families(text):
         name = family.name if family.name in found else f"{family.name}_total"
         apart = {
-            tuple(sorted(pair for pair in sample.labels.items() if pair[0] not in {"le", "quantile"}))
+            tuple(
+                sorted(pair for pair in sample.labels.items() if pair[0] not in {"le", "quantile"})
+            )
             for sample in family.samples
         }
         assert found[name].type == family.type
