@@ -1,11 +1,13 @@
 """Puts together what collects from model servers: those that are configured, and the search for others."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from agent.collectors.scrape import Access, Connections
 from agent.collectors.serving.collector import ServingCollector
 from agent.collectors.serving.detection import detect
+from agent.collectors.serving.profile import Profile
 from agent.config import Config, Discovery, Server
+from agent.custom_profiles import known_profiles
 from agent.discovery.absent import AbsentSource
 from agent.discovery.discovery import Discovery as Search
 from agent.discovery.kubernetes import ApiServer, KubernetesSource
@@ -33,11 +35,13 @@ def access_of(server: Server) -> Access:
 
 def configured(config: Config, connections: Connections) -> list[ServingCollector]:
     """Return a collector for each configured server. Raises ValueError for one that cannot be."""
+    profiles = known_profiles(config.profiles)
     return [
         ServingCollector(
             each.url,
             name=each.name or "",
             profile=each.profile,
+            profiles=profiles,
             interval=each.interval,
             access=access_of(each),
             connections=connections,
@@ -67,10 +71,11 @@ def search(
         sources.append(SocketsSource(holders, pod_of=known))
     if not sources:
         return None
+    profiles = known_profiles(config.profiles)
     return Search(
         sources,
-        make=lambda target, url: _collector(target, url, connections),
-        recognise=_recognise,
+        make=lambda target, url: _collector(target, url, connections, profiles),
+        recognise=lambda text: _recognise(text, profiles),
         static=static_targets(
             Named(each.url, each.name or "", access_of(each)) for each in config.servers
         ),
@@ -104,12 +109,16 @@ def _pods(
     return KubernetesSource(api, namespaces=asked.namespaces, access=access)
 
 
-def _collector(target: Target, url: str, connections: Connections) -> ServingCollector:
-    return ServingCollector(url, name=target.name, access=target.access, connections=connections)
+def _collector(
+    target: Target, url: str, connections: Connections, profiles: Sequence[Profile]
+) -> ServingCollector:
+    return ServingCollector(
+        url, name=target.name, profiles=profiles, access=target.access, connections=connections
+    )
 
 
-def _recognise(text: str) -> str:
-    found = detect(text)
+def _recognise(text: str, profiles: Sequence[Profile]) -> str:
+    found = detect(text, profiles)
     return found[0].name if found else ""
 
 

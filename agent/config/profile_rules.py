@@ -10,7 +10,7 @@ from typing import Final
 from agent.catalogue import BY_NAME, Kind, Metric
 from agent.catalogue.serving import METRICS, MODEL_ATTRIBUTES, SERVER_INFO
 from agent.config.profile_values import UNITS
-from agent.config.profiles import Profile, ProfileBy, ProfileSignal, ProfileSource, ProfileWhere
+from agent.config.profiles import Profile, ProfileSignal, ProfileSource, ProfileWhere
 
 Wrong = Iterator[tuple[str, str]]
 """Paths of keys, and what is wrong with each."""
@@ -52,8 +52,6 @@ def wrong(record: object) -> Wrong:
     match record:
         case ProfileWhere() if not record.values and record.matching is None:
             yield "", "needs values, or matching"
-        case ProfileBy() if not record.labels and record.otherwise is None:
-            yield "", "needs labels, or otherwise"
         case ProfileSource():
             yield from _source(record)
         case ProfileSignal():

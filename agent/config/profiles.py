@@ -257,6 +257,12 @@ class Profile:
         example="[tp_rank]",
         default=(),
     )
+    nameless: tuple[str, ...] = option(
+        STRINGS,
+        "Values of the labels for model and version that mean: none.",
+        example="['None']",
+        default=(),
+    )
     signals: tuple[ProfileSignal, ...] = sections(
         ProfileSignal,
         "What it measures. Series that differ in no attribute of the metric are added up.",

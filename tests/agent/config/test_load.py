@@ -98,6 +98,7 @@ def test_every_key_has_a_variable() -> None:
         "LABELS": "[model]",
         "SIGNALS": "[]",
         "DIALECTS": "[]",
+        "NAMELESS": "['none']",
         "GPUS": "[0, 1]",
         "PRICE": "{A100: 1.5}",
         "SIGNAL": "queue",
