@@ -33,13 +33,21 @@ PROTOCOLS: Final = ("http/protobuf", "grpc")
 REPLAY_ENDS: Final = ("loop", "stop")
 PROFILES: Final = (
     "ray_serve",
+    "dynamo",
     "kserve",
     "seldon",
     "triton",
     "mlserver",
     "bentoml",
     "torchserve",
+    "nim",
     "vllm",
+    "sglang",
+    "trtllm_serve",
+    "tgi",
+    "tei",
+    "lmdeploy",
+    "llamacpp",
 )
 """The profiles that are built in."""
 XID_POLICIES: Final = ("nvidia", "eks", "azure", "gcm")

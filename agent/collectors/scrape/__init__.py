@@ -8,7 +8,7 @@ from agent.collectors.scrape.access import OPEN, Access
 from agent.collectors.scrape.connections import Connections
 from agent.collectors.scrape.endpoint import Endpoint, endpoint
 from agent.collectors.scrape.fetch import MAX_BODY, Body, Scraper
-from agent.collectors.scrape.reasons import ScrapeError, overfull
+from agent.collectors.scrape.reasons import NoSuchPageError, ScrapeError, overfull
 from agent.collectors.scrape.text import Text, text_of
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Body",
     "Connections",
     "Endpoint",
+    "NoSuchPageError",
     "ScrapeError",
     "Scraper",
     "Text",

@@ -12,6 +12,10 @@ class ScrapeError(Exception):
         self.detail = detail
 
 
+class NoSuchPageError(ScrapeError):
+    """The server answers, and has no such page: another path may be the right one."""
+
+
 def too_large(shown: str, limit: int) -> ScrapeError:
     """Return the error for a page beyond ``limit`` bytes."""
     return ScrapeError(
@@ -42,10 +46,8 @@ def refused_status(shown: str, status: int, advice_on_access: str) -> ScrapeErro
         return ScrapeError("unauthorized", f"{shown} answers {status}: {advice_on_access}")
     if status == 404:
         advice = "the path is wrong, or the server runs with its metrics switched off"
-    elif status >= 500:
-        advice = "see the server's own log"
-    else:
-        advice = "check the URL"
+        return NoSuchPageError("http_status", f"{shown} answers {status}: {advice}")
+    advice = "see the server's own log" if status >= 500 else "check the URL"
     return ScrapeError("http_status", f"{shown} answers {status}: {advice}")
 
 

@@ -5,10 +5,10 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
-from agent.collectors.scrape import Body, Endpoint, ScrapeError, Scraper
+from agent.collectors.scrape import Body, Endpoint, NoSuchPageError, ScrapeError, Scraper
 
-_PERHAPS_ELSEWHERE: Final = frozenset({"http_status", "not_metrics", "unknown_server"})
-"""Reasons after which another path of the same server may do better."""
+_PERHAPS_ELSEWHERE: Final = frozenset({"not_metrics", "unknown_server"})
+"""Reasons after which another path of the same server may do better, as after one that is not there."""
 _REST: Final = 12
 """Scrapes between two rounds of all paths while none of them gives metrics; between, one is asked."""
 
@@ -46,7 +46,8 @@ class Route:
                 found = await reader(body, target.shown)
             except ScrapeError as error:
                 failures.append(error)
-                if error.reason not in _PERHAPS_ELSEWHERE:
+                elsewhere = isinstance(error, NoSuchPageError)
+                if not elsewhere and error.reason not in _PERHAPS_ELSEWHERE:
                     break
             except TimeoutError:
                 break

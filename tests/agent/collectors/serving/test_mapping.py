@@ -122,7 +122,8 @@ def test_a_missing_family_is_absent() -> None:
     readings, problems = translate(VLLM, f"{RUNNING} 3\n")
 
     assert [(reading.metric, reading.value) for reading in readings] == [
-        (serving.REQUESTS_RUNNING, 3)
+        (serving.SERVER_INFO, 1),
+        (serving.REQUESTS_RUNNING, 3),
     ]
     assert problems == ()
 
@@ -196,7 +197,7 @@ def test_an_unexpected_type_is_refused(family: str, kind: str) -> None:
 
     readings, problems = translate(VLLM, f"# TYPE {family} {kind}\n{samples}")
 
-    assert len(readings) == 2
+    assert len({r.metric for r in readings} - {serving.SERVER_INFO}) == 2
     assert reasons(problems) == {"unexpected_type"}
     assert problems[0].subject == f"chat {family}"
 

@@ -31,9 +31,14 @@ def test_a_current_page_gives_every_signal(name: str) -> None:
     readings, problems = translate(VLLM, text)
 
     assert problems == ()
-    assert {reading.metric for reading in readings} == set(serving.METRICS) - {
-        serving.SERVER_UP,
-        serving.SCRAPE_DURATION,
+    assert {reading.metric for reading in readings} == {
+        signal.metric for signal in VLLM.signals
+    } - {
+        serving.SPECULATIVE_DRAFTED,
+        serving.SPECULATIVE_ACCEPTED,
+        serving.LORA_RUNNING,
+        serving.LORA_WAITING,
+        serving.LORA_LIMIT,
     }
     assert {reading.attributes[:2] for reading in readings} == {("chat", "vllm")}
     for metric, family in (
