@@ -19,7 +19,6 @@ from tests.real_servers.server import Spec
 from tests.real_servers.tokenizer import write_model
 
 _SERVED: Final = Path(__file__).with_name("served")
-_QUIET: Final = {"PYTHONDONTWRITEBYTECODE": "1"}
 MODEL: Final = "doubler"
 
 
@@ -50,7 +49,6 @@ def triton(folder: Path) -> Spec:
         ),
         folder,
         {
-            **_QUIET,
             "LD_LIBRARY_PATH": str(packages / "nvidia_pytriton.libs"),
             "PATH": f"{environment / 'bin'}:{os.environ['PATH']}",
         },
@@ -83,7 +81,7 @@ def mlserver(folder: Path) -> Spec:
     argv = (environment / "bin/python", environment / "bin/mlserver", "start", folder)
     return Spec(
         name="mlserver",
-        commands=(Command("mlserver", argv, folder, _QUIET),),
+        commands=(Command("mlserver", argv, folder),),
         metrics=f"http://127.0.0.1:{metrics}/metrics",
         api=f"http://127.0.0.1:{api}",
         ready=f"http://127.0.0.1:{api}/v2/models/{MODEL}/ready",
@@ -100,7 +98,7 @@ def bentoml(folder: Path) -> Spec:
         *(environment_of("bentoml") / "bin/python", "-m", "bentoml", "serve", "service:Doubler"),
         *("--host", "127.0.0.1", "--port", str(port)),
     )
-    quiet = {**_QUIET, "BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOME": str(folder / "home")}
+    quiet = {"BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOME": str(folder / "home")}
     return Spec(
         name="bentoml",
         commands=(Command("bentoml", argv, folder, quiet),),
@@ -119,7 +117,7 @@ def kserve(folder: Path) -> Spec:
     argv = (python, _SERVED / "kserve/server.py", "--http_port", str(port), "--enable_grpc=False")
     return Spec(
         name="kserve",
-        commands=(Command("kserve", argv, folder, _QUIET),),
+        commands=(Command("kserve", argv, folder),),
         metrics=f"http://127.0.0.1:{port}/metrics",
         api=f"http://127.0.0.1:{port}",
         ready=f"http://127.0.0.1:{port}/v2/models/{MODEL}/ready",
@@ -137,7 +135,7 @@ def dynamo(folder: Path) -> Spec:
     api, system = free_port(), _low_port()
     python = environment_of("dynamo") / "bin/python"
     planes = {"DYN_DISCOVERY_BACKEND": "file", "DYN_FILE_KV": str(folder / "kv")}
-    shared = {**_QUIET, **planes, "DYN_REQUEST_PLANE": "tcp", "DYN_EVENT_PLANE": "zmq"}
+    shared = {**planes, "DYN_REQUEST_PLANE": "tcp", "DYN_EVENT_PLANE": "zmq"}
     frontend = ("-m", "dynamo.frontend", "--http-host", "127.0.0.1", "--http-port", str(api))
     worker = ("-m", "dynamo.mocker", "--model-path", folder / "model", "--model-name", MODEL)
 

@@ -5,7 +5,7 @@ import asyncio
 import bentoml
 
 
-@bentoml.service(name="doubler", workers=1)  # type: ignore[untyped-decorator]  # BentoML is not in our environment
+@bentoml.service(name="doubler", workers=1)
 class Doubler:
     """What `bentoml serve` names."""
 
