@@ -21,7 +21,7 @@ from agent.collectors.scrape import Connections
 from agent.discovery.candidate import Candidate
 from agent.discovery.merge import merge
 from agent.discovery.patience import SPARE
-from agent.discovery.probe import Answer, Recognise, ask
+from agent.discovery.probe import Answer, Ask, Recognise, ask
 from agent.discovery.source import Source
 from agent.discovery.target import Place, PodIdentity, Target
 from agent.snapshot import Batch, Event, Problem, Reading
@@ -59,12 +59,12 @@ class Discovery:
 
     ``static`` targets are the configured servers: they are collected from by others, and never found a
     second time. ``make`` makes the collector of a server, given its target and URL. ``limit`` is for
-    servers found. ``clock`` gives Unix seconds.
+    servers found. ``clock`` gives Unix seconds; ``ask`` is for tests.
     """
 
     name = "discovery"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a setting with a default
         self,
         sources: Sequence[Source],
         *,
@@ -75,6 +75,7 @@ class Discovery:
         connections: Connections | None = None,
         interval: float = 1.0,
         clock: Callable[[], float] = time.time,
+        ask: Ask = ask,
     ) -> None:
         self.interval = interval
         self.deadline = 5.0
@@ -90,6 +91,7 @@ class Discovery:
         self._left_out = 0
         self._told: list[Event] = []
         self._changed = asyncio.Event()
+        self._put_question = ask
         self._asked = asyncio.Semaphore(MOST_ASKED_AT_ONCE)
 
     @property
@@ -179,7 +181,7 @@ class Discovery:
         target = candidate.target
         try:
             async with self._asked:
-                answer = await ask(target, self._recognise, self._connections)
+                answer = await self._put_question(target, self._recognise, self._connections)
         finally:
             candidate.asking = None
             self._changed.set()

@@ -1,7 +1,7 @@
 """Asks a place whether it is a model server, and takes nothing but a page for an answer."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
 from agent.collectors.exposition import INLINE_BYTES
@@ -31,6 +31,8 @@ class Answer(NamedTuple):
 NOT_ASKED: Final = Answer()
 Recognise = Callable[[str], str]
 """Returns the name of the kind of server that wrote a page; empty where it is not known."""
+
+Ask = Callable[[Target, Recognise, Connections], Awaitable[Answer]]
 
 
 async def ask(target: Target, recognise: Recognise, connections: Connections) -> Answer:

@@ -32,7 +32,10 @@ def pod(name: str = "chat-0", ip: str = "10.0.0.5", **more: Any) -> Json:
         "phase": more.pop("phase", "Running"),
         "conditions": [{"type": "Ready", "status": "True" if more.pop("ready", True) else "False"}],
         "containerStatuses": [
-            {"name": each.get("name", ""), "containerID": f"containerd://{name}-{each.get('name', '')}"}
+            {
+                "name": each.get("name", ""),
+                "containerID": f"containerd://{name}-{each.get('name', '')}",
+            }
             for each in spec["containers"]
         ],
     }
@@ -63,6 +66,7 @@ class FakeApi:
     """Versions before this one are forgotten: 410."""
 
     def __post_init__(self) -> None:
+        """Begin at some version."""
         self._versions = count(100)
         self.version = next(self._versions)
         self._watches: list[asyncio.Queue[bytes | None]] = []

@@ -15,6 +15,7 @@ from tests.agent.collectors.scrape.certificates import authority, server_context
 from tests.agent.discovery.fake_api import NODE, FakeApi, fake_api, pod
 
 WITHIN = 10.0
+OLD, NEW = "old", "new"
 
 
 class Following:
@@ -218,14 +219,14 @@ async def test_the_token_is_read_again(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("old\n")
 
     async with fake_api(server_context(server)) as api:
-        api.token = "old"
+        api.token = OLD
         found = in_cluster({}, url=api.url, folder=tmp_path)
         api.put(pod("a"))
         async with following(api, access=found.access) as seen:
             await seen.until(lambda: api.watches == 1)
             (tmp_path / "fresh").write_text("new")
             (tmp_path / "fresh").rename(tmp_path / "token")
-            api.token = "new"
+            api.token = NEW
             api.say(None)
             await seen.until(lambda: api.tokens[-1] == "Bearer new" and api.watches == 1)
 
