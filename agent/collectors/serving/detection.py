@@ -41,20 +41,20 @@ def profile_named(name: str, profiles: Iterable[Profile] = PROFILES) -> Profile:
 
 
 def detect(text: str, profiles: Iterable[Profile] = PROFILES) -> tuple[Profile, ...]:
-    """Return every profile that the page has families of, in their order, as the page speaks it.
+    """Return every profile that the page has families of, in their order, each as the page speaks it.
 
     A page can be of several: Triton's with vLLM as a back end, a Ray node's with Serve and vLLM. Profiles
     without prefixes are none that can be told from a page.
     """
     names = names_on(text)
-    told = (profile for profile in profiles if profile.prefixes)
-    return tuple(spoken for profile in told for spoken in profile.spoken if _is_of(names, spoken))
+    return tuple(
+        spoken for profile in profiles if profile.prefixes for spoken in _spoken(names, profile)
+    )
 
 
 def spoken_on(text: str, profile: Profile) -> tuple[Profile, ...]:
     """Return the profile under the names that the page has, or nothing where it has none of them."""
-    names = names_on(text)
-    return tuple(spoken for spoken in profile.spoken if _is_of(names, spoken))
+    return _spoken(names_on(text), profile)
 
 
 def is_exposition(text: str) -> bool:
@@ -73,6 +73,11 @@ def evidence(names: Names, prefixes: tuple[str, ...]) -> str:
         if found:
             return found
     return ""
+
+
+def _spoken(names: Names, profile: Profile) -> tuple[Profile, ...]:
+    """Return the first form of the profile that the page speaks: two would tell the same twice."""
+    return tuple(spoken for spoken in profile.spoken if _is_of(names, spoken))[:1]
 
 
 def _is_of(names: Names, profile: Profile) -> bool:

@@ -53,7 +53,7 @@ class Interpreter:
         if not self._readers or self._pages % _LOOK_AGAIN == 0:
             self._look_at(text, shown)
         page = self._parsed(text, shown)
-        if not all(_has_any(page, profile) for profile, _ in self._readers.values()):
+        if not self._is_familiar(page):
             self._look_at(text, shown)
             page = self._parsed(text, shown)
         self._pages += 1
@@ -64,6 +64,11 @@ class Interpreter:
         for _, translation in self._readers.values():
             readings += translation.readings(page, faults)
         return within_budget(readings, self._max_readings, faults), faults.problems()
+
+    def _is_familiar(self, page: Page) -> bool:
+        """Tell whether the page has anything of the server that it is of, as known so far."""
+        profile, _ = next(iter(self._readers.values()))
+        return not profile.samples.isdisjoint(page.samples)
 
     def _parsed(self, text: str, shown: str) -> Page:
         page = self._parser.parse(text)
@@ -98,10 +103,6 @@ class Interpreter:
 
 def _names(profiles: Sequence[Profile]) -> set[str]:
     return {profile.name for profile in profiles}
-
-
-def _has_any(page: Page, profile: Profile) -> bool:
-    return not profile.samples.isdisjoint(page.samples)
 
 
 def _unrecognised(

@@ -10,7 +10,7 @@ What is easily got wrong:
   counted as ``unknown_model``.
 - A cancelled request has the status ``error``: it is an abort, and no error.
 - Buckets of the duration begin at 2 s, and have one at 0.
-- The prefix was ``nv_llm_http_service_`` before 0.5, and can be configured to be that or another one.
+- The prefix was ``nv_llm_http_service_`` in the first releases, and can be configured to be that or another.
 """
 
 from typing import Final
