@@ -69,9 +69,9 @@ def evidence(names: Names, prefixes: tuple[str, ...]) -> str:
     anything yet may have none of its own.
     """
     for known in (names.samples, names.declared if names.samples else ()):
-        found = min((name for name in known if name.startswith(prefixes)), default="")
-        if found:
-            return found
+        for prefix in prefixes:
+            if found := min((name for name in known if name.startswith(prefix)), default=""):
+                return found
     return ""
 
 

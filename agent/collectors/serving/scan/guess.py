@@ -60,6 +60,20 @@ _CLUES: Final[tuple[tuple[Metric, str], ...]] = (
 )
 """In the order in which they are tried: what is more special stands first."""
 
+_BY: Final = (
+    "finished_reason",
+    "finish_reason",
+    "reason",
+    "status_code",
+    "response_code",
+    "http_response_code",
+    "code",
+    "status",
+    "error_type",
+    "err",
+)
+"""Labels that tell why a request ended or what went wrong."""
+
 _NATIVE: Final = {
     Kind.GAUGE: ("gauge",),
     Kind.UP_DOWN_COUNTER: ("gauge",),
@@ -70,11 +84,15 @@ _NATIVE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """That a family might be a metric of the catalogue; ``unit`` is what its name says, or nothing."""
+    """That a family might be a metric of the catalogue.
+
+    ``unit`` is what its name says, or nothing; ``by`` is a label that might give the metric's attribute.
+    """
 
     metric: Metric
     family: Family
     unit: str
+    by: str = ""
 
 
 def guesses(families: Iterable[Family]) -> tuple[Guess, ...]:
@@ -120,7 +138,8 @@ def _guess(family: Family) -> Guess | None:
         if family.type in _NATIVE[metric.kind] and re.search(
             rf"(?:^|_)(?:{pattern})(?:_|$)", words
         ):
-            return Guess(metric, family, _unit(words) if metric.unit in ("s", "1") else "")
+            unit = _unit(words) if metric.unit in ("s", "1") else ""
+            return Guess(metric, family, unit, next((by for by in _BY if by in family.labels), ""))
     return None
 
 
