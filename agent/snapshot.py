@@ -101,6 +101,9 @@ class Holder(NamedTuple):
     memory_bytes: int | None
     container: str = ""
     """The id of the container that it runs in, where one is known."""
+    gpu_instance: int | None = None
+    """Which part of a GPU divided by MIG it uses, by NVML's numbers."""
+    compute_instance: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
