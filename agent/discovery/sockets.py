@@ -55,6 +55,9 @@ class SocketsSource:
         self._processes = Processes(proc)
         self._sleep = sleep
         self._worker = Worker("sockets")
+        self._seen: Collection[int] = ()
+        self._hidden: set[int] = set()
+        """Who could not be seen at the last look: NVML tells of a process a moment longer than it lives."""
         self._targets: tuple[Target, ...] = ()
         self._problems: tuple[Problem, ...] = ()
 
@@ -71,13 +74,13 @@ class SocketsSource:
     async def run(self, changed: Callable[[], None]) -> None:
         """Look for ever; see `agent.discovery.source.Source.run`."""
         while True:
-            before = self._targets
+            before, self._seen = self._targets, self._holders()
             self._targets, self._problems = await self._worker.call(self._look)
             if self._targets != before:
                 changed()
             for _ in range(round(INTERVAL / _ALIVE)):
                 await self._sleep(_ALIVE)
-                if self._somebody_ended():
+                if self._holders() != self._seen or self._somebody_ended():
                     break
 
     async def close(self) -> None:
@@ -91,21 +94,23 @@ class SocketsSource:
 
     def _look(self) -> tuple[tuple[Target, ...], tuple[Problem, ...]]:
         """Look at every process that holds a GPU, and at those it works with. Blocks."""
-        holders = sorted(self._holders())[:_MOST_HOLDERS]
+        holders = sorted(self._seen)[:_MOST_HOLDERS]
         if not holders:
+            self._hidden = set()
             return (), ()
         processes = self._processes.all()
         children = defaultdict(list)
         for each in processes.values():
             children[each.parent].append(each.pid)
-        hidden = [pid for pid in holders if pid not in processes]
+        hidden = {pid for pid in holders if pid not in processes}
+        still_hidden, self._hidden = hidden & self._hidden, hidden
         families = {
             family(pid, processes, lambda parent: children[parent])
             for pid in holders
             if pid in processes
         }
         targets: dict[Listener, Target] = {}
-        problems = list(_hidden(hidden))
+        problems = list(_hidden(still_hidden))
         for members in _disjoint(families):
             found, trouble = self._of_family(members, processes)
             targets |= found

@@ -158,7 +158,7 @@ class KubernetesSource:
         return sum(bool(pod.targets) for pod in self._pods.values())
 
     def _fail(self, error: ApiError) -> None:
-        kept = f"; {self._hopeful()} pods stay known as they were" if self._pods else ""
+        kept = f"; what is known of {len(self._pods)} pods stays" if self._pods else ""
         if self._trouble is None:
             _log.warning("pods cannot be followed: %s%s", error.detail, kept)
         self._trouble = Problem(error.reason, "kubernetes", f"{error.detail}{kept}")

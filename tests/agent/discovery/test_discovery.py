@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.catalogue import events
+from agent.catalogue import EVENT_KINDS, events
 from agent.catalogue.discovery import SERVER_POD, TARGETS
 from agent.catalogue.serving import SERVER_UP
 from agent.collector import Collector
@@ -385,6 +385,7 @@ def test_any_order_of_changes_ends_in_what_is_there(
         assert set(crew.now) == {each.name for each in there.values()}
         assert {each.name for each in discovery.servers} == set(crew.now)
         told = [event.kind for event in batch.events]
+        assert set(told) <= set(EVENT_KINDS)
         assert told.count(events.SERVER_FOUND) - told.count(events.SERVER_LOST) == len(there)
 
     play()

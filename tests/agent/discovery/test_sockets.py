@@ -125,7 +125,8 @@ def test_a_lack_of_privilege_is_a_problem(
     code = (
         "from agent.discovery.sockets import SocketsSource\n"
         "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-        f"targets, problems = SocketsSource(lambda: [{server[2]}])._look()\n"
+        f"source = SocketsSource(lambda: ()); source._seen = [{server[2]}]\n"
+        "targets, problems = source._look()\n"
         "print(len(targets), sorted({each.reason for each in problems}), problems[0].detail)"
     )
 

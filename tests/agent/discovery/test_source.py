@@ -178,7 +178,7 @@ async def test_pods_stay_known_while_the_api_is_away() -> None:
             await seen.until(lambda: seen.reasons == [])
 
         assert names == {"models/a:8000"}
-        assert "1 pods stay known as they were" in problem.detail
+        assert "what is known of 1 pods stays" in problem.detail
         assert slept[:4] == [0.5, 1.0, 2.0, 4.0]
 
 
