@@ -85,11 +85,16 @@ def _families(report: Report) -> Table:
     for signal in report.mapped:
         for name in signal.families:
             becomes.setdefault(name, []).append(signal.metric.name)
-    for family in report.families:
+    for family in sorted(report.families, key=lambda each: _place(report, each.name)):
         metrics = ", ".join(dict.fromkeys(becomes.get(family.name, [])))
         text = Text(metrics, style="green") if metrics else _why_not(report, family.name)
         table.add_row(Text(family.name), family.type, str(family.series), text)
     return table
+
+
+def _place(report: Report, name: str) -> tuple[bool, bool, bool]:
+    """Return what sorts families: mapped ones first, then known ones, client libraries' last."""
+    return (name not in report.used, name not in report.idle, of_library(name))
 
 
 def _why_not(report: Report, name: str) -> Text:

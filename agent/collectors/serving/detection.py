@@ -70,7 +70,8 @@ def evidence(names: Names, prefixes: tuple[str, ...]) -> str:
     """
     for known in (names.samples, names.declared if names.samples else ()):
         for prefix in prefixes:
-            if found := min((name for name in known if name.startswith(prefix)), default=""):
+            named = (name for name in known if name.startswith(prefix))
+            if found := min(named, key=lambda name: (name.endswith("_created"), name), default=""):
                 return found
     return ""
 
