@@ -168,7 +168,7 @@ async def run(
             [
                 sampler.run(),
                 _push(settings, otlp, sampler),
-                *_searches(config, environment, node, sampler, connections),
+                *_adopt_others(config, environment, node, sampler, connections),
             ],
             [each for each in collectors if isinstance(each, NvmlCollector)],
         )
@@ -180,22 +180,30 @@ async def run(
         await runner.cleanup()
 
 
-def _searches(
+def _adopt_others(
     config: Config,
     environment: Mapping[str, str],
     node: str,
     sampler: Sampler,
     connections: Connections,
 ) -> Iterator[Coroutine[None, None, None]]:
-    """Give what searches for model servers, where that is asked for."""
-    if config.discovery is None:
-        return
-    from agent.model_servers import search  # noqa: PLC0415 - only where configured
+    """Let the sampler run what needs it: the search for servers, and what is computed from the others.
 
-    found = search(config, environment, node, lambda: _gpu_holders(sampler), connections)
+    Gives what must run beside the sampler.
+    """
+    found = None
+    if config.discovery is not None:
+        from agent.model_servers import search  # noqa: PLC0415 - only where configured
+
+        found = search(config, environment, node, lambda: _gpu_holders(sampler), connections)
     if found is not None:
         sampler.adopt(found)
         yield found.run(sampler)
+    if config.servers or config.slos or config.gpu_hour_price or found:
+        from agent.derived import derived  # noqa: PLC0415 - only where configured
+
+        for each in derived(config, sampler, found):
+            sampler.adopt(each)
 
 
 def _gpu_holders(sampler: Sampler) -> set[int]:
