@@ -10,7 +10,7 @@ FLOOR  ?= 95
 
 SOURCES := agent exporters dashboards alerts helm tests
 # Each writes what derives from the catalogue, and only looks with --check.
-GENERATORS := "-m agent.catalogue.document" "-m dashboards.build" "-m alerts.build" "helm/build.py"
+GENERATORS := "-m agent.catalogue.document" "-m agent.collectors.serving.document" "-m dashboards.build" "-m alerts.build" "helm/build.py"
 PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
