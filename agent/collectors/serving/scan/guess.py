@@ -39,7 +39,7 @@ _CLUES: Final[tuple[tuple[Metric, str], ...]] = (
     (serving.DECODE_DURATION, rf"decode.*{_TIME}"),
     (serving.REQUEST_DURATION, rf"(?:{_REQUEST}|e2e|end_to_end|response).*{_TIME}"),
     (serving.PROMPT_LENGTH, r"(?:prompt|input).*(?:tokens|length)"),
-    (serving.GENERATION_LENGTH, r"(?:generat\w*|output|completion).*(?:tokens|length)"),
+    (serving.GENERATION_LENGTH, r"(?:generated|generation|output|completion).*(?:tokens|length)"),
     (serving.BATCH_SIZE, r"batch_?size"),
     (serving.KV_CACHE_UTILIZATION, r"cache.*(?:usage|utili[sz]ation|perc|ratio)|token_usage"),
     (serving.REQUESTS_WAITING, r"waiting|queued|pending|deferred|queue_(?:size|depth|length|len)"),
@@ -51,11 +51,11 @@ _CLUES: Final[tuple[tuple[Metric, str], ...]] = (
     (serving.TOKENS_PROMPT, r"(?:prompt|input|prefill)_tokens|tokens_(?:prompt|input)"),
     (
         serving.TOKENS_GENERATED,
-        r"(?:generat\w*|output|completion|predicted)_tokens|tokens_(?:generated|output|predicted)",
+        r"(?:generated|generation|output|completion|predicted)_tokens|tokens_(?:generated|output|predicted)",
     ),
     (
         serving.REQUESTS_FINISHED,
-        rf"{_REQUEST}.*(?:success\w*|finish\w*|complet\w*|processed|count|total)|success\w*",
+        rf"{_REQUEST}.*(?:success\w*|finish\w*|completed|completions?|processed|count|total)|success\w*",
     ),
 )
 """In the order in which they are tried: what is more special stands first."""

@@ -15,7 +15,7 @@ def test_the_reference_is_fresh() -> None:
 
 
 def test_the_reference_has_every_family_of_every_server() -> None:
-    """Each server has a section with what is easily got wrong, its metrics and the families they come from."""
+    """Each server has a section with what is easily got wrong, its metrics and their families."""
     page = document()
 
     for profile in PROFILES:
