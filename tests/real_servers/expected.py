@@ -15,11 +15,15 @@ ALL: Final = GOOD + BAD
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """How counters grow: ``finished`` by reason, ``errors`` by type; ``durations`` are observed."""
+    """How counters grow: ``finished`` by reason, ``errors`` by type; ``durations`` are observed.
+
+    ``timed``: a good request takes as long as it says.
+    """
 
     finished: Mapping[str, int]
     errors: Mapping[str, int]
     durations: int = ALL
+    timed: bool = True
 
 
 EXPECTED: Final[Mapping[str, Expected]] = {
@@ -29,4 +33,11 @@ EXPECTED: Final[Mapping[str, Expected]] = {
     "bentoml": Expected(finished={"200": GOOD, "500": BAD}, errors={"500": BAD}),
     # The SDK counts how often it predicted, whatever came of it.
     "kserve": Expected(finished={"": ALL}, errors={}),
+    # What fails here asks for another model, which has durations of its own.
+    "dynamo": Expected(
+        finished={"success": GOOD, "error": BAD},
+        errors={"not_found": BAD},
+        durations=GOOD,
+        timed=False,
+    ),
 }

@@ -14,7 +14,7 @@ from tests.real_servers import processes
 from tests.real_servers.server import ModelServer
 from tests.real_servers.watching import observed, readings, total
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 KINDS = {"triton": "triton", "mlserver": "kserve_v2", "kserve": "kserve_v2", "dynamo": "openai"}
 
 
