@@ -75,7 +75,13 @@ def test_kinds_by_values(helm4: Path) -> None:
     everything = {kind for kind, _ in render(helm4, "everything")}
 
     assert default == {"ConfigMap", "DaemonSet", "ServiceAccount"}
-    assert everything == default | {"NetworkPolicy", "PodMonitor", "PrometheusRule"}
+    assert everything == default | {
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "NetworkPolicy",
+        "PodMonitor",
+        "PrometheusRule",
+    }
 
 
 def test_pod_is_restricted_by_default(helm4: Path) -> None:
