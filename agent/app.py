@@ -93,7 +93,7 @@ def make_collectors(
     if any(each.probe for each in config.servers):
         from agent.probes import make_probes  # noqa: PLC0415 - only where configured
 
-        collectors += make_probes(config.servers)
+        collectors += make_probes(config.servers, connections)
     return collectors
 
 

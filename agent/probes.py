@@ -5,16 +5,14 @@ from urllib.parse import urlsplit
 
 from agent.collectors.probe import Plan, ProbeCollector
 from agent.collectors.probe.plan import PROMPT
-from agent.collectors.scrape import Access, Connections
+from agent.collectors.scrape import OPEN, Access, Connections
 from agent.config import Server
 from agent.config.probe import Probe
+from agent.model_servers import access_of
 
 
-def make_probes(
-    servers: Iterable[Server], connections: Connections | None = None
-) -> list[ProbeCollector]:
+def make_probes(servers: Iterable[Server], connections: Connections) -> list[ProbeCollector]:
     """Return a collector for each server that is to be probed; they share ``connections``."""
-    connections = connections or Connections()
     return [
         ProbeCollector(plan_of(server, server.probe), server=_name(server), connections=connections)
         for server in servers
@@ -44,17 +42,8 @@ def _access(server: Server, probe: Probe) -> Access:
     """Return how to get in: with what the scrape shows, and never by plain HTTP what it shows by TLS."""
     secret = urlsplit(server.url).scheme == "https"
     if probe.url and secret and urlsplit(probe.url).scheme != "https":
-        return Access()
-    return Access(
-        bearer_token_file=server.bearer_token_file or "",
-        username=server.username or "",
-        password_file=server.password_file or "",
-        ca_file=server.ca_file or "",
-        cert_file=server.cert_file or "",
-        key_file=server.key_file or "",
-        server_name=server.server_name or "",
-        insecure_skip_verify=server.insecure_skip_verify,
-    )
+        return OPEN
+    return access_of(server)
 
 
 def _origin(url: str) -> str:
