@@ -1,8 +1,9 @@
 """Gauges and counters of one family, added up where the server splits what the catalogue does not."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from enum import Enum
-from math import isfinite, isnan
+from math import inf, isfinite, isnan
 
 from agent.collectors.exposition import Faults, Page, Sample, Series
 from agent.collectors.serving.continuity import NUMBERS, Continuity
@@ -54,10 +55,31 @@ class Family:
         self._labels = labels
         self._combining = combining
         self._continuity = None if source.native is Native.GAUGE else Continuity(NUMBERS)
+        self._plain = not (source.newest or source.value_label or source.sentinels)
+        self._plan: list[tuple[Series, Attributes | None]] = []
 
     def read(self, page: Page, faults: Faults) -> Amounts:
         """Return the values on a page, in the catalogue's unit."""
         name = next((name for name in self._source.samples if name in page.samples), "")
+        return self._as_before(page.samples.get(name, ())) or self._read(page, name, faults)
+
+    def _as_before(self, samples: Sequence[Sample]) -> Amounts | None:
+        """Return the values of a page with the series of the last one, where each has attributes of its own.
+
+        `None` where it has others, or a value that needs a second look.
+        """
+        if len(samples) != len(self._plan):
+            return None
+        per = self._source.per
+        found: list[tuple[Attributes, float]] = []
+        for (series, value), (known, key) in zip(samples, self._plan, strict=True):
+            if series is not known or not 0.0 <= value < inf:
+                return None
+            if key is not None:
+                found.append((key, value / per))
+        return Amounts(found)
+
+    def _read(self, page: Page, name: str, faults: Faults) -> Amounts:
         settled = settle(page, name, faults)
         attributes, per = self._labels.attributes, self._source.per
         parts: dict[Attributes, dict[Hashable, float]] = {}
@@ -72,6 +94,7 @@ class Family:
                 faults.add(reason, name, f"{series!r} is {value:g}")
                 refused.add(key)
             known[series] = value
+        self._learn(page.samples.get(name, ()), parts, refused)
         # Divided, which is exact where multiplying is not.
         return Amounts(
             (
@@ -81,6 +104,18 @@ class Family:
             ),
             refused,
         )
+
+    def _learn(
+        self,
+        samples: Sequence[Sample],
+        parts: Mapping[Attributes, Mapping[Hashable, float]],
+        refused: AbstractSet[Attributes | None],
+    ) -> None:
+        """Remember which series have which attributes, if it is as simple as that."""
+        keys = [(series, self._labels.attributes(series)) for series, _ in samples]
+        told = sum(key is not None for _, key in keys)
+        simple = self._plain and not refused and told == len(parts)
+        self._plan = keys if simple and not self._continuity else []
 
     def _kept(self, samples: Iterable[Sample]) -> Iterable[Sample]:
         source = self._source
@@ -119,4 +154,6 @@ class Family:
     def _total(self, key: Attributes, parts: dict[Hashable, float]) -> float:
         if self._combining is not Combining.ADD:
             return next(iter(parts.values()))
-        return self._continuity.total(key, parts) if self._continuity else sum(parts.values())
+        if self._continuity is None:
+            return sum(parts.values())
+        return self._continuity.total(key, parts)

@@ -51,6 +51,10 @@ class Continuity(Generic[Value]):
         self._arithmetic: Arithmetic[Value] = arithmetic
         self._sums: dict[Attributes, _Sum[Value]] = {}
 
+    def __bool__(self) -> bool:
+        """Tell whether there is any sum to follow."""
+        return bool(self._sums)
+
     def total(self, key: Attributes, parts: Mapping[Hashable, Value]) -> Value:
         """Return the sum of the parts, and of what was lost of it. Raises `MalformedError`.
 

@@ -19,7 +19,7 @@ _INFO: Final = "info"
 
 def is_on(page: Page, source: Source) -> bool:
     """Tell whether the page has a sample of the source."""
-    return any(name in page.samples for name in source.samples)
+    return not page.samples.keys().isdisjoint(source.samples)
 
 
 def is_declared(page: Page, source: Source) -> bool:
@@ -30,13 +30,23 @@ def is_declared(page: Page, source: Source) -> bool:
     return any(name in page.types for name in names)
 
 
-def size(page: Page, source: Source) -> int:
-    """Return how many samples of the source the page has."""
-    return sum(len(page.samples.get(name, ())) for name in source.samples)
+class Declaration:
+    """Knows whether a family has the type that it should have, until the page's types change."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._fitting: Mapping[str, str] | None = None
+
+    def fits(self, page: Page, faults: Faults) -> bool:
+        """Tell whether ``# TYPE`` says what the profile expects, or nothing. A conflict is a fault."""
+        if page.types is not self._fitting:
+            if not _has_its_type(page, self._source, faults):
+                return False
+            self._fitting = page.types
+        return True
 
 
-def has_its_type(page: Page, source: Source, faults: Faults) -> bool:
-    """Tell whether ``# TYPE`` says what the profile expects, or nothing. A conflict is a fault."""
+def _has_its_type(page: Page, source: Source, faults: Faults) -> bool:
     if source.native is Native.COUNTER:
         declared = {name: page.type_of(name) for name in source.samples if name in page.samples}
     else:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from agent.collectors.exposition import Faults, Page
 from agent.collectors.serving.amounts import Combining
-from agent.collectors.serving.declared import has_its_type, is_on
+from agent.collectors.serving.declared import Declaration, is_on
 from agent.collectors.serving.labels import Attributes, Labels, Reader
 from agent.collectors.serving.profile import Facts, Source
 from agent.collectors.serving.scalars import One, of_model
@@ -35,16 +35,17 @@ class _Fact:
 
     def __init__(self, reader: Reader, source: Source) -> None:
         self._source = source
+        self._declaration = Declaration(source)
         self._labels = Labels(reader, source, of_server=False)
 
     def is_on(self, page: Page) -> bool:
         return is_on(page, self._source)
 
     def read(self, page: Page, faults: Faults) -> Mapping[Attributes, str]:
-        if not has_its_type(page, self._source, faults):
+        if not self._declaration.fits(page, faults):
             return {}
         samples = page.samples.get(next(n for n in self._source.samples if n in page.samples), ())
-        self._labels.forget(len(samples))
+        self._labels.forget(page)
         found: dict[Attributes, str] = {}
         for series, value in self._labels.foremost(samples):
             key = self._labels.attributes(series)

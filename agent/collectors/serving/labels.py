@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from math import nan
 from typing import Final, NamedTuple
 
-from agent.collectors.exposition import Sample, Series
+from agent.collectors.exposition import Page, Sample, Series
 from agent.collectors.serving.profile import Profile, Source
 
 Attributes = tuple[str, ...]
@@ -51,13 +51,16 @@ class Labels:
         self._rows: dict[Series, tuple[Row, float]] = {}
         self._rows_by_labels: dict[tuple[tuple[str, str], ...], Row] = {}
 
-    def forget(self, series_on_page: int) -> None:
+    def forget(self, page: Page) -> None:
         """Forget everything if much more is remembered than a page holds: labels that come and go."""
-        bound = 2 * series_on_page + _SLACK
-        if max(len(self._attributes), len(self._rows), len(self._rows_by_labels)) > bound:
+        remembered = max(len(self._attributes), len(self._rows), len(self._rows_by_labels))
+        if remembered > _SLACK and remembered > 2 * self._size(page) + _SLACK:
             self._attributes.clear()
             self._rows.clear()
             self._rows_by_labels.clear()
+
+    def _size(self, page: Page) -> int:
+        return sum(len(page.samples.get(name, ())) for name in self._source.samples)
 
     def attributes(self, series: Series) -> Attributes | None:
         """Return the attributes of a series."""

@@ -9,7 +9,7 @@ from typing import Protocol
 from agent.catalogue import Kind
 from agent.collectors.exposition import Faults, Page
 from agent.collectors.serving.amounts import Combining
-from agent.collectors.serving.declared import has_its_type, is_on, size
+from agent.collectors.serving.declared import Declaration, is_on
 from agent.collectors.serving.info import Informed
 from agent.collectors.serving.labels import (
     ENGINE_AT,
@@ -99,6 +99,7 @@ class _Distributed:
 
     def __init__(self, reader: Reader, signal: Signal, source: Source) -> None:
         self._source = source
+        self._declaration = Declaration(source)
         self._labels = Labels(reader, source, of_server=signal.of_server)
         self._family: Histograms | Summaries
         if source.native is Native.HISTOGRAM:
@@ -111,9 +112,9 @@ class _Distributed:
         return is_on(page, self._source)
 
     def read(self, page: Page, faults: Faults) -> Distributions:
-        if not has_its_type(page, self._source, faults):
+        if not self._declaration.fits(page, faults):
             return {}
-        self._labels.forget(size(page, self._source))
+        self._labels.forget(page)
         return self._family.read(page, faults)
 
 

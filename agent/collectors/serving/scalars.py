@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 from agent.catalogue import Kind, Metric
 from agent.collectors.exposition import Faults, Page
 from agent.collectors.serving.amounts import Amounts, Combining, Family
-from agent.collectors.serving.declared import has_its_type, is_declared, is_on, size
+from agent.collectors.serving.declared import Declaration, is_declared, is_on
 from agent.collectors.serving.labels import (
     ENGINE_AT,
     IDENTITY,
@@ -76,6 +76,7 @@ class One:
         self, reader: Reader, source: Source, combining: Combining, *, of_server: bool = False
     ) -> None:
         self._source = source
+        self._declaration = Declaration(source)
         self._labels = Labels(reader, source, of_server=of_server)
         self._family = Family(source, self._labels, combining)
 
@@ -85,9 +86,9 @@ class One:
 
     def read(self, page: Page, faults: Faults) -> Amounts:
         """Return its values, if it is declared as what it should be."""
-        if not has_its_type(page, self._source, faults):
+        if not self._declaration.fits(page, faults):
             return Amounts(void=True)
-        self._labels.forget(size(page, self._source))
+        self._labels.forget(page)
         return self._family.read(page, faults)
 
 
