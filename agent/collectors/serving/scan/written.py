@@ -89,9 +89,15 @@ def draft_yaml(
 
 
 def _suggestions(found: Iterable[Guess], heading: str = "") -> str:
-    lines = [line for guess in found for line in _suggested(guess)]
-    if not lines:
+    by_metric: dict[Metric, list[Guess]] = {}
+    for guess in found:
+        by_metric.setdefault(guess.metric, []).append(guess)
+    if not by_metric:
         return ""
+    lines = []
+    for metric, each in by_metric.items():
+        lines += [f"- metric: {metric.name}", "  sources:"]
+        lines += (f"  - {{{_suggested(guess)}}}" for guess in each)
     head = (
         heading
         or "    # Not mapped, and guessed from names. Judge each line, then take its # away.\n"
@@ -99,7 +105,7 @@ def _suggestions(found: Iterable[Guess], heading: str = "") -> str:
     return head + "".join(f"    #{line}\n" for line in lines)
 
 
-def _suggested(guess: Guess) -> list[str]:
+def _suggested(guess: Guess) -> str:
     metric, family = guess.metric, guess.family
     kind = "summary" if family.type == "summary" else _KINDS[metric.kind]
     source = f"family: {_quoted(family.name)}, kind: {kind}"
@@ -107,7 +113,7 @@ def _suggested(guess: Guess) -> list[str]:
         source += f", unit: {guess.unit}"
     if len(metric.attributes) > len(MODEL_ATTRIBUTES):
         source += f", by: [{{labels: [{guess.by}]}}]" if guess.by else ", by: [{}]"
-    return [f"- metric: {metric.name}", f"  sources: [{{{source}}}]"]
+    return source
 
 
 def _signal(signal: Signal) -> Plain:
