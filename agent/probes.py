@@ -5,16 +5,23 @@ from urllib.parse import urlsplit
 
 from agent.collectors.probe import Plan, ProbeCollector
 from agent.collectors.probe.plan import PROMPT
-from agent.collectors.scrape import OPEN, Access, Connections
+from agent.collectors.scrape import OPEN, Access, Connections, endpoint
 from agent.config import Server
 from agent.config.probe import Probe
 from agent.model_servers import access_of
 
 
 def make_probes(servers: Iterable[Server], connections: Connections) -> list[ProbeCollector]:
-    """Return a collector for each server that is to be probed; they share ``connections``."""
+    """Return a collector for each server that is to be probed; they share ``connections``.
+
+    Each has the name of its server's scrape, so that the two can be joined.
+    """
     return [
-        ProbeCollector(plan_of(server, server.probe), server=_name(server), connections=connections)
+        ProbeCollector(
+            plan_of(server, server.probe),
+            server=server.name or endpoint(server.url).address,
+            connections=connections,
+        )
         for server in servers
         if server.probe is not None
     ]
@@ -50,11 +57,3 @@ def _origin(url: str) -> str:
     """Return scheme, host and port of a URL."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def _name(server: Server) -> str:
-    """Return the server's name as its scrape has it, so that the two can be joined."""
-    parts = urlsplit(server.url)
-    return (
-        server.name or f"{parts.hostname}:{parts.port or {'http': 80, 'https': 443}[parts.scheme]}"
-    )
