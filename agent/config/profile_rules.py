@@ -157,6 +157,12 @@ def _fits(source: ProfileSource, metric: Metric) -> Wrong:
     elif metric.kind is Kind.HISTOGRAM and source.of is not None and source.over is not None:
         yield from _scalar(source.of, metric, _COUNTERS, ".of")
         yield from _scalar(source.over, metric, _COUNTERS, ".over", measured=False)
+    elif metric.kind is Kind.HISTOGRAM and source.sum:
+        for position, part in enumerate(source.sum):
+            if part.family is None or part.kind != "histogram":
+                yield f".sum[{position}]", "must be a family of kind histogram, as its sum is one"
+            else:
+                yield from _leaf(part, metric, ("histogram",), f".sum[{position}]", measured=True)
     elif metric.kind in (Kind.HISTOGRAM, Kind.SUMMARY) and source.family is None:
         yield (
             "",

@@ -133,3 +133,20 @@ def test_a_kind_is_the_records_kind(kind: str, tmp_path: Path) -> None:
     (profile, *_) = known_profiles(load(file, {}, {}).profiles)
 
     assert [leaf.native.value for leaf in profile.signals[0].leaves] == [kind]
+
+
+def test_two_signals_never_tell_one_series(tmp_path: Path) -> None:
+    """A profile that maps two families to one series is read by the first, and it is a problem."""
+    file = tmp_path / "agent.yaml"
+    file.write_text(
+        "profiles: [{name: a, signals: ["
+        "{metric: inference.requests.running, sources: [{family: acme_http_running, kind: gauge}]},"
+        "{metric: inference.requests.running, sources: [{family: acme_grpc_running, kind: gauge}]}]}]"
+    )
+    (profile, *_) = known_profiles(load(file, {}, {}).profiles)
+    faults = Faults("s")
+
+    readings = Translation(profile, "s").readings(Parser(profile.samples).parse(PAGE), faults)
+
+    assert [reading.value for reading in readings] == [11.0]
+    assert [problem.reason for problem in faults.problems()] == ["ambiguous_series"]

@@ -131,6 +131,8 @@ class Source:
 class Added:
     """Several sources added up, by the attributes that they share. One that is not there adds nothing.
 
+    Histograms have a sum where their buckets are the same.
+
     ``whole``: all of them must be on the page, at least as a ``# TYPE``, or there is no sum: hits
     without misses are not all queries.
     """

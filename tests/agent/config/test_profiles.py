@@ -174,7 +174,11 @@ servers: [{url: 'http://h', profile: oter}]
             "kind: must be histogram or summary",
         ),
         (
-            of_source("{sum: [{family: a, kind: histogram}]}", "inference.queue.duration"),
+            of_source("{sum: [{family: a, kind: summary}]}", "inference.queue.duration"),
+            "sum[0]: must be a family of kind histogram",
+        ),
+        (
+            of_source("{sum: [{family: a, kind: summary}]}", "inference.queue.duration.quantiles"),
             "cannot be added up",
         ),
         (

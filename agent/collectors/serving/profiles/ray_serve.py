@@ -82,8 +82,7 @@ RAY_SERVE: Final = Profile(
         Signal(
             serving.REQUEST_DURATION,
             (
-                _of_proxy("http"),
-                _of_proxy("grpc"),
+                Added((_of_proxy("http"), _of_proxy("grpc"))),
                 _histogram("deployment_processing_latency_ms"),
             ),
         ),

@@ -5,7 +5,7 @@ from agent.collectors.serving.mapping import Translation
 from agent.collectors.serving.profiles import PROFILES
 from agent.collectors.serving.profiles.ray_serve import RAY_SERVE
 from agent.snapshot import Distribution
-from tests.agent.collectors.serving.pages import captured, translate, values
+from tests.agent.collectors.serving.pages import captured, reasons, translate, values
 from tests.agent.collectors.serving.tables import table
 
 T0 = "ray/ray_serve_2.60.0_t0.txt"
@@ -85,6 +85,43 @@ def test_two_proxies_are_added_up_and_their_probes_left_out() -> None:
         ("inference.requests.finished", "default", "", "", "200"): 12,
         ("inference.requests.finished", "default", "", "", "OK"): 3,
     }
+
+
+def proxy_histogram(protocol: str, bounds: tuple[str, str], count: int) -> str:
+    """Write a proxy's histogram with all observations in its first bucket."""
+    family = f"ray_serve_{protocol}_request_latency_ms"
+    lines = [f"# TYPE {family} histogram"]
+    lines += [
+        f'{family}_bucket{{application="a",route="/r",le="{le}"}} {count}'
+        for le in (*bounds, "+Inf")
+    ]
+    lines += [
+        f'{family}_sum{{application="a",route="/r"}} {10 * count}',
+        f'{family}_count{{application="a",route="/r"}} {count}',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def test_requests_of_both_protocols_are_in_one_distribution() -> None:
+    """An application that is served by HTTP and by gRPC has one request duration."""
+    text = proxy_histogram("http", ("20", "50"), 3) + proxy_histogram("grpc", ("20", "50"), 2)
+
+    readings, problems = translate(RAY_SERVE, text)
+
+    assert problems == ()
+    assert values(readings, serving.REQUEST_DURATION) == {
+        ("a", "", ""): Distribution((0.02, 0.05), (5, 0, 0), 0.05)
+    }
+
+
+def test_distributions_that_do_not_fit_have_no_sum() -> None:
+    """With other buckets there is no sum, and half of one would be wrong."""
+    text = proxy_histogram("http", ("20", "50"), 3) + proxy_histogram("grpc", ("20", "60"), 2)
+
+    readings, problems = translate(RAY_SERVE, text)
+
+    assert values(readings, serving.REQUEST_DURATION) == {}
+    assert reasons(problems) == {"ambiguous_series"}
 
 
 def test_a_replica_that_dies_takes_nothing_back() -> None:
