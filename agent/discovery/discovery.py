@@ -90,6 +90,7 @@ class Discovery:
         self._merged: dict[Place, Target] = dict(self._static)
         self._left_out = 0
         self._told: list[Event] = []
+        self._last: tuple[Reading, ...] = ()
         self._changed = asyncio.Event()
         self._put_question = ask
         self._asked = asyncio.Semaphore(MOST_ASKED_AT_ONCE)
@@ -107,9 +108,10 @@ class Discovery:
     async def collect(self) -> Batch:
         """Return how many places are known, what was found and lost, and what is in the way."""
         told, self._told = tuple(self._told), []
-        return Batch(
-            self._clock(), tuple(self._readings()), problems=tuple(self._problems()), events=told
-        )
+        readings = tuple(self._readings())
+        if readings != self._last:  # the same ones again need no second look
+            self._last = readings
+        return Batch(self._clock(), self._last, problems=tuple(self._problems()), events=told)
 
     async def close(self) -> None:
         """Let go of the sources."""

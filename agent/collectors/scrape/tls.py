@@ -17,6 +17,9 @@ from agent.collectors.scrape.secret import Signature, signature
 _MOST_CONTEXTS: Final = 16
 """Kept; more sets of files than that are read again in turn."""
 
+_MOST_WARNINGS: Final = 64
+"""Of servers that are not verified; with pods that come and go there is no end to their names."""
+
 _Files = tuple[str, str, str, bool]
 _log = logging.getLogger(__name__)
 
@@ -33,7 +36,8 @@ class Contexts:
 
         ``shown`` is the server's URL without secrets. Raises `ScrapeError` for files that are no use.
         """
-        if access.insecure_skip_verify and shown not in self._warned:
+        loud = access.insecure_skip_verify and len(self._warned) < _MOST_WARNINGS
+        if loud and shown not in self._warned:
             self._warned.add(shown)
             _log.warning(
                 "%s is NOT verified: insecure_skip_verify is set, so anybody on the way can read "

@@ -91,6 +91,8 @@ class KubernetesSource:
                 self._version, self._forgot = "", True
                 failures += 1
             except ApiError as error:
+                if error.reason == "api_error":  # it may be our version that it cannot go on from
+                    self._version, self._forgot = "", True
                 self._fail(error)
                 changed()
                 failures += 1

@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.discovery.merge import merge
@@ -24,6 +24,7 @@ TARGETS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(
     st.lists(TARGETS, max_size=8).flatmap(
         lambda each: st.tuples(st.just(each), st.permutations(each))

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.discovery.proc_net import Listener, listeners
@@ -33,6 +33,7 @@ SOCKETS = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(SOCKETS, max_size=20))
 def test_what_the_kernel_writes_is_read(sockets: list[tuple[str, int, int, str]]) -> None:
     """Every listening socket, in its order, and no other; IPv4 in IPv6 is IPv4."""
@@ -49,6 +50,7 @@ def test_what_the_kernel_writes_is_read(sockets: list[tuple[str, int, int, str]]
     assert found == expected
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="0123456789ABCDEF:. \n-zé", max_size=300))
 def test_no_text_breaks_it(text: str) -> None:
     """What is no table has no sockets, or plausible ones."""
@@ -57,6 +59,7 @@ def test_no_text_breaks_it(text: str) -> None:
         ipaddress.ip_address(found.address)
 
 
+@settings(deadline=None)
 @given(st.lists(SOCKETS, min_size=1, max_size=4), st.data())
 def test_a_table_cut_off_anywhere_has_no_wrong_socket(
     sockets: list[tuple[str, int, int, str]], data: st.DataObject

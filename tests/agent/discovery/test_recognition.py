@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.discovery.kubernetes.pods import Pod, pod_of
@@ -151,6 +151,7 @@ ANYTHING = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(ANYTHING)
 def test_no_object_breaks_it(thing: object) -> None:
     """Whatever JSON comes, it is a pod or a ValueError."""
@@ -163,6 +164,7 @@ def test_no_object_breaks_it(thing: object) -> None:
     assert len(targets_of(found)) <= MOST_OF_A_POD
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["prometheus.io/scrape", "prometheus.io/port", "prometheus.io/path",

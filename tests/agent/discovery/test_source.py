@@ -110,6 +110,7 @@ async def test_a_pod_that_ends_is_forgotten(end: dict[str, str]) -> None:
 async def test_a_broken_watch_goes_on_where_it_was() -> None:
     """Half a line is no event; the watch is opened again from the last version, without a list."""
     async with fake_api() as api:
+        api.bookmarks = 60.0
         api.put(pod("a"))
         async with following(api) as seen:
             await seen.until(lambda: api.watches == 1)
