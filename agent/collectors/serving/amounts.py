@@ -11,6 +11,9 @@ from agent.collectors.serving.labels import Attributes, Labels, number
 from agent.collectors.serving.profile import Native, Source
 from agent.collectors.serving.settling import settle
 
+_Known = tuple[Series, Attributes | None, float | None]
+"""A series, its attributes and, where it stands in a label, its value."""
+
 
 class Combining(Enum):
     """What several series of one model mean that differ only in what the catalogue does not tell."""
@@ -29,18 +32,16 @@ class Amounts(dict[Attributes, float]):
     the whole family.
     """
 
-    __slots__ = ("refused", "void")
+    refused: frozenset[Attributes | None] = frozenset()
+    void: bool = False
 
-    def __init__(
-        self,
-        values: Iterable[tuple[Attributes, float]] = (),
-        refused: Iterable[Attributes | None] = (),
-        *,
-        void: bool = False,
-    ) -> None:
-        super().__init__(values)
+    def without(
+        self, refused: Iterable[Attributes | None] = (), *, void: bool = False
+    ) -> "Amounts":
+        """Say for which attributes there is nothing that can be believed; return itself."""
         self.refused = frozenset(refused)
         self.void = void
+        return self
 
 
 class Family:
@@ -55,13 +56,16 @@ class Family:
         self._labels = labels
         self._combining = combining
         self._continuity = None if source.native is Native.GAUGE else Continuity(NUMBERS)
-        self._plain = not (source.newest or source.value_label or source.sentinels)
-        self._plan: list[tuple[Series, Attributes | None]] = []
+        self._plain = not (source.newest or source.sentinels)
+        self._plan: list[_Known] = []
 
     def read(self, page: Page, faults: Faults) -> Amounts:
         """Return the values on a page, in the catalogue's unit."""
-        name = next((name for name in self._source.samples if name in page.samples), "")
-        return self._as_before(page.samples.get(name, ())) or self._read(page, name, faults)
+        for name in self._source.samples:
+            samples = page.samples.get(name)
+            if samples is not None:
+                return self._as_before(samples) or self._read(page, name, faults)
+        return Amounts()
 
     def _as_before(self, samples: Sequence[Sample]) -> Amounts | None:
         """Return the values of a page with the series of the last one, where each has attributes of its own.
@@ -71,13 +75,14 @@ class Family:
         if len(samples) != len(self._plan):
             return None
         per = self._source.per
-        found: list[tuple[Attributes, float]] = []
-        for (series, value), (known, key) in zip(samples, self._plan, strict=True):
-            if series is not known or not 0.0 <= value < inf:
+        found = Amounts()
+        for (series, value), (known, key, told) in zip(samples, self._plan, strict=True):
+            amount = value if told is None else told
+            if series is not known or not 0.0 <= amount < inf:
                 return None
             if key is not None:
-                found.append((key, value / per))
-        return Amounts(found)
+                found[key] = amount / per
+        return found
 
     def _read(self, page: Page, name: str, faults: Faults) -> Amounts:
         settled = settle(page, name, faults)
@@ -96,14 +101,10 @@ class Family:
             known[series] = value
         self._learn(page.samples.get(name, ()), parts, refused)
         # Divided, which is exact where multiplying is not.
-        return Amounts(
-            (
-                (key, self._total(key, each) / per)
-                for key, each in parts.items()
-                if key not in refused
-            ),
-            refused,
-        )
+        totals = {
+            key: self._total(key, each) / per for key, each in parts.items() if key not in refused
+        }
+        return Amounts(totals).without(refused)
 
     def _learn(
         self,
@@ -112,10 +113,12 @@ class Family:
         refused: AbstractSet[Attributes | None],
     ) -> None:
         """Remember which series have which attributes, if it is as simple as that."""
-        keys = [(series, self._labels.attributes(series)) for series, _ in samples]
-        told = sum(key is not None for _, key in keys)
+        of_label = self._of_label if self._source.value_label else _nothing
+        attributes = self._labels.attributes
+        plan = [(series, attributes(series), of_label(series)) for series, _ in samples]
+        told = sum(key is not None for _, key, _ in plan)
         simple = self._plain and not refused and told == len(parts)
-        self._plan = keys if simple and not self._continuity else []
+        self._plan = plan if simple and not self._continuity else []
 
     def _kept(self, samples: Iterable[Sample]) -> Iterable[Sample]:
         source = self._source
@@ -157,3 +160,7 @@ class Family:
         if self._continuity is None:
             return sum(parts.values())
         return self._continuity.total(key, parts)
+
+
+def _nothing(_: Series) -> None:
+    return None

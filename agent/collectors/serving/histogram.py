@@ -9,7 +9,7 @@ from operator import lt, sub
 
 from agent.snapshot import Distribution
 
-_MOST = 2.0**63
+_MOST = 2**63
 """OpenTelemetry counts in 64 bits."""
 
 
@@ -46,9 +46,13 @@ def counted(
     per: float = 1.0,
 ) -> Distribution:
     """Make a distribution with bounds that are `checked_bounds` already. Raises `MalformedError`."""
-    if not all(map(float.is_integer, cumulative)) or not cumulative[-1] < _MOST:
+    try:
+        whole = tuple(map(int, cumulative))
+    except (ValueError, OverflowError):  # NaN and infinity
+        whole = ()
+    if whole != tuple(cumulative) or whole[-1] >= _MOST:
         raise MalformedError("a bucket's count is not a whole number")
-    counts = tuple(map(int, map(sub, cumulative, (0.0, *cumulative[:-1]))))
+    counts = tuple(map(sub, whole, (0, *whole[:-1])))
     if min(counts) < 0:
         raise MalformedError("a bucket holds less than the one before it")
     if total is None:

@@ -53,8 +53,9 @@ class Labels:
 
     def forget(self, page: Page) -> None:
         """Forget everything if much more is remembered than a page holds: labels that come and go."""
-        remembered = max(len(self._attributes), len(self._rows), len(self._rows_by_labels))
-        if remembered > _SLACK and remembered > 2 * self._size(page) + _SLACK:
+        if len(self._attributes) <= _SLACK and len(self._rows) <= _SLACK:
+            return
+        if max(len(self._attributes), len(self._rows)) > 2 * self._size(page) + _SLACK:
             self._attributes.clear()
             self._rows.clear()
             self._rows_by_labels.clear()

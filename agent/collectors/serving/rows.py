@@ -79,18 +79,16 @@ class Histograms:
         self._source = source
         self._labels = labels
         self._continuity = Continuity(HISTOGRAMS)
-        self._series: list[list[Series]] = []
+        self._series: list[tuple[Series, ...]] = []
         self._layouts: list[_Layout] = []
 
     def read(self, page: Page, faults: Faults) -> Distributions:
         """Return the histograms on a page. One that contradicts itself is left out as a whole."""
-        tables: list[Sequence[Sample]] = [
-            page.samples.get(name, ()) for name in self._source.samples
-        ]
-        series = [[each for each, _ in table] for table in tables]
+        columns = [_columns(page.samples.get(name, ())) for name in self._source.samples]
+        series = [column for column, _ in columns]
         if series != self._series:
-            tables = self._meet(page, series, faults)
-        values = [[value for _, value in table] for table in tables]
+            columns = list(map(_columns, self._meet(page, series, faults)))
+        values = [column for _, column in columns]
         found: dict[Attributes, dict[Hashable, Distribution]] = {}
         refused: set[Attributes] = set()
         for layout in self._layouts:
@@ -118,7 +116,7 @@ class Histograms:
         faults.add(error.reason, self._source.name, f"{' '.join(filter(None, key))}: {error}")
 
     def _meet(
-        self, page: Page, series: list[list[Series]], faults: Faults
+        self, page: Page, series: list[tuple[Series, ...]], faults: Faults
     ) -> list[Sequence[Sample]]:
         """Lay out a page with other series than the last one, and return what of it counts.
 
@@ -162,6 +160,13 @@ class Histograms:
             layout.sum_at, layout.count_at = sums.get(row), counts.get(row)
             layouts.append(layout)
         return layouts
+
+
+def _columns(samples: Sequence[Sample]) -> tuple[tuple[Series, ...], tuple[float, ...]]:
+    if not samples:
+        return (), ()
+    series, values = zip(*samples, strict=True)
+    return series, values
 
 
 class _Parts:

@@ -87,7 +87,7 @@ class One:
     def read(self, page: Page, faults: Faults) -> Amounts:
         """Return its values, if it is declared as what it should be."""
         if not self._declaration.fits(page, faults):
-            return Amounts(void=True)
+            return Amounts().without(void=True)
         self._labels.forget(page)
         return self._family.read(page, faults)
 
@@ -107,13 +107,13 @@ class _Sum:
         found = [part.read(page, faults) for part in self._parts if part.is_on(page)]
         refused = frozenset[Attributes | None]().union(*(part.refused for part in found))
         if any(part.void for part in found):
-            return Amounts(refused=refused, void=True)
+            return Amounts().without(refused, void=True)
         totals: dict[Attributes, float] = {}
         for part in found:
             for key, value in part.items():
                 totals[key] = totals.get(key, 0.0) + value
-        kept = ((key, value) for key, value in totals.items() if key not in refused)
-        return Amounts(kept, refused)
+        kept = {key: value for key, value in totals.items() if key not in refused}
+        return Amounts(kept).without(refused)
 
 
 class Pair:
@@ -131,16 +131,16 @@ class Pair:
 class _Share(Pair):
     def read(self, page: Page, faults: Faults) -> Amounts:
         of, over = self._one.read(page, faults), self._other.read(page, faults)
-        shares = ((key, value / over[key]) for key, value in of.items() if over.get(key))
-        return Amounts(shares, of.refused | over.refused, void=of.void or over.void)
+        shares = {key: value / over[key] for key, value in of.items() if over.get(key)}
+        return Amounts(shares).without(of.refused | over.refused, void=of.void or over.void)
 
 
 class _Sized(Pair):
     def read(self, page: Page, faults: Faults) -> Amounts:
         of, sizes = self._one.read(page, faults), self._other.read(page, faults)
         told = ((key, value, of_model(sizes, key)) for key, value in of.items())
-        amounts = ((key, value * unit) for key, value, unit in told if unit is not None)
-        return Amounts(amounts, of.refused | sizes.refused, void=of.void or sizes.void)
+        amounts = {key: value * unit for key, value, unit in told if unit is not None}
+        return Amounts(amounts).without(of.refused | sizes.refused, void=of.void or sizes.void)
 
 
 class Means(Pair):

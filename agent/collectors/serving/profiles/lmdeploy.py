@@ -113,7 +113,6 @@ LMDEPLOY: Final = Profile(
         Signal(serving.QUEUE_DURATION, (histogram("lmdeploy:request_queue_time_seconds"),)),
         Signal(serving.PREFILL_DURATION, (histogram("lmdeploy:request_prefill_time_seconds"),)),
         Signal(serving.DECODE_DURATION, (histogram("lmdeploy:request_decode_time_seconds"),)),
-        Signal(serving.COMPUTE_DURATION, (histogram("lmdeploy:request_inference_time_seconds"),)),
         Signal(serving.PROMPT_LENGTH, (histogram("lmdeploy:request_prompt_tokens"),)),
         Signal(serving.GENERATION_LENGTH, (histogram("lmdeploy:request_generation_tokens"),)),
         Signal(serving.BATCH_TOKENS, (histogram("lmdeploy:iteration_tokens_total"),)),

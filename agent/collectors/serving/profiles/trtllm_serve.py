@@ -83,7 +83,6 @@ TRTLLM_SERVE: Final = Profile(
         Signal(serving.QUEUE_DURATION, (histogram("trtllm_request_queue_time_seconds"),)),
         Signal(serving.PREFILL_DURATION, (histogram("trtllm_request_prefill_time_seconds"),)),
         Signal(serving.DECODE_DURATION, (histogram("trtllm_request_decode_time_seconds"),)),
-        Signal(serving.COMPUTE_DURATION, (histogram("trtllm_request_inference_time_seconds"),)),
         Signal(
             serving.SPECULATIVE_DRAFTED, (counter("trtllm_spec_decode_num_draft_tokens_total"),)
         ),

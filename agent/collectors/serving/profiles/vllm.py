@@ -125,7 +125,6 @@ VLLM: Final = Profile(
         ),
         Signal(serving.PREFILL_DURATION, (histogram("vllm:request_prefill_time_seconds"),)),
         Signal(serving.DECODE_DURATION, (histogram("vllm:request_decode_time_seconds"),)),
-        Signal(serving.COMPUTE_DURATION, (histogram("vllm:request_inference_time_seconds"),)),
         Signal(serving.PROMPT_LENGTH, (histogram("vllm:request_prompt_tokens"),)),
         Signal(serving.GENERATION_LENGTH, (histogram("vllm:request_generation_tokens"),)),
         Signal(serving.BATCH_TOKENS, (histogram("vllm:iteration_tokens_total"),)),
