@@ -149,8 +149,8 @@ def _add_scan(commands: "_Commands[argparse.ArgumentParser]") -> None:
     scan.add_argument(
         "source",
         metavar="URL",
-        help="the server's URL; without a path, those of all known servers are tried. A file, or - for "
-        "standard input, is a saved page",
+        help="the server's URL; without a path, those of all known servers are tried. The name or URL of a "
+        "configured server brings its profile and access. A file, or - for standard input, is a saved page",
     )
     _add_source(scan)
     scan.add_argument("--profile", default="", metavar="NAME", help="read it by this profile")

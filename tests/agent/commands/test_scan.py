@@ -323,6 +323,32 @@ def test_a_named_profile_is_used_whatever_the_page_is(capsys: pytest.CaptureFixt
     assert report["signals"] == []
 
 
+def test_a_named_profile_that_knows_nothing_of_the_page_exits_with_3(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A script can tell that the profile is the wrong one."""
+    assert scanned(capsys, TRITON, "--profile", "vllm")[0] == 3
+    assert scanned(capsys, TRITON, "--profile", "triton")[0] == 0
+
+
+def test_a_configured_server_is_known_by_its_name(
+    serve: Serve, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Its URL, its profile and its credentials come from the configuration."""
+    url = serve({"/metrics": (200, TRITON.read_text())}, token="s3cret")  # noqa: S106 - of this test
+    (tmp_path / "token").write_text("s3cret")
+    file = tmp_path / "agent.yaml"
+    file.write_text(
+        f"servers: [{{url: '{url}', name: chat, profile: triton, "
+        f"bearer_token_file: {tmp_path / 'token'}}}]"
+    )
+
+    report = as_json(capsys, "chat", "--config", file)
+
+    assert report["source"] == f"{url}/metrics"
+    assert [each["profile"] for each in report["servers"]] == ["triton"]
+
+
 def test_it_counts_as_the_collector_does(capsys: pytest.CaptureFixture[str]) -> None:
     """What is shown as mapped is what the collector reads, series by series."""
     report = as_json(capsys, TRITON)

@@ -3,6 +3,7 @@
 The keys are those of `agent.config.profiles`; what is usual is left out.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -26,6 +27,8 @@ from agent.collectors.serving.scan.guess import Guess, common_prefix, model_labe
 from agent.collectors.serving.scan.inventory import Family
 
 _WIDTH: Final = 100
+_PLAIN: Final = re.compile(r"/?[a-zA-Z]\w*_\w+|/\w[\w/]*")
+"""What needs no quotes in YAML."""
 _TIMES: Final = {1e3: "ms", 1e6: "us", 1e9: "ns"}
 _SHARES: Final = {100.0: "percent"}
 
@@ -78,7 +81,7 @@ def draft_yaml(
     families = tuple(families)
     lines = ["profiles:", f"  - name: {name}"]
     if paths := tuple(paths):
-        lines.append(f"    paths: [{', '.join(paths)}]")
+        lines.append(f"    paths: [{', '.join(map(_quoted, paths))}]")
     lines.append("    # What follows is guessed from names. Judge each line, then take its # away.")
     if prefix := common_prefix(families):
         lines.append(f"    #prefixes: [{_quoted(prefix)}]")
@@ -209,7 +212,8 @@ def _dumped(value: object) -> str:
 
 
 def _quoted(name: str) -> str:
-    return f"'{name}'" if ":" in name else name
+    """Return a name as YAML takes it for text: `on` and `null` are words of its own."""
+    return name if _PLAIN.fullmatch(name) else "'{}'".format(name.replace("'", "''"))
 
 
 def _indented(text: str, by: int = 2) -> str:
