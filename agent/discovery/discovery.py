@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, Protocol
 
 from agent.catalogue import events
 from agent.catalogue.attributes import DETAIL, K8S_NAMESPACE, K8S_POD, PROVIDER, SERVER
-from agent.catalogue.discovery import SERVER_POD, TARGETS
+from agent.catalogue.discovery import TARGETS
 from agent.catalogue.metric import EventKind
 from agent.collector import Collector
 from agent.collectors.scrape import Connections
@@ -22,6 +22,7 @@ from agent.discovery.candidate import Candidate
 from agent.discovery.merge import merge
 from agent.discovery.patience import SPARE
 from agent.discovery.probe import Answer, Ask, Recognise, ask
+from agent.discovery.situated import Situated, pod_reading
 from agent.discovery.source import Source
 from agent.discovery.target import Place, PodIdentity, Target
 from agent.snapshot import Batch, Event, Problem, Reading
@@ -172,7 +173,7 @@ class Discovery:
         self._left_out = sum(each.target.sure for each in waiting) if room <= 0 else 0
         if room <= 0:
             return None
-        for each in waiting:
+        for each in sorted(waiting, key=lambda each: not each.target.sure):
             if each.due <= now:
                 each.asking = tasks.create_task(self._ask(each, crew))
         later = [each.due - now for each in waiting if each.asking is None]
@@ -192,7 +193,8 @@ class Discovery:
             candidate.in_vain(answer, _now())
             return
         candidate.answer = answer
-        candidate.collector = self._make(target, answer.url)
+        made = self._make(target, answer.url)
+        candidate.collector = Situated(made, target.name, target.pod) if target.pod else made
         crew.adopt(candidate.collector)
         self._tell(events.SERVER_FOUND, candidate)
 
@@ -223,9 +225,9 @@ class Discovery:
             states = Counter("server" if each.is_server else "candidate" for each in own)
             for state in ("server", "candidate"):
                 yield Reading(TARGETS, (source.name, state), states[state])
-        for name, _, _, pod, _ in self.servers:
-            if pod is not None:
-                yield Reading(SERVER_POD, (name, pod.namespace, pod.name, pod.container), 1)
+        for target in map(self._merged.__getitem__, self._static):
+            if target.pod is not None:
+                yield pod_reading(target.name, target.pod)
 
     def _problems(self) -> Iterator[Problem]:
         for source in self._sources:

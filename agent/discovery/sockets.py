@@ -75,7 +75,7 @@ class SocketsSource:
         """Look for ever; see `agent.discovery.source.Source.run`."""
         while True:
             before, self._seen = self._targets, self._holders()
-            self._targets, self._problems = await self._worker.call(self._look)
+            self._targets, self._problems = await self._worker.call(self._look_or_say)
             if self._targets != before:
                 changed()
             for _ in range(round(INTERVAL / _ALIVE)):
@@ -91,6 +91,14 @@ class SocketsSource:
         return any(
             not (self._proc / str(pid)).exists() for each in self._targets for pid in each.pids
         )
+
+    def _look_or_say(self) -> tuple[tuple[Target, ...], tuple[Problem, ...]]:
+        """Look, or say why that cannot be done at all."""
+        try:
+            return self._look()
+        except OSError as error:
+            detail = f"{self._proc} cannot be read ({error.strerror}); mount it into the agent's container"
+            return (), (Problem("proc_unreadable", SOURCE, detail),)
 
     def _look(self) -> tuple[tuple[Target, ...], tuple[Problem, ...]]:
         """Look at every process that holds a GPU, and at those it works with. Blocks."""

@@ -75,8 +75,10 @@ class ApiServer:
         query = {"limit": str(_PAGE)} | ({"resourceVersion": version} if version else {})
         while True:
             page = await self._page(query)
-            meta = page.get("metadata") or {}
-            found += page.get("items") or ()
+            meta, items = page.get("metadata") or {}, page.get("items") or []
+            if not isinstance(meta, dict) or not isinstance(items, list):
+                raise self._nonsense()
+            found += items
             token = meta.get("continue")
             if not token:
                 return found, str(meta.get("resourceVersion") or "")

@@ -7,7 +7,7 @@ their being known, and then at once.
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -132,8 +132,7 @@ class KubernetesSource:
                 self._take(thing)
                 changed()
             # A BOOKMARK moves the version alone.
-            if version := (thing.get("metadata") or {}).get("resourceVersion"):
-                self._version = str(version)
+            self._version = _version_of(thing) or self._version
         return heard or loop.time() - began >= _BRIEF
 
     def _take(self, raw: object) -> None:
@@ -169,6 +168,11 @@ class KubernetesSource:
         if self._trouble is not None:
             _log.info("pods can be followed again")
             self._trouble = None
+
+
+def _version_of(thing: Mapping[str, Any]) -> str:
+    meta = thing.get("metadata")
+    return str(meta.get("resourceVersion") or "") if isinstance(meta, Mapping) else ""
 
 
 def _uid(thing: Any) -> str:

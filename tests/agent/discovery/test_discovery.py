@@ -130,7 +130,7 @@ def states(snapshot: Snapshot) -> dict[str, float]:
 
 def pods(snapshot: Snapshot) -> list[tuple[str, ...]]:
     """Return which server is in which pod."""
-    readings = snapshot.batches["discovery"].readings
+    readings = [each for batch in snapshot.batches.values() for each in batch.readings]
     return [reading.attributes for reading in readings if reading.metric is SERVER_POD]
 
 
@@ -143,9 +143,7 @@ async def test_a_server_is_found_collected_from_and_forgotten() -> None:
             assert up(found) == {"models/chat-0:8000": 1}
             (server,) = seen.discovery.servers
             assert (server.name, server.pod) == ("models/chat-0:8000", POD)
-            await seen.until(
-                lambda each: pods(each) == [(server.name, "models", "chat-0", "server")]
-            )
+            assert pods(found) == [(server.name, "models", "chat-0", "server")]
 
             source.tell()
             gone = await seen.until(lambda snapshot: not up(snapshot))
@@ -252,6 +250,7 @@ async def test_a_configured_server_is_not_found_again() -> None:
 
             (server,) = seen.discovery.servers
             assert (server.name, server.source, server.pod) == ("chat", "static", POD)
+            await seen.until(lambda each: pods(each) == [("chat", "models", "chat-0", "server")])
     assert asked == []
 
 

@@ -109,6 +109,14 @@ async def test_processes_that_cannot_be_seen_are_told_of() -> None:
         assert source.targets == ()
 
 
+async def test_without_proc_it_is_said(tmp_path: Path) -> None:
+    """What to mount is named."""
+    async with looking([1], proc=tmp_path / "none") as (source, _):
+        await until(lambda: bool(source.problems))
+
+        assert source.problems[0].reason == "proc_unreadable"
+
+
 async def test_without_gpus_nothing_is_looked_at() -> None:
     """No process holds a GPU: no target, no problem."""
     async with looking([]) as (source, _):

@@ -276,8 +276,14 @@ async def test_objects_that_make_no_sense_are_left_out() -> None:
         api.put(pod("a"))
         async with following(api) as seen:
             await seen.until(lambda: api.watches == 1)
-            api.say(b"not json\n")
-            await seen.until(lambda: len(seen.slept) > 0)
+            for line in (b"not json", b"[]", b'{"type": "ADDED", "object": 5}',
+                         b'{"type": "ADDED", "object": {"metadata": []}}',
+                         b'{"type": "DELETED", "object": {"metadata": {"name": 1}}}',
+                         b'{"type": "BOOKMARK", "object": {"metadata": "x"}}'):  # fmt: skip
+                before = len(api.asked)
+                api.say(line + b"\n")
+                api.say(None)
+                await seen.until(lambda: len(api.asked) > before and api.watches == 1)  # noqa: B023 - awaited here
             api.put(pod("b", "10.0.0.6"))
             await seen.until(lambda: seen.names == {"models/a:8000", "models/b:8000"})
 
