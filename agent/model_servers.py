@@ -64,7 +64,7 @@ def search(
     asked = config.discovery
     if asked is None:
         return None
-    pods = _pods(asked, environment, node, connections)
+    pods = pods_source(asked, environment, node, connections)
     sources: list[Source] = [pods] if pods else []
     if asked.sockets:
         known = pods.pod_of if isinstance(pods, KubernetesSource) else _no_pod
@@ -84,9 +84,10 @@ def search(
     )
 
 
-def _pods(
+def pods_source(
     asked: Discovery, environment: Mapping[str, str], node: str, connections: Connections
 ) -> KubernetesSource | AbsentSource | None:
+    """Return what knows the pods of the node; None where they are not to be searched."""
     if asked.kubernetes == "false":
         return None
     found = in_cluster(environment, url=asked.api_server or "")

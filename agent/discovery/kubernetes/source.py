@@ -100,6 +100,11 @@ class KubernetesSource:
                 longest = min(LONGEST, SHORTEST * 2 ** min(failures - 1, 10))
                 await self._sleep(longest * (0.5 + self._jitter() / 2))
 
+    async def look(self) -> int:
+        """List once, and return how many pods there are. Raises `ApiError`."""
+        await self._list()
+        return len(self._pods)
+
     async def close(self) -> None:
         """Leave the API server alone."""
         await self._api.close()
