@@ -5,7 +5,7 @@ node. Each is told under its own provider, so nothing is counted twice under one
 names the server.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from agent.collectors.exposition import Faults, Page, Parser
@@ -16,8 +16,8 @@ from agent.collectors.serving.mapping import Translation
 from agent.collectors.serving.profile import Profile
 from agent.snapshot import Problem, Reading
 
-_LOOK_AGAIN: Final = 12
-"""Pages after which one is looked at for families of servers that were not on the first: a minute's."""
+_LOOK_AGAIN: Final = 60
+"""Pages after which one is looked at for families of other servers though it declares no new ones."""
 
 
 class Interpreter:
@@ -44,19 +44,18 @@ class Interpreter:
         self._parser = Parser(())
         self._readers: dict[str, tuple[Profile, Translation]] = {}
         self._pages = 0
+        self._types: Mapping[str, str] = {}
         self.provider = configured.name if configured else ""
         """The kind of server; empty until it has answered once. Kept while it is down."""
 
     def read(self, body: Body, shown: str) -> tuple[list[Reading], tuple[Problem, ...]]:
         """Turn a page into readings. Raises `ScrapeError` where it is not a known server's."""
         text, undecodable, cut = text_of(body, shown)
-        if not self._readers or self._pages % _LOOK_AGAIN == 0:
-            self._look_at(text, shown)
+        first = not self._readers and self._look_at(text, shown)
         page = self._parsed(text, shown)
-        if not self._is_familiar(page):
-            self._look_at(text, shown)
+        if not first and not self._is_familiar(page) and self._look_at(text, shown):
             page = self._parsed(text, shown)
-        self._pages += 1
+        self._types = page.types
         faults = Faults(self._server)
         faults.add_text(undecodable=undecodable, cut=cut)
         faults.add_page(page)
@@ -66,7 +65,13 @@ class Interpreter:
         return within_budget(readings, self._max_readings, faults), faults.problems()
 
     def _is_familiar(self, page: Page) -> bool:
-        """Tell whether the page has anything of the server that it is of, as known so far."""
+        """Tell whether the page declares what the last one did, and is of the same server.
+
+        Families that come and go are declared; where none is, a page is looked at now and then.
+        """
+        self._pages += 1
+        if page.types is not self._types or self._pages % _LOOK_AGAIN == 0:
+            return False
         profile, _ = next(iter(self._readers.values()))
         return not profile.samples.isdisjoint(page.samples)
 
@@ -76,8 +81,11 @@ class Interpreter:
             raise overfull(shown)
         return page
 
-    def _look_at(self, text: str, shown: str) -> None:
-        """Find out whose page it is. Another kind of server may have taken over the address."""
+    def _look_at(self, text: str, shown: str) -> bool:
+        """Find out whose page it is, and tell whether that was not known.
+
+        Another kind of server may have taken over the address.
+        """
         found = (
             detect(text, self._profiles)
             if self._configured is None
@@ -90,7 +98,7 @@ class Interpreter:
             # Families of an engine come and go with it; what was known of it is still true.
             found = (*found, *(p for name, (p, _) in known.items() if name not in _names(found)))
         if [profile for profile, _ in known.values()] == list(found):
-            return
+            return False
         self._readers = {
             profile.name: known[profile.name]
             if profile.name in known and known[profile.name][0] == profile
@@ -99,6 +107,7 @@ class Interpreter:
         }
         self._parser.want(name for profile in found for name in profile.samples)
         self.provider = found[0].name
+        return True
 
 
 def _names(profiles: Sequence[Profile]) -> set[str]:

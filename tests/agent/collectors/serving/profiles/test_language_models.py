@@ -115,7 +115,6 @@ PAGES: list[tuple[Profile, str, dict[tuple[str, ...], Told]]] = [
             ("inference.queue.duration", *TINY): (60, 1.843277),
             ("inference.prefill.duration", *TINY): (60, 1.2),
             ("inference.decode.duration", *TINY): (60, 127.505621),
-            ("inference.compute.duration", *TINY): (60, 128.705621),
         },
     ),
     (
@@ -180,7 +179,6 @@ PAGES: list[tuple[Profile, str, dict[tuple[str, ...], Told]]] = [
             ("inference.queue.duration", *LLAMA): (148, 9.828044),
             ("inference.prefill.duration", *LLAMA): (148, 13.19126),
             ("inference.decode.duration", *LLAMA): (148, 468.097745),
-            ("inference.compute.duration", *LLAMA): (148, 481.289005),
             ("inference.prompt.length", *LLAMA): (148, 211631),
             ("inference.generation.length", *LLAMA): (148, 33991),
             ("inference.batch.tokens", *LLAMA): (70, 193318),
