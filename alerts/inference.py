@@ -97,7 +97,8 @@ def _gpus() -> Iterator[Recording]:
     yield _record(recorded.GPUS, aggregate("sum", HOLDER, share))
     energy = rate(gpu.ENERGY, PER_GPU, window=WINDOW)
     power = aggregate("max", PER_GPU, f"avg_over_time({select(gpu.POWER, window=WINDOW)})")
-    watts = f"({energy} or on ({labels(PER_GPU)}) {power})"
+    known = aggregate("max", PER_GPU, f"{select(gpu.ENERGY)} offset {WINDOW}")
+    watts = f"(({energy} and on ({labels(PER_GPU)}) {known}) or on ({labels(PER_GPU)}) {power})"
     yield _record(recorded.POWER, _shared(share, watts))
     yield _record(recorded.COST, _shared(share, value(serving_gpu.GPU_PRICE, PER_GPU)))
     size = aggregate(
@@ -116,7 +117,9 @@ def _shared(share: str, of_gpu: str) -> str:
 
 
 def _efficiency() -> Iterator[Recording]:
+    """Divide what is known of the whole window: a rate over less of it than that is too low."""
     tokens = aggregate("sum", HOLDER, recorded.TOKENS.name)
+    tokens = f"({tokens} and on ({labels(HOLDER)}) {recorded.GPUS.name} offset {WINDOW})"
     yield _record(
         recorded.TOKENS_PER_GPU_SECOND, _per(tokens, f"({recorded.GPUS.name} > 0)", HOLDER)
     )
@@ -144,7 +147,8 @@ def _of_model(series: Recorded) -> str:
     """Give a server's series the model that is its only one."""
     single = aggregate("count", HOLDER, recorded.TOKENS.name)
     only = f"({recorded.TOKENS.name} and on ({labels(HOLDER)}) ({single} == 1))"
-    known = f"group by ({labels(SERVED)}) ({only})"
+    long = f"{only} and on ({labels(HOLDER)}) {recorded.GPUS.name} offset {WINDOW}"
+    known = f"group by ({labels(SERVED)}) ({long})"
     return f"{known} * on ({labels(HOLDER)}) group_left () {series.name}"
 
 

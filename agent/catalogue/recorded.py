@@ -88,7 +88,8 @@ COST = _holder(
 )
 KV_CACHE = _holder("kv_cache_bytes_per_gpu:mean", "KV cache on each of the server's GPUs.")
 TOKENS_PER_GPU_SECOND = _holder(
-    "tokens_per_gpu_second:rate5m", "Tokens generated per second and GPU that the server holds."
+    "tokens_per_gpu_second:rate5m",
+    "Tokens generated per second and GPU that the server holds; absent for the first five minutes.",
 )
 TOKENS_PER_JOULE = _holder(
     "tokens_per_joule:rate5m",
