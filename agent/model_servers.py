@@ -42,6 +42,7 @@ def configured(config: Config, connections: Connections) -> list[ServingCollecto
             name=each.name or "",
             profile=each.profile,
             profiles=profiles,
+            model=each.model or "",
             interval=each.interval,
             access=access_of(each),
             connections=connections,

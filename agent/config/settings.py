@@ -87,7 +87,7 @@ class Server:
 
     url: str = _required(
         URL,
-        "Where it answers; /metrics is added where no path is given.",
+        "Where it answers. Without a path, those that model servers use are tried, /metrics first.",
         example="http://127.0.0.1:8000",
     )
     profile: str | None = _option(
@@ -98,6 +98,11 @@ class Server:
     )
     name: str | None = _option(
         TEXT, "Name in metrics and on the status page. Default: host:port.", example="chat"
+    )
+    model: str | None = _option(
+        TEXT,
+        "The model that it serves, where its own metrics name none: TGI, TEI and llama.cpp name none.",
+        example="bge-large",
     )
     interval: float = _option(
         duration_form(0.5, 3600),
