@@ -101,7 +101,7 @@ class ProfileSource:
         default=(),
     )
     sentinels: tuple[float, ...] = option(
-        NUMBERS, "Values that mean: none.", example="[-1]", default=()
+        NUMBERS, "Values that mean: none; NaN is written .nan.", example="[-1]", default=()
     )
     value_label: str | None = option(
         NAME,

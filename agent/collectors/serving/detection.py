@@ -68,7 +68,7 @@ def evidence(names: Names, prefixes: tuple[str, ...]) -> str:
     A family that is only declared counts on a page that has any sample: a server that nobody has asked
     anything yet may have none of its own.
     """
-    for known in (names.samples, names.declared if names.samples else ()):
+    for known in (names.declared, names.samples) if names.samples else ():
         for prefix in prefixes:
             named = (name for name in known if name.startswith(prefix))
             if found := min(named, key=lambda name: (name.endswith("_created"), name), default=""):

@@ -34,7 +34,7 @@ _CLUES: Final[tuple[tuple[Metric, str], ...]] = (
     (serving.TIME_TO_FIRST_TOKEN, r"first_(?:token|response|chunk)|ttft"),
     (serving.INTER_TOKEN_LATENCY, r"inter_?token|iter_token|itl"),
     (serving.TIME_PER_OUTPUT_TOKEN, r"per_(?:output_)?token|tpot"),
-    (serving.QUEUE_DURATION, rf"(?:queue|queued|queuing|wait|waiting)\b.*{_TIME}"),
+    (serving.QUEUE_DURATION, rf"(?:queue|queued|queuing|wait|waiting)_(?:\w+_)?{_TIME}"),
     (serving.PREFILL_DURATION, rf"prefill.*{_TIME}"),
     (serving.DECODE_DURATION, rf"decode.*{_TIME}"),
     (serving.REQUEST_DURATION, rf"(?:{_REQUEST}|e2e|end_to_end|response).*{_TIME}"),
@@ -120,7 +120,8 @@ def common_prefix(families: Iterable[Family]) -> str:
 
 def model_labels(families: Iterable[Family]) -> Mapping[str, str]:
     """Return which labels might name the model, its version and the engine, by what they are called."""
-    names = {label for family in families for label in family.labels}
+    told = (family for family in families if not of_library(family.name))
+    names = {label for family in told for label in family.labels}
     wanted = {
         "model": ("model_name", "model", "model_id", "served_model_name", "deployment"),
         "version": ("model_version", "version"),
