@@ -101,11 +101,7 @@ def _gpus() -> Iterator[Recording]:
     watts = f"(({energy} and on ({labels(PER_GPU)}) {known}) or on ({labels(PER_GPU)}) {power})"
     yield _record(recorded.POWER, _shared(share, watts))
     yield _record(recorded.COST, _shared(share, value(serving_gpu.GPU_PRICE, PER_GPU)))
-    size = aggregate(
-        "sum", HOLDER, value(serving_gpu.KV_CACHE_SIZE, serving.MODEL_ATTRIBUTES + HOLDER[2:])
-    )
-    count = aggregate("count", HOLDER, share)
-    yield _record(recorded.KV_CACHE, f"{size}\n/ on ({labels(HOLDER)})\n{count}")
+    yield _record(recorded.KV_CACHE, value(serving_gpu.KV_CACHE_SIZE, HOLDER))
 
 
 def _shared(share: str, of_gpu: str) -> str:

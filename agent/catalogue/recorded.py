@@ -86,7 +86,10 @@ COST = _holder(
     "cost_per_hour:sum",
     "Price of an hour of the server's GPUs, of shared ones its share; absent while one has no price.",
 )
-KV_CACHE = _holder("kv_cache_bytes_per_gpu:mean", "KV cache on each of the server's GPUs.")
+KV_CACHE = _holder(
+    "kv_cache_bytes_per_gpu:max",
+    "KV cache on each of the server's GPUs; where its engines differ, that of the largest.",
+)
 TOKENS_PER_GPU_SECOND = _holder(
     "tokens_per_gpu_second:rate5m",
     "Tokens generated per second and GPU that the server holds; absent for the first five minutes.",

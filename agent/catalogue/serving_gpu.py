@@ -67,8 +67,8 @@ KV_CACHE_SIZE: Final = Metric(
     name="inference.kv_cache.size",
     kind=Kind.UP_DOWN_COUNTER,
     unit="By",
-    description="Device memory that the server set aside for its KV cache, over all GPUs of the engine; "
-    "absent where the server does not tell bytes.",
+    description="Memory on each of its GPUs that the engine set aside for its KV cache; absent where the "
+    "server does not tell bytes.",
     attributes=MODEL_ATTRIBUTES,
     group="serving",
 )

@@ -21,7 +21,7 @@ What is easily got wrong:
 from dataclasses import replace
 from typing import Final
 
-from agent.catalogue import serving
+from agent.catalogue import serving, serving_gpu
 from agent.collectors.serving.profile import (
     By,
     Dialect,
@@ -77,6 +77,10 @@ VLLM: Final = Profile(
             serving.KV_CACHE_CAPACITY,
             (Product(of=label(_CACHE, "num_gpu_blocks"), times=label(_CACHE, "block_size")),),
             models=_RUNNING,
+        ),
+        # Per GPU, and "None" where vLLM sized it by itself.
+        Signal(
+            serving_gpu.KV_CACHE_SIZE, (label(_CACHE, "kv_cache_memory_bytes"),), models=_RUNNING
         ),
         Signal(serving.REQUESTS_FINISHED, (_FINISHED,)),
         Signal(serving.REQUESTS_ERRORS, (_ENGINE_ERRORS,)),
