@@ -122,7 +122,8 @@ def _unrecognised(
         return ScrapeError("not_metrics", detail)
     if configured is None:
         detail = (
-            f"{shown} gives metrics, but of no model server that is known; configure its profile"
+            f"{shown} gives metrics, but of no model server that is known; `warpwatch scan` prints a "
+            "profile to configure"
         )
     elif not found:
         detail = f"{shown} gives metrics, but none of {configured.name}; check its URL and profile"

@@ -41,6 +41,29 @@ def test_a_server_that_was_not_asked_yet_is_known() -> None:
     assert table(KSERVE, fresh) == {}
 
 
+def test_the_hugging_face_runtime_is_vllm_as_well() -> None:
+    """Its page has the SDK's families and vLLM's: each is told under its own name, KServe's first."""
+    text = captured(SDK) + captured("vllm/vllm_0.33.0_dp1_t0.txt")
+
+    assert [profile.name for profile in detect(text)] == ["kserve", "vllm"]
+
+
+def test_an_aggregated_page_tells_requests_once() -> None:
+    """queue-proxy's page with the SDK's in it: requests by their answers, the time as users see it."""
+    labels = 'response_code="200",response_code_class="2xx",service_name="iris"'
+    text = (
+        captured(SDK)
+        + f"# TYPE revision_request_count counter\nrevision_request_count{{{labels}}} 25\n"
+        + histogram("revision_request_latencies", labels, ("5", "10"), (5, 25))
+    )
+
+    assert table(KSERVE, text) == {
+        ("inference.requests.finished", "iris", "", "", "200"): 25,
+        ("gen_ai.server.request.duration", "iris", "", ""): (25, 0.025),
+        ("inference.compute.duration", "iris", "", ""): (25, 0.257323),
+    }
+
+
 def test_old_names_of_the_queue_proxy_are_milliseconds() -> None:
     """Knative up to 1.18, with requests by status, and those in progress."""
     labels = (
