@@ -92,7 +92,8 @@ class Discovery:
         self._left_out = 0
         self._told: list[Event] = []
         self._last: tuple[Reading, ...] = ()
-        self._changed = asyncio.Event()
+        self._news = True
+        self._awake = asyncio.Event()
         self._put_question = ask
         self._asked = asyncio.Semaphore(MOST_ASKED_AT_ONCE)
 
@@ -123,14 +124,21 @@ class Discovery:
         """Look for servers until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for source in self._sources:
-                tasks.create_task(source.run(self._changed.set), name=f"discover {source.name}")
+                tasks.create_task(source.run(self._hear), name=f"discover {source.name}")
             while True:
-                self._changed.clear()
-                await self._reconcile(crew)
+                self._awake.clear()
+                if self._news:
+                    self._news = False
+                    await self._reconcile(crew)
                 pause = self._ask_who_is_due(tasks, crew)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause):
-                        await self._changed.wait()
+                        await self._awake.wait()
+
+    def _hear(self) -> None:
+        """Take note that a source knows something new."""
+        self._news = True
+        self._awake.set()
 
     async def _reconcile(self, crew: Crew) -> None:
         """Forget what is gone, at once; take in what is new."""
@@ -187,7 +195,7 @@ class Discovery:
                 answer = await self._put_question(target, self._recognise, self._connections)
         finally:
             candidate.asking = None
-            self._changed.set()
+            self._awake.set()
         wanted = self._candidates.get(target.place) is candidate
         if not answer.kind or not wanted or sum(1 for _ in self._servers()) >= self._limit:
             candidate.in_vain(answer, _now())

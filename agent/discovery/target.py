@@ -11,6 +11,7 @@ from agent.collectors.scrape import OPEN, Access
 
 HERE: Final = "here"
 """Stands for every address of this machine: a server found at two of them is one server."""
+_OURS: Final = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"})  # noqa: S104 - to know them
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -55,13 +56,18 @@ class Target:
 
 
 def is_own(host: str) -> bool:
-    """Tell whether an IP address is one of this machine's; a name is not looked up."""
+    """Tell whether an IP address is one of this machine's; a name is not looked up.
+
+    127.0.0.2 and the like are not: who listens there chose it to be apart from 127.0.0.1.
+    """
+    if host in _OURS:
+        return True
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return host == "localhost"
-    if address.is_loopback or address.is_unspecified:
-        return True
+        return False
+    if address.is_loopback:
+        return False
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:

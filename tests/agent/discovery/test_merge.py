@@ -62,4 +62,5 @@ def test_all_addresses_of_this_machine_are_one_place() -> None:
 
     assert {place_of(url) for url in urls} == {Place(HERE, 8000)}
     assert place_of("https://Chat.models.svc") == Place("chat.models.svc", 443)
+    assert place_of("http://127.0.0.2:8000") == Place("127.0.0.2", 8000)
     assert place_of("http://203.0.113.9:8000") == Place("203.0.113.9", 8000)
