@@ -24,6 +24,7 @@ demo: $(VENV)/.runtime ## Watch a simulated node with 8 GPUs and model servers; 
 
 test: check ## Check, then run all tests against real programs; PYTEST="..." are options for pytest
 	$(BIN)/python -m tests.real_parts.install || test -z "$$CI"
+	$(BIN)/python -m tests.real_servers.install || test -z "$$CI"
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=$(FLOOR) $(PYTEST)
 
