@@ -25,6 +25,7 @@ def access_of(server: Server) -> Access:
         bearer_token_file=server.bearer_token_file or "",
         username=server.username or "",
         password_file=server.password_file or "",
+        headers_file=server.headers_file or "",
         ca_file=server.ca_file or "",
         cert_file=server.cert_file or "",
         key_file=server.key_file or "",

@@ -124,6 +124,11 @@ class Server:
         example="/etc/warpwatch/secrets/chat/password",
         aside=True,
     )
+    headers_file: str | None = _option(
+        TEXT,
+        "File with one `name: value` a line, sent with each scrape; read again when it changes.",
+        example="/etc/warpwatch/secrets/chat/headers",
+    )
     ca_file: str | None = _option(
         TEXT,
         "Authority that signed its certificate, PEM. Default: those of the system.",

@@ -242,7 +242,8 @@ class Discovery:
             yield from source.problems
         for each in self._candidates.values():
             if each.target.sure and not each.is_server and _is_worth_telling(each.answer):
-                yield Problem(each.answer.reason, each.target.name, each.answer.detail)
+                detail = f"{each.answer.detail}; under discovery, or name the server under servers"
+                yield Problem(each.answer.reason, each.target.name, detail)
         if self._left_out:
             detail = (
                 f"{self._left_out} places that look like servers are left out: {self._limit} are the "

@@ -5,11 +5,12 @@ said about them.
 """
 
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from agent.collectors.scrape.reasons import ScrapeError
-from agent.collectors.scrape.secret import Secret, SecretError
+from agent.collectors.scrape.secret import Secret, SecretError, T, header_lines, one_secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class Access:
     bearer_token_file: str = ""
     username: str = ""
     password_file: str = ""
+    headers_file: str = ""
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
@@ -31,7 +33,7 @@ class Access:
     @property
     def has_credentials(self) -> bool:
         """Whether a secret is sent along."""
-        return bool(self.bearer_token_file or self.password_file)
+        return bool(self.bearer_token_file or self.password_file or self.headers_file)
 
     @property
     def advice(self) -> str:
@@ -42,6 +44,8 @@ class Access:
             return (
                 f"it refuses username {self.username!r} with the password in {self.password_file}"
             )
+        if self.headers_file:
+            return f"it refuses the headers in {self.headers_file} (headers_file)"
         return "it wants credentials; set bearer_token_file, or username and password_file"
 
 
@@ -54,21 +58,23 @@ class Credentials:
 
     def __init__(self, access: Access) -> None:
         self._username = access.username
-        self._token = _secret("bearer_token_file", access.bearer_token_file)
-        self._password = _secret("password_file", access.password_file)
+        self._token = _secret("bearer_token_file", access.bearer_token_file, one_secret)
+        self._password = _secret("password_file", access.password_file, one_secret)
+        self._headers = _secret("headers_file", access.headers_file, header_lines)
 
     def headers(self) -> dict[str, str]:
         """Return the headers to add. Raises `ScrapeError`, which names the file and never its content."""
         try:
+            headers = dict(self._headers.read()) if self._headers else {}
             if self._token:
-                return {"Authorization": f"Bearer {self._token.read()}"}
-            if self._password:
+                headers["Authorization"] = f"Bearer {self._token.read()}"
+            elif self._password:
                 pair = f"{self._username}:{self._password.read()}".encode()
-                return {"Authorization": f"Basic {b64encode(pair).decode()}"}
+                headers["Authorization"] = f"Basic {b64encode(pair).decode()}"
         except SecretError as error:
             raise ScrapeError("unusable_secret", str(error)) from None
-        return {}
+        return headers
 
 
-def _secret(key: str, path: str) -> Secret | None:
-    return Secret(key, path) if path else None
+def _secret(key: str, path: str, parse: Callable[[str], T]) -> Secret[T] | None:
+    return Secret(key, path, parse) if path else None

@@ -97,12 +97,53 @@ async def test_a_file_without_a_usable_secret_is_named(
     assert "s3cr" not in error.detail
 
 
+async def test_more_headers_are_sent(tmp_path: Path) -> None:
+    """A line each, with comments; the token beside them goes before one of theirs."""
+    heads = []
+
+    async def answer(writer: asyncio.StreamWriter, head: str) -> None:
+        heads.append(head)
+        await page(PAGE)(writer, head)
+
+    headers = write(tmp_path / "headers", "# of the gateway\nX-Api-Key: s3cret:with colon\n\n")
+    token = write(tmp_path / "token", "t0ken")
+    async with raw_server(answer) as url:
+        await fetched(url, Access(headers_file=headers, bearer_token_file=token))
+
+    assert "X-Api-Key: s3cret:with colon\r\n" in heads[0]
+    assert "Authorization: Bearer t0ken\r\n" in heads[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("X-Key s3cret", "line 1 is not"),
+        ("X-Key: a\nX Key: s3cret", "line 2 is not"),
+        ("X-Key: s3cr\u00e9t", "line 1 is not"),
+        ("X-Key:", "line 1 is not"),
+        ("Host: s3cret", "line 1 sets Host"),
+    ],
+)
+async def test_a_file_without_usable_headers_is_named(
+    content: str, complaint: str, tmp_path: Path
+) -> None:
+    """The line is named, its content is not."""
+    path = write(tmp_path / "headers", content)
+
+    error = await refusal("http://127.0.0.1:9", Access(headers_file=path))
+
+    assert error.reason == "unusable_secret"
+    assert f"headers_file {path} {complaint}" in error.detail
+    assert "s3cr" not in error.detail
+
+
 @pytest.mark.parametrize(
     ("access", "key"),
     [
         (Access(), "set bearer_token_file"),
         (Access(bearer_token_file=ELSEWHERE), "(bearer_token_file)"),
         (Access(username="me", password_file=ELSEWHERE), "username 'me'"),
+        (Access(headers_file="headers"), "(headers_file)"),
     ],
 )
 async def test_a_refusal_names_the_server_and_the_key(
@@ -111,6 +152,7 @@ async def test_a_refusal_names_the_server_and_the_key(
     """401 says which key of the configuration to set, or whose file to look at."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path / ELSEWHERE, "s3cret")
+    write(tmp_path / "headers", "X-Key: s3cret")
 
     async with raw_server(page(b"", status="401 Unauthorized")) as url:
         error = await refusal(url, access)
