@@ -44,6 +44,7 @@ NOTICED: Final = 0.5
 """Seconds to the first token below which nobody minds that it was faster yesterday."""
 LEAST_STARTED: Final = 50
 
+_MODEL: Final = f"{{{{ $labels.{MODEL.label} }}}}"
 _WHICH: Final = f"{{{{ $labels.{MODEL.label} }}}} on {{{{ $labels.{SERVER.label} }}}}"
 _NODE: Final = f"{{{{ $labels.{NODE.label} }}}}"
 
@@ -97,7 +98,7 @@ def _hung() -> Rule:
         component=Component.SERVING,
         hold="1m",
         linger="5m",
-        subject=_WHICH,
+        subject=_MODEL,
         summary=f"Model {_WHICH} hangs",
         description="It has had {{ $value | printf `%.0f` }} or more requests running for 10 minutes, and in "
         f"that time no token came out, no prompt was worked on and no request ended. Node {_NODE}.",
@@ -118,7 +119,7 @@ def _errors() -> Rule:
         component=Component.SERVING,
         hold="10m",
         linger="10m",
-        subject=_WHICH,
+        subject=_MODEL,
         summary=f"Model {_WHICH}: {{{{ $value | humanizePercentage }}}} errors",
         description=f"Of the requests of the last 5 minutes on node {_NODE} this share ended in an error of "
         "the server's; requests that are themselves wrong (HTTP 4xx) do not count.",
@@ -143,7 +144,7 @@ def _queue() -> Rule:
         component=Component.SERVING,
         hold="10m",
         linger="10m",
-        subject=_WHICH,
+        subject=_MODEL,
         summary=f"Model {_WHICH}: queue grows, KV cache is full",
         description="{{ $value | printf `%.0f` }} requests wait, a fifth more than ten minutes ago, and the "
         f"KV cache has no room for them. Node {_NODE}.",
@@ -162,7 +163,7 @@ def _preemptions() -> Rule:
         component=Component.SERVING,
         hold="10m",
         linger="10m",
-        subject=_WHICH,
+        subject=_MODEL,
         summary=f"Model {_WHICH}: requests push each other out",
         description="{{ $value | printf `%.1f` }} preemptions per request that ends: the KV cache is too "
         f"small for the requests that are let in, and work is done twice. Node {_NODE}.",
@@ -184,7 +185,7 @@ def _first_token() -> Rule:
         component=Component.SERVING,
         hold="15m",
         linger="15m",
-        subject=_WHICH,
+        subject=_MODEL,
         summary=f"Model {_WHICH}: first token takes {{{{ $value | humanizeDuration }}}}",
         description=f"The mean of the last 30 minutes is more than {SLOWER} times that of the day before. "
         f"Node {_NODE}.",
