@@ -7,8 +7,8 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from agent.catalogue import BY_NAME, Kind, Metric
-from agent.catalogue.serving import METRICS, MODEL_ATTRIBUTES, SERVER_INFO
+from agent.catalogue import BY_NAME, CATALOGUE, Kind, Metric
+from agent.catalogue.serving import MODEL_ATTRIBUTES, SERVER_INFO
 from agent.config.profile_values import UNITS
 from agent.config.profiles import Profile, ProfileSignal, ProfileSource, ProfileWhere
 
@@ -37,7 +37,7 @@ _KINDS: Final = {
 }
 _UNIT_OF: Final = {"percent": "1"} | dict.fromkeys(set(UNITS) - {"percent"}, "s")
 MAPPABLE: Final = tuple(
-    metric for metric in METRICS if metric.attributes[: len(MODEL_ATTRIBUTES)] == MODEL_ATTRIBUTES
+    metric for metric in CATALOGUE if metric.attributes[: len(MODEL_ATTRIBUTES)] == MODEL_ATTRIBUTES
 )
 """The metrics that a profile can give."""
 

@@ -63,17 +63,11 @@ def is_exposition(text: str) -> bool:
 
 
 def evidence(names: Names, prefixes: tuple[str, ...]) -> str:
-    """Return a name on the page that begins with one of ``prefixes``, or nothing.
-
-    A family that is only declared counts on a page that has any sample: a server that nobody has asked
-    anything yet may have none of its own.
-    """
-    for known in (names.declared, names.samples) if names.samples else ():
-        for prefix in prefixes:
-            named = (name for name in known if name.startswith(prefix))
-            if found := min(named, key=lambda name: (name.endswith("_created"), name), default=""):
-                return found
-    return ""
+    """Return a name on the page that begins with one of ``prefixes``: the first of them, or nothing."""
+    known = sorted(
+        names.declared | names.samples, key=lambda name: (name.endswith("_created"), name)
+    )
+    return next((name for each in prefixes for name in known if name.startswith(each)), "")
 
 
 def _spoken(names: Names, profile: Profile) -> tuple[Profile, ...]:
@@ -82,11 +76,14 @@ def _spoken(names: Names, profile: Profile) -> tuple[Profile, ...]:
 
 
 def _is_of(names: Names, profile: Profile) -> bool:
-    """Tell whether the page has the families that only this kind of server writes."""
-    if not names.samples:
-        return False
-    return all(evidence(names, each) for each in (profile.prefixes or ("",), *_each(profile)))
+    """Tell whether the page has the families that only this kind of server writes.
+
+    A family that is only declared counts on a page that has any sample: a server that nobody has asked
+    anything yet may have none of its own.
+    """
+    wanted = (profile.prefixes or ("",), *((name,) for name in profile.requires))
+    return bool(names.samples) and all(_has(names, prefixes) for prefixes in wanted)
 
 
-def _each(profile: Profile) -> Iterable[tuple[str, ...]]:
-    return ((name,) for name in profile.requires)
+def _has(names: Names, prefixes: tuple[str, ...]) -> bool:
+    return any(name.startswith(prefixes) for known in names for name in known)
