@@ -28,8 +28,9 @@ class EventStream:
                 self._data, self.any = [], True
             elif line:
                 self._take(line)
-        if len(self._rest) + sum(map(len, self._data)) > MAX_EVENT:
-            raise ProbeError("too_large", f"{self._where} streams an event without an end")
+        longest = max(map(len, found), default=0)
+        if max(longest, len(self._rest) + sum(map(len, self._data))) > MAX_EVENT:
+            raise ProbeError("too_large", f"{self._where} streams an event beyond any completion's")
         return found
 
     def _lines(self, chunk: bytes) -> list[bytes]:

@@ -186,6 +186,7 @@ async def test_tokens_are_booked_as_asked_for_where_the_server_tells_none() -> N
         (({"choices": 1},), "malformed"),
         (({"choices": [1]},), "malformed"),
         (("[" * 50_000,), "malformed"),
+        ((text("x" * 70_000),), "too_large"),
         ((text("x" * 2_000_000),), "too_large"),
         ((), "malformed"),
     ],
