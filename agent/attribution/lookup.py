@@ -44,7 +44,7 @@ class Lookup:
         self._descriptors: dict[int, frozenset[int]] = {}
         self._own = self._network_of("self")
         self.forbidden: set[int] = set()
-        """Processes whose descriptors we may not see."""
+        """Processes whose network or descriptors we may not see."""
 
     def parent(self, pid: int) -> int:
         """Return the parent of a process; see `agent.attribution.tenants.Kinship`."""
@@ -128,13 +128,17 @@ class Lookup:
 
     def _network(self, pid: int) -> int | None:
         if pid not in self._networks:
-            self._networks[pid] = self._network_of(str(pid))
+            try:
+                self._networks[pid] = self._network_of(str(pid))
+            except PermissionError:
+                self.forbidden.add(pid)
+                self._networks[pid] = None
         return self._networks[pid]
 
     def _network_of(self, name: str) -> int | None:
         try:
             return (self._proc / name / "ns/net").stat().st_ino
-        except OSError:
+        except (FileNotFoundError, ProcessLookupError):
             return None
 
     def _table(self, network: int, pid: int) -> list[tuple[str, int, int]]:

@@ -1,6 +1,9 @@
 """Who listens for a server: on the host, in a pod's network, behind Docker's proxy."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,6 +113,30 @@ def test_what_is_gone_is_nobody(machine: Machine) -> None:
 
     assert (lookup.parent(9), lookup.group(9), lookup.sees(9)) == (0, "", False)
     assert lookup.owners(asked("127.0.0.1", 8000), [9]) == {"s": frozenset()}
+
+
+@pytest.mark.parametrize("hidden", ["ns/net", "fd"])
+def test_a_process_that_may_not_be_looked_at_is_told_apart_from_none(
+    machine: Machine, hidden: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the right to trace processes it is known that somebody is there, and not where."""
+    machine.add(100, 1, listens=((ANY, 8000),))
+    denied = str(machine.proc / "100" / hidden)
+
+    def guarded(real: Callable[..., Any]) -> Callable[..., Any]:
+        def look(path: object, **more: Any) -> Any:
+            if str(path) == denied:
+                raise PermissionError(denied)
+            return real(path, **more)
+
+        return look
+
+    monkeypatch.setattr(Path, "stat", guarded(Path.stat))
+    monkeypatch.setattr(os, "scandir", guarded(os.scandir))
+    lookup = Lookup(machine.proc)
+
+    assert lookup.owners(asked("127.0.0.1", 8000), [100]) == {"s": frozenset()}
+    assert lookup.forbidden == {100}
 
 
 @pytest.mark.parametrize(
