@@ -76,14 +76,12 @@ async def test_pods_are_found_and_forgotten(programs: Programs, tmp_path: Path) 
         api.status = 200
         api.remove("uid-chat-0")
         await within("it is forgotten", lambda: not series(agent, f'"{name}"'))
-        page = await asyncio.to_thread(http_get, f"{agent.url}/metrics")
+        for kind, times in (("found", 1), ("lost", 1), ("down", 0)):
+            told = partial(series, agent, f'event_name="inference.server.{kind}"')
+            await within(f"{kind} {times} times", lambda: told()[0].endswith(f" {times}"))  # noqa: B023 - awaited here
 
     assert kept
     assert server.process.poll() is None
-    said = page.decode()
-    for kind, times in (("found", 1), ("lost", 1), ("down", 0)):
-        (line,) = [each for each in said.splitlines() if f'"inference.server.{kind}"' in each]
-        assert line.endswith(f" {times}"), line
 
 
 def gpu_environment(folder: Path, pid: int) -> Mapping[str, str]:
