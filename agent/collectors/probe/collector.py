@@ -160,7 +160,7 @@ class ProbeCollector:
         """What a probe costs at most, about: no tokenizer makes more tokens of a prompt than it has bytes."""
         if self._plan.kind != "openai":
             return 0
-        return self._plan.max_tokens + len(self._plan.prompt.encode())
+        return self._plan.max_tokens + len(self._plan.prompt.encode(errors="replace"))
 
     def _forget_what_is_old(self) -> None:
         """Tell nothing of now where the last probe was long ago, because none could be paid."""

@@ -33,7 +33,7 @@ async def probe(client: Client, plan: Plan, clock: Callable[[], float]) -> Answe
         if error.reason != "refused":
             raise
         raise ProbeError("not_ready", f"{error.detail}, which means that it is not ready") from None
-    path = f"/v2/models/{quote(plan.model, safe='')}"
+    path = f"/v2/models/{quote(plan.model, safe='', errors='replace')}"
     body = plan.body if plan.body is not None else await _request(client, path)
     began = clock()
     answer = await client.post(f"{path}/infer", body)

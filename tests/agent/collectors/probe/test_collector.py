@@ -136,6 +136,37 @@ async def test_a_server_that_renames_its_model_keeps_few_series() -> None:
     assert told[-1].attributes[-1] == "model-49"
 
 
+async def test_a_fault_of_ours_is_reported_and_outlived(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A probe that breaks fails the collector once; the next look sends probes again."""
+    plan = Plan(kind="openai", url="http://127.0.0.1:1", interval=30)
+    collector = ProbeCollector(plan, jitter=lambda: 0.0)
+
+    async def broken() -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(collector, "probe", broken)
+    await collector.collect()
+    await asyncio.sleep(0.01)
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        await collector.collect()
+    monkeypatch.undo()
+
+    batch = await _until(collector, lambda batch: value(batch, probe.SUCCESS) == 0)
+    await collector.close()
+
+    assert value(batch, probe.FAILURES, "unreachable") == 1
+
+
+@pytest.mark.parametrize("kind", ["openai", "triton"])
+async def test_text_that_no_encoding_has_is_no_fault(kind: str) -> None:
+    """Half a surrogate pair, which YAML can write, neither breaks the budget nor the path."""
+    plan = Plan(kind=kind, url="http://127.0.0.1:1", model="m\ud800", prompt="p\ud800")
+
+    batch = await probed(plan)
+
+    assert value(batch, probe.FAILURES, "unreachable") == 1
+
+
 def test_a_url_that_cannot_be_used_is_refused() -> None:
     """What is not a URL never becomes a collector."""
     with pytest.raises(ValueError, match="scheme"):
