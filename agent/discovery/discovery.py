@@ -197,7 +197,8 @@ class Discovery:
             candidate.asking = None
             self._awake.set()
         wanted = self._candidates.get(target.place) is candidate
-        if not answer.kind or not wanted or sum(1 for _ in self._servers()) >= self._limit:
+        full = sum(1 for _ in self._servers()) >= self._limit
+        if not answer.kind or not wanted or full or self._is_there_already(target, answer):
             candidate.in_vain(answer, _now())
             return
         candidate.answer = answer
@@ -205,6 +206,14 @@ class Discovery:
         candidate.collector = Situated(made, target.name, target.pod) if target.pod else made
         crew.adopt(candidate.collector)
         self._tell(events.SERVER_FOUND, candidate)
+
+    def _is_there_already(self, target: Target, answer: Answer) -> bool:
+        """Tell whether the same process answers at another port of its pod, as behind llm-d's proxy."""
+        return bool(answer.started) and any(
+            each.target.owner == target.owner
+            and (each.answer.kind, each.answer.started) == (answer.kind, answer.started)
+            for each in self._servers()
+        )
 
     def _servers(self) -> Iterator[Candidate]:
         return (each for each in self._candidates.values() if each.is_server)

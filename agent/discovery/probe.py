@@ -1,6 +1,7 @@
 """Asks a place whether it is a model server, and takes nothing but a page for an answer."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
@@ -10,6 +11,9 @@ from agent.discovery.target import Target
 
 TIMEOUT: Final = 4.0
 """Seconds, for each URL: as long as a scrape may take."""
+_STARTED: Final = re.compile(
+    r"^process_start_time_seconds(?:\{[^\n]*\})?[ \t]+([-+.\w]+)", re.MULTILINE
+)
 _NOTHING_THERE: Final = frozenset(
     {"connection_refused", "connection_failed", "connection_reset", "timeout", "not_http"}
 )
@@ -19,13 +23,15 @@ _NOTHING_THERE: Final = frozenset(
 class Answer(NamedTuple):
     """What a place said. ``url`` is the one that gave a known server's page, ``kind`` whose it is.
 
-    Both are empty where it is none; then ``reason`` and ``detail`` say why.
+    Both are empty where it is none; then ``reason`` and ``detail`` say why. ``started`` is when the
+    process began that wrote the page, as it was written there; empty where the page does not tell.
     """
 
     url: str = ""
     kind: str = ""
     reason: str = ""
     detail: str = ""
+    started: str = ""
 
 
 NOT_ASKED: Final = Answer()
@@ -51,19 +57,22 @@ async def _ask(url: str, target: Target, recognise: Recognise, connections: Conn
     try:
         body = await scraper.fetch()
         large = len(body.data) > INLINE_BYTES
-        kind = (
-            await asyncio.to_thread(_kind_of, body, where.shown, recognise)
+        kind, started = (
+            await asyncio.to_thread(_look, body, where.shown, recognise)
             if large
-            else _kind_of(body, where.shown, recognise)
+            else _look(body, where.shown, recognise)
         )
     except ScrapeError as error:
         return Answer(reason=error.reason, detail=error.detail)
     finally:
         await scraper.close()
     if kind:
-        return Answer(url, kind)
+        return Answer(url, kind, started=started)
     return Answer(reason="unknown_server", detail=f"{where.shown} is no model server that is known")
 
 
-def _kind_of(body: Body, shown: str, recognise: Recognise) -> str:
-    return recognise(text_of(body, shown).text)
+def _look(body: Body, shown: str, recognise: Recognise) -> tuple[str, str]:
+    """Return whose page it is, and when its process began."""
+    text = text_of(body, shown).text
+    found = _STARTED.search(text)
+    return recognise(text), found[1] if found else ""

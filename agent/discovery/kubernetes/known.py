@@ -56,7 +56,8 @@ _NEVER: Final = r"(?!)"
 KINDS: Final = (
     _kind("dynamo", r"ai-dynamo/|/dynamo[-:/]", r"\bdynamo[. ](frontend|vllm|sglang|trtllm|mocker|run)",
           8000, 8081, 9090),
-    _kind("vllm", r"(^|/)vllm[^/]*/|/vllm[^/]*(:|@|$)", r"\bvllm serve\b|\bvllm\.entrypoints\.", 8000),
+    _kind("vllm", r"(^|/)vllm[^/]*/|/vllm[^/]*(:|@|$)|/llm-d-[^/]*(:|@|$)",
+          r"\bvllm serve\b|\bvllm\.entrypoints\.", 8000),
     _kind("sglang", r"/sglang[^/]*(:|@|$)", r"\bsglang\.launch_server\b|\bsglang serve\b", 30000),
     _kind("tgi", r"text-generation-inference", r"\btext-generation-launcher\b", 80, 3000, 9000),
     _kind("tei", r"text-embeddings-inference", r"\btext-embeddings-router\b", 80, 3000, 9000),

@@ -272,6 +272,27 @@ async def test_a_spare_place_is_left_alone_where_a_better_one_answers() -> None:
     assert spare_asked == []
 
 
+async def test_one_process_behind_two_ports_is_one_server() -> None:
+    """A proxy beside it gives the same page, by when the process began; another process does not."""
+    before = captured("vllm/vllm_0.33.0_dp1_t1.txt")
+    (line,) = [
+        each for each in before.splitlines() if each.startswith("process_start_time_seconds")
+    ]
+    other = page(before.replace(line, "process_start_time_seconds 1.7e9").encode())
+    async with raw_server(VLLM) as one, raw_server(VLLM) as proxy, raw_server(other) as rank:
+        places = [
+            target(f"{url}/metrics", name=name)
+            for url, name in ((one, "8200"), (proxy, "8000"), (rank, "8201"))
+        ]
+        async with running(Told(*places)) as seen:
+            await seen.until(lambda snapshot: len(up(snapshot)) == 2)
+            await asyncio.sleep(0.3)
+
+            names = {server.name for server in seen.discovery.servers}
+            assert "8201" in names
+            assert len(names) == 2
+
+
 async def test_there_is_a_limit() -> None:
     """Servers beyond it are not collected from; how many, and what to do, is a problem."""
     async with raw_server(VLLM) as one, raw_server(VLLM) as two, raw_server(VLLM) as three:
