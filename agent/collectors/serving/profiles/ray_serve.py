@@ -7,9 +7,11 @@ What is easily got wrong:
   OpenTelemetry (since about 2.51) has ``_total`` alone. They are counters all the same.
 - Requests are counted by the proxies, by application; batches, running requests and the time of the work
   by the replicas, by deployment. A proxy for HTTP and one for gRPC can stand side by side.
-- A proxy counts the probes of its own health. They are no requests.
-- Series of replicas that died stay on the page: they are kept apart by replica, and what they counted is
-  true. Gauges vanish between two scrapes and come again.
+- A proxy counts the probes of its own health. They are no requests. A route that nobody serves is of no
+  application.
+- Counters and histograms of replicas that died stay on the page for good: they are kept apart by replica,
+  and what they counted is true. Their gauges go within seconds; in older releases gauges vanish between two
+  scrapes and come again.
 - Each series carries the process, session and release that wrote it. None of that tells models apart.
 - Errors of deployments are among those of the proxy when the request came through it, so they are not
   counted here a second time.

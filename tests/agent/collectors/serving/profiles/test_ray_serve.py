@@ -31,6 +31,47 @@ def test_a_page_gives_what_the_table_says() -> None:
     }
 
 
+DYING = ("ray/ray_serve_2.60.0_replica_dies_t0.txt", "ray/ray_serve_2.60.0_replica_dies_t1.txt")
+
+
+def test_what_a_replica_did_stays_when_it_dies() -> None:
+    """A real replica that died: its work stays counted, its gauge is gone, probes were never requests."""
+    before, after = (table(RAY_SERVE, captured(name)) for name in DYING)
+    nobody, default, echo = ("", "", ""), ("default", "", ""), ("Echo", "")
+
+    assert before == {
+        ("inference.requests.running", *echo, "u4ximcjg"): 0,
+        ("inference.requests.running", *echo, "vm091d9c"): 0,
+        ("inference.requests.waiting", *echo, ""): 0,
+        ("inference.requests.finished", *default, "200"): 10,
+        ("inference.requests.finished", *default, "500"): 3,
+        ("inference.requests.finished", *nobody, "404"): 1,
+        ("inference.requests.errors", *default, "500"): 3,
+        ("inference.requests.errors", *nobody, "404"): 1,
+        ("gen_ai.server.request.duration", *default): (13, 0.635),
+        ("gen_ai.server.request.duration", *nobody): (1, 0.0005),
+        ("inference.compute.duration", *echo, "u4ximcjg"): (8, 0.221),
+        ("inference.compute.duration", *echo, "vm091d9c"): (5, 0.235),
+        ("inference.queue.duration", *echo, ""): (13, 0.0065),
+    }
+    gone = before.keys() - after.keys()
+    new = {key: after[key] for key in after.keys() - before.keys()}
+    changed = {key: after[key] for key in before.keys() & after.keys() if after[key] != before[key]}
+    assert gone == {("inference.requests.running", *echo, "vm091d9c")}
+    assert new == {
+        ("inference.requests.running", *echo, "oibob5fp"): 0,
+        ("inference.compute.duration", *echo, "oibob5fp"): (4, 0.14),
+    }
+    assert changed == {
+        ("inference.requests.finished", *default, "200"): 16,
+        ("inference.requests.finished", *default, "500"): 4,
+        ("inference.requests.errors", *default, "500"): 4,
+        ("gen_ai.server.request.duration", *default): (20, 0.995),
+        ("inference.compute.duration", *echo, "u4ximcjg"): (10, 0.291),
+        ("inference.queue.duration", *echo, ""): (20, 0.0245),
+    }
+
+
 def test_bounds_are_the_servers_own_in_seconds() -> None:
     """19 bounds from 1 ms to 10 minutes."""
     readings, _ = translate(RAY_SERVE, captured(T0))
