@@ -24,7 +24,7 @@ from agent.discovery.patience import SPARE
 from agent.discovery.probe import Answer, Ask, Recognise, ask
 from agent.discovery.situated import Situated, pod_reading
 from agent.discovery.source import Source
-from agent.discovery.target import Place, PodIdentity, Target
+from agent.discovery.target import Place, PodIdentity, Target, is_name
 from agent.snapshot import Batch, Event, Problem, Reading
 
 MOST_CANDIDATES: Final = 1024
@@ -193,12 +193,14 @@ class Discovery:
         try:
             async with self._asked:
                 answer = await self._put_question(target, self._recognise, self._connections)
+                known = await self._is_configured(answer)
         finally:
             candidate.asking = None
             self._awake.set()
         wanted = self._candidates.get(target.place) is candidate
         full = sum(1 for _ in self._servers()) >= self._limit
-        if not answer.kind or not wanted or full or self._is_there_already(target, answer):
+        known = known or self._is_there_already(target, answer)
+        if not answer.kind or not wanted or full or known:
             candidate.in_vain(answer, _now())
             return
         candidate.answer = answer
@@ -206,6 +208,15 @@ class Discovery:
         candidate.collector = Situated(made, target.name, target.pod) if target.pod else made
         crew.adopt(candidate.collector)
         self._tell(events.SERVER_FOUND, candidate)
+
+    async def _is_configured(self, answer: Answer) -> bool:
+        """Tell whether a configured name leads to the same process, as that of a Service does."""
+        for target in self._static.values():
+            if answer.started and is_name(target.place):
+                told = await self._put_question(target, self._recognise, self._connections)
+                if (told.kind, told.started) == (answer.kind, answer.started):
+                    return True
+        return False
 
     def _is_there_already(self, target: Target, answer: Answer) -> bool:
         """Tell whether the same process answers at another port of its pod, as behind llm-d's proxy."""

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
 from agent.collectors.scrape import OPEN, Access, endpoint
+from agent.discovery.kubernetes.known import METRICS_PATHS
 from agent.discovery.target import Target, is_own, place_of
 
 SOURCE: Final = "static"
@@ -27,7 +29,7 @@ def static_targets(
         name = server.name or where.address
         target = Target(
             place=place_of(server.url, own),
-            urls=(server.url,),
+            urls=_urls(server.url),
             name=name,
             source=SOURCE,
             owner=name,
@@ -36,3 +38,10 @@ def static_targets(
         )
         targets.append(target)
     return tuple(targets)
+
+
+def _urls(url: str) -> tuple[str, ...]:
+    """Return the URL, or where it has no path, those at which servers have their metrics."""
+    if urlsplit(url).path not in ("", "/"):
+        return (url,)
+    return tuple(endpoint(url, path).url for path in METRICS_PATHS)

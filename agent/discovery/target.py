@@ -86,6 +86,15 @@ def place_of(url: str, own: Callable[[str], bool] = is_own) -> Place:
     return Place(HERE if own(parts.hostname) else parts.hostname.lower(), port)
 
 
+def is_name(place: Place) -> bool:
+    """Tell whether a place is known by a name, which may lead to any of several addresses."""
+    try:
+        ipaddress.ip_address(place.host)
+    except ValueError:
+        return place.host != HERE
+    return False
+
+
 def authority(host: str, port: int) -> str:
     """Return host and port as a URL has them."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,10 +1,12 @@
 """What is found is collected from, and what is gone is forgotten at once."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+from aiohttp.abc import ResolveResult
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +15,7 @@ from agent.catalogue.discovery import SERVER_POD, TARGETS
 from agent.catalogue.serving import SERVER_UP
 from agent.collector import Collector
 from agent.collectors.scrape import Connections
+from agent.collectors.scrape.resolver import Resolver
 from agent.collectors.serving.collector import ServingCollector
 from agent.collectors.serving.detection import detect
 from agent.discovery.discovery import Discovery
@@ -254,6 +257,28 @@ async def test_a_configured_server_is_not_found_again() -> None:
     assert asked == []
 
 
+async def test_a_configured_name_of_the_same_server_is_recognised() -> None:
+    """A Service's name leads to the pod that is found as well: by when its process began, it is one."""
+
+    def look_up(host: str, port: int, family: int) -> list[ResolveResult]:
+        del family
+        return [
+            ResolveResult(
+                hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0
+            )
+        ]
+
+    async with raw_server(VLLM) as url:
+        named = f"http://vllm.models.svc:{url.rpartition(':')[2]}"
+        static = static_targets([Named(named, "chat")])
+        connections = Connections(lambda: Resolver(look_up))
+        source = Told(target(f"{url}/metrics"))
+        async with running(source, static=static, connections=connections) as seen:
+            await asyncio.sleep(0.5)
+
+            assert [server.name for server in seen.discovery.servers] == ["chat"]
+
+
 async def test_a_spare_place_is_left_alone_where_a_better_one_answers() -> None:
     """The second listener of the same server would count everything twice."""
     spare_asked: list[str] = []
@@ -387,6 +412,7 @@ def test_any_order_of_changes_ends_in_what_is_there(
             clock=unix_now, ask=slowly,
         )  # fmt: skip
         task = asyncio.create_task(discovery.run(crew))
+        await asyncio.sleep(0.01)  # a source changes while it runs, not before
         for what, place, owner, pause in changes:
             there.pop(place, None)
             if what == "add":
