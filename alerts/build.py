@@ -78,11 +78,11 @@ def all_recordings() -> tuple[Recording, ...]:
 
 def rules_yaml(runbook_base: str = RUNBOOKS, dashboard_base: str = "") -> str:
     """Return the rule file; the bases are what the links in the annotations start with."""
-    rules = {name: [each.as_yaml() for each in made()] for name, made in RECORDINGS.items()}
-    rules |= {
+    rules = {
         name: [each.as_yaml(runbook_base, dashboard_base) for each in made()]
         for name, made in GROUPS.items()
     }
+    rules |= {name: [each.as_yaml() for each in made()] for name, made in RECORDINGS.items()}
     groups = [
         {"name": name, "interval": SLOW.get(name, INTERVAL), "rules": each}
         for name, each in rules.items()
