@@ -14,7 +14,7 @@ from tests.real_parts.programs import NotReadyError, Program, eventually, http_g
 from tests.real_servers import processes
 from tests.real_servers.processes import Command
 
-PATIENCE = 60.0
+PATIENCE = 90.0
 """Seconds in which a server must be ready: they take 3 to 5, on a machine that is busy more."""
 
 
