@@ -59,8 +59,8 @@ class Discovery:
     sockets: bool = option(
         SWITCH,
         "Among the TCP ports on which processes that hold a GPU listen: each is asked for metrics, ever "
-        "more rarely where it gives none. Needs the host's processes (hostPID) and, for those of other users, root with CAP_SYS_PTRACE and "
-        "CAP_DAC_READ_SEARCH.",
+        "more rarely where it gives none. Needs the host's processes (hostPID) and, for those of other "
+        "users, root with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH.",
         example="false",
         default=False,
     )
