@@ -20,6 +20,8 @@ from agent.config.settings import PROFILES, Config
 PREFIX: Final = "WARPWATCH_"
 FILE_VARIABLE: Final = "WARPWATCH_CONFIG"
 """Names the file where --config does not."""
+_DEEPEST: Final = 20
+"""Keys within keys: a source of a source of a profile's signal is at 5."""
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _SERVICE_LINK: Final = re.compile(r"WARPWATCH(_\w+)?_(SERVICE_(HOST|PORT)|PORT)(_\w+)?")
 """Kubernetes puts these into every pod that has a Service named warpwatch... in its namespace."""
@@ -55,6 +57,9 @@ class _Reader:
 
     def section(self, kind: type, raw: object, path: str) -> Any:
         """Return a ``kind`` made of ``raw``, or None where that cannot be done."""
+        if path.count(".") > _DEEPEST:  # an alias of YAML can hold itself
+            self.refuse(path, "is nested too deeply; write out what an alias stands for")
+            return None
         if not isinstance(raw, Mapping):
             self.refuse(path, f"must be a mapping of keys to values, not {raw!r}")
             return None

@@ -207,6 +207,13 @@ def test_what_makes_no_sense_is_refused_with_the_fix(
     assert complaint in problem
 
 
+def test_an_alias_that_holds_itself_is_refused(tmp_path: Path) -> None:
+    """YAML can write what never ends; it is one problem, and no crash."""
+    (problem,) = problems(of_source("&again {sum: [*again]}"), tmp_path)
+
+    assert "is nested too deeply" in problem
+
+
 def test_a_built_in_name_may_be_taken(tmp_path: Path) -> None:
     """A profile named as a built-in one stands in its place, so its name is no mistake."""
     text = (
