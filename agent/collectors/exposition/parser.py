@@ -5,6 +5,7 @@ of that name. Measured: about a fifteenth of the library's time (`tests/bench/pa
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from sys import intern
 from typing import Final
 
 from agent.collectors.exposition.line import Line, read
@@ -191,7 +192,10 @@ class _Reading:
         key = (said.name, *(part for pair in sorted(said.labels.items()) for part in pair))
         series = self._interned.get(key)
         if series is None:
-            series = self._interned[key] = Series(said.name, said.labels)
+            # Most series of a page share most of their strings: a third of what a server costs.
+            key = tuple(map(intern, key))
+            labels = {intern(name): intern(value) for name, value in said.labels.items()}
+            series = self._interned[key] = Series(key[0], labels)
         return series
 
     def _give_up(self, name: str) -> None:
