@@ -10,7 +10,7 @@ FLOOR  ?= 95
 
 SOURCES := agent exporters dashboards alerts helm tests
 # Each writes what derives from the catalogue, and only looks with --check.
-GENERATORS := "-m agent.catalogue.document" "-m dashboards.build" "-m alerts.build" "helm/build.py"
+GENERATORS := "-m agent.catalogue.document" "-m agent.collectors.serving.document" "-m dashboards.build" "-m alerts.build" "helm/build.py"
 PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
@@ -24,6 +24,7 @@ demo: $(VENV)/.runtime ## Watch a simulated node with 8 GPUs and model servers; 
 
 test: check ## Check, then run all tests against real programs; PYTEST="..." are options for pytest
 	$(BIN)/python -m tests.real_parts.install || test -z "$$CI"
+	$(BIN)/python -m tests.real_servers.install || test -z "$$CI"
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=$(FLOOR) $(PYTEST)
 

@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from agent.collector import Collector
 from agent.collectors.nvml.collector import RELEASE_SECONDS, NvmlCollector
 from agent.collectors.nvml.driver import GpuDriver
+from agent.collectors.scrape import Connections
 from agent.collectors.xid.collector import XidCollector
 from agent.config import Config
 from agent.sampler import Sampler
@@ -61,12 +62,16 @@ def gpu_driver(config: Config) -> GpuDriver:
     return NvmlLibrary(nvlink_links=config.nvlink_links)
 
 
-def make_collectors(config: Config, driver: GpuDriver) -> list[Collector]:
+def make_collectors(
+    config: Config, driver: GpuDriver, connections: Connections | None = None
+) -> list[Collector]:
     """Return the collectors that the configuration asks for, those that win first.
 
     The kernel log stands directly before what tells of XIDs, so that a line is told in the same turn.
-    Raises `ValueError` for a judgement of XIDs that cannot be.
+    What is scraped is scraped by ``connections``. Raises `ValueError` for a judgement of XIDs that cannot
+    be.
     """
+    connections = connections or Connections()
     ledger = XidLedger(Policy(config.xid_policy, config.xid_overrides))
     collectors: list[Collector] = [NvmlCollector(driver, interval=config.interval, ledger=ledger)]
     if config.kernel_log != "off" and not (config.simulate or config.replay):
@@ -79,16 +84,17 @@ def make_collectors(config: Config, driver: GpuDriver) -> list[Collector]:
     if config.dcgm:
         from agent.collectors.dcgm import DcgmCollector  # noqa: PLC0415 - only where configured
 
-        collectors.append(DcgmCollector(config.dcgm.url, interval=config.dcgm.interval))
-    if config.servers:
-        from agent.collectors.serving.collector import ServingCollector  # noqa: PLC0415
-
-        collectors += (
-            ServingCollector(
-                each.url, name=each.name or "", profile=each.profile, interval=each.interval
-            )
-            for each in config.servers
+        collectors.append(
+            DcgmCollector(config.dcgm.url, interval=config.dcgm.interval, connections=connections)
         )
+    if config.servers:
+        from agent.model_servers import configured  # noqa: PLC0415 - only where configured
+
+        collectors += configured(config, connections)
+    if any(each.probe for each in config.servers):
+        from agent.probes import make_probes  # noqa: PLC0415 - only where configured
+
+        collectors += make_probes(config.servers, connections)
     return collectors
 
 
@@ -142,7 +148,8 @@ async def run(
     def exporter_states() -> tuple[ExporterState, ...]:
         return tuple(state for each in otlp for state in each.states()) if otlp else idle
 
-    collectors = make_collectors(config, gpu_driver(config))
+    connections = Connections()
+    collectors = make_collectors(config, gpu_driver(config), connections)
     sampler = Sampler(
         collectors,
         interval=config.interval,
@@ -161,7 +168,14 @@ async def run(
     host = f"[{config.listen.host}]" if ":" in config.listen.host else config.listen.host
     ready(f"http://{host}:{port}")
     try:
-        await _until_told([sampler.run(), _push(settings, otlp, sampler)], gpus)
+        await _until_told(
+            [
+                sampler.run(),
+                _push(settings, otlp, sampler),
+                *_adopt_others(config, environment, node, sampler, connections),
+            ],
+            gpus,
+        )
     except* _Refused as refusals:
         raise ValueError(str(refusals.exceptions[0])) from refusals
     finally:
@@ -179,6 +193,38 @@ def _release_endpoint(who: str, gpus: Sequence[NvmlCollector]) -> ReleaseEndpoin
             await each.release(seconds)
 
     return None if who == "nobody" else ReleaseEndpoint(release, anywhere=who == "anywhere")
+
+
+def _adopt_others(
+    config: Config,
+    environment: Mapping[str, str],
+    node: str,
+    sampler: Sampler,
+    connections: Connections,
+) -> Iterator[Coroutine[None, None, None]]:
+    """Let the sampler run what needs it: the search for servers, and what is computed from the others.
+
+    Gives what must run beside the sampler.
+    """
+    found = None
+    if config.discovery is not None:
+        from agent.model_servers import search  # noqa: PLC0415 - only where configured
+
+        found = search(config, environment, node, lambda: _gpu_holders(sampler), connections)
+    if found is not None:
+        sampler.adopt(found)
+        yield found.run(sampler)
+    if config.servers or config.slos or config.gpu_hour_price or found:
+        from agent.derived import derived  # noqa: PLC0415 - only where configured
+
+        for each in derived(config, sampler, found):
+            sampler.adopt(each)
+
+
+def _gpu_holders(sampler: Sampler) -> set[int]:
+    """Return the processes that hold a GPU, as NVML last told."""
+    batches = sampler.snapshot.batches.values() if sampler.snapshot else ()
+    return {holder.pid for batch in batches for holder in batch.holders}
 
 
 class _Refused(Exception):  # noqa: N818 - tells a wrong setting from a fault of ours

@@ -25,6 +25,8 @@ PEERS: Final = "peers"
 class Assembly:
     """Makes snapshots; where two of ``runs`` have a series, the first one's is exported.
 
+    ``runs`` may change between snapshots.
+
     ``exporters`` is asked for the state of the exporters at each snapshot; ``clock`` gives Unix seconds.
     """
 
@@ -75,6 +77,10 @@ class Assembly:
             starts=self._all_starts([run.judging for run in with_values]),
             samples=samples,
         )
+
+    def forget(self, collector: str) -> None:
+        """Forget what was told of a collector that is not run any more."""
+        self._overlaps_told.discard(collector)
 
     def _itself(
         self,

@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_doctor(commands)
     _add_config(commands)
     _add_metrics(commands)
+    _add_scan(commands)
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(module="version", function="show")
     return parser
@@ -137,6 +138,48 @@ def _add_metrics(commands: "_Commands[argparse.ArgumentParser]") -> None:
     metrics.add_argument("filter", nargs="?", default="", help="only names that contain this")
     metrics.add_argument("--json", action="store_true", help="print JSON instead of a table")
     metrics.set_defaults(module="metrics", function="show")
+
+
+def _add_scan(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    scan = commands.add_parser(
+        "scan",
+        help="show what a model server exposes and what of it is understood",
+        description="Looks at a server's metrics, or at a page that was saved: which server it is, which "
+        "families become which metrics, what is wrong, and a profile to paste into the configuration. "
+        "Exit codes: 0 a known server, 1 no page or no metrics, 2 wrong usage, 3 an unknown server.",
+    )
+    scan.add_argument(
+        "source",
+        metavar="URL",
+        help="the server's URL; without a path, those of all known servers are tried. The name or URL of a "
+        "configured server brings its profile and access. A file, or - for standard input, is a saved page",
+    )
+    _add_source(scan)
+    scan.add_argument("--profile", default="", metavar="NAME", help="read it by this profile")
+    shown = scan.add_mutually_exclusive_group()
+    shown.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    shown.add_argument("--yaml", action="store_true", help="print the profile alone")
+    scan.add_argument(
+        "--timeout", type=float, default=10.0, metavar="SECONDS", help="for each path; default 10"
+    )
+    _add_access(scan)
+    scan.set_defaults(module="scan", function="show")
+
+
+def _add_access(parser: argparse.ArgumentParser) -> None:
+    access = parser.add_argument_group("access", "What the server asks for; secrets are in files.")
+    access.add_argument("--bearer-token-file", default="", metavar="FILE", help="holds the token")
+    access.add_argument("--username", default="", metavar="NAME", help="for basic authentication")
+    access.add_argument("--password-file", default="", metavar="FILE", help="holds the password")
+    access.add_argument("--ca-file", default="", metavar="FILE", help="authorities to trust (PEM)")
+    access.add_argument("--cert-file", default="", metavar="FILE", help="our certificate (PEM)")
+    access.add_argument("--key-file", default="", metavar="FILE", help="its key (PEM)")
+    access.add_argument(
+        "--server-name", default="", metavar="NAME", help="what the certificate must be of"
+    )
+    access.add_argument(
+        "--insecure-skip-verify", action="store_true", help="do not check the certificate"
+    )
 
 
 if __name__ == "__main__":

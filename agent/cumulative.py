@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from itertools import compress
 from math import inf
 from operator import is_not
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from agent.catalogue import Kind
 from agent.snapshot import Batch, Distribution, Reading, SeriesKey
+
+_CUMULATIVE: Final = (Kind.COUNTER, Kind.HISTOGRAM, Kind.SUMMARY)
 
 
 class Count(NamedTuple):
@@ -28,7 +30,7 @@ def follow(previous: Mapping[SeriesKey, Count], batch: Batch) -> dict[SeriesKey,
     counts: dict[SeriesKey, Count] = {}
     now = batch.taken_at
     for metric, attributes, value in batch.readings:
-        if metric.kind is not Kind.COUNTER and metric.kind is not Kind.HISTOGRAM:
+        if metric.kind not in _CUMULATIVE:
             continue
         total = _total(value)
         last = previous.get((metric, attributes))

@@ -49,6 +49,11 @@ class Journal:
                 _log.warning("collector %s: %s: %s (further ones are only counted)", *key, said)
             self.problems[key] += 1
 
+    def forget(self, collector: str) -> None:
+        """Forget the problems of a collector that is not run any more."""
+        for key in [key for key in self.problems if key[0] == collector]:
+            del self.problems[key]
+
     def take(self, happened: tuple[Event, ...]) -> None:
         """Count and keep events."""
         if not happened:

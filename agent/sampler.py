@@ -47,18 +47,14 @@ class Sampler:
         self._dirty = asyncio.Event()
         self._published = asyncio.Event()
         self._turned_at = time.monotonic()
-        journal = Journal()
-        self._runs = [
-            Run(
-                collector,
-                Folding(interval=collector.interval, window=window, distributions=distributions),
-                journal,
-                clock,
-                self._dirty.set,
-            )
-            for collector in collectors
-        ]
-        self._assembly = Assembly(self._runs, journal, exporters, clock)
+        self._window = window
+        self._distributions = distributions
+        self._clock = clock
+        self._journal = Journal()
+        self._runs = [self._run(collector) for collector in collectors]
+        self._assembly = Assembly(self._runs, self._journal, exporters, clock)
+        self._tasks: asyncio.TaskGroup | None = None
+        self._running: dict[Run, asyncio.Task[None]] = {}
         self.snapshot: Snapshot | None = None
         """The latest one; `None` until the first."""
 
@@ -71,13 +67,49 @@ class Sampler:
         """Collect and publish until cancelled; then close the collectors."""
         try:
             async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
                 now = asyncio.get_running_loop().time()
                 for run in self._runs:
-                    tasks.create_task(run.for_ever(now), name=f"collect {run.collector.name}")
+                    self._start(run, now)
                 tasks.create_task(self._publish_for_ever(), name="publish")
         finally:
+            self._tasks = None
             for run in self._runs:
                 await run.collector.close()
+
+    def adopt(self, collector: Collector) -> None:
+        """Run one collector more, last in precedence; its name must not be another one's."""
+        run = self._run(collector)
+        self._runs.append(run)
+        if self._tasks is not None:
+            self._start(run, asyncio.get_running_loop().time())
+
+    async def dismiss(self, collector: Collector) -> None:
+        """Stop a collector, close it and forget it: its series are gone with the next snapshot.
+
+        Does nothing for one that is not run.
+        """
+        for run in [run for run in self._runs if run.collector is collector]:
+            self._runs.remove(run)
+            self._journal.forget(collector.name)
+            self._assembly.forget(collector.name)
+            self._dirty.set()
+            task = self._running.pop(run, None)
+            if task is not None:
+                task.cancel()
+                await asyncio.wait({task})
+            await collector.close()
+
+    def _run(self, collector: Collector) -> Run:
+        folding = Folding(
+            interval=collector.interval, window=self._window, distributions=self._distributions
+        )
+        return Run(collector, folding, self._journal, self._clock, self._dirty.set)
+
+    def _start(self, run: Run, due: float) -> None:
+        if self._tasks is not None:
+            name = f"collect {run.collector.name}"
+            self._running[run] = self._tasks.create_task(run.for_ever(due), name=name)
 
     async def next(self, after: int) -> Snapshot:
         """Wait for a snapshot newer than number ``after`` and return the latest."""

@@ -135,6 +135,8 @@ class Exposition:
     def _prefix(self, reading: Reading, known: _Known) -> _Prefix:
         metric, attributes, value = reading
         prefix = known.get((metric, attributes))
+        if metric.kind is Kind.SUMMARY:
+            return ""  # its quantiles may be others each time
         if isinstance(value, Distribution):
             if isinstance(prefix, _Buckets) and prefix.bounds == value.bounds:
                 return prefix
@@ -150,12 +152,25 @@ class Exposition:
             return f"{prefix}{value}\n"
         if not isinstance(value, Distribution):
             return f"{prefix}{number(value)}\n" if isinstance(prefix, str) else ""
+        if reading[0].kind is Kind.SUMMARY:
+            return self._summary(reading[0], reading[1], value)
         if not isinstance(prefix, _Buckets) or prefix.bounds != value.bounds:
             prefix = page.prefixes[position] = self._prefix(reading, {})
         lines: list[str] = []
         if isinstance(prefix, _Buckets):
             _accumulate(lines, prefix, value)
         return "".join(lines)
+
+    def _summary(self, metric: Metric, attributes: tuple[str, ...], value: Distribution) -> str:
+        labels = self._labels(metric, attributes)
+        comma = "," if labels else ""
+        quantiles = (
+            f'{metric.family}{{{labels}{comma}quantile="{bound(share)}"}} {number(limit)}\n'
+            for share, limit in value.quantiles
+        )
+        total = f"{_sample(f'{metric.family}_sum', labels)}{number(value.sum)}\n"
+        count = f"{_sample(f'{metric.family}_count', labels)}{value.observations}\n"
+        return "".join((*quantiles, total, count))
 
     def _labels(self, metric: Metric, attributes: tuple[str, ...]) -> str:
         own = label_pairs(metric.labels, attributes)

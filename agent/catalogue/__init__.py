@@ -7,6 +7,7 @@ Standard library only: the build-time rooms import it, and nothing else of ours.
 from typing import Final
 
 from agent.catalogue import (
+    discovery,
     gpu,
     gpu_errors,
     gpu_health,
@@ -14,7 +15,10 @@ from agent.catalogue import (
     gpu_owners,
     gpu_work,
     itself,
+    probe,
     serving,
+    serving_gpu,
+    serving_slo,
     window,
 )
 from agent.catalogue.attributes import COMMON
@@ -30,6 +34,10 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     *gpu_owners.METRICS,
     *window.METRICS,
     *serving.METRICS,
+    *serving_gpu.METRICS,
+    *serving_slo.METRICS,
+    *probe.METRICS,
+    *discovery.METRICS,
     *itself.METRICS,
 )
 BY_NAME: Final[dict[str, Metric]] = {metric.name: metric for metric in CATALOGUE}

@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import Final
 
 from agent.catalogue import CATALOGUE, COMMON, EVENT_KINDS, Attribute, Metric
+from agent.catalogue.recorded import RECORDED
 
 PATH: Final = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 
 _GROUPS: Final = {"gpu": "GPU", "serving": "Model servers", "agent": "The agent itself"}
+_RECORDED: Final = """\
+## Recorded series
+
+Prometheus computes these by the rules that come with the alerts; no agent has them.
+
+"""
 _INTRODUCTION: Final = """\
 <!-- Generated from agent/catalogue by `make generate`; edits here are lost. -->
 # Metrics
@@ -31,6 +38,7 @@ def document() -> str:
     for group, title in _GROUPS.items():
         metrics = [metric for metric in CATALOGUE if metric.group == group]
         parts.append(f"## {title}\n\n{_metric_table(metrics)}")
+    parts.append(_RECORDED + _recorded_table())
     parts += [f"## Labels\n\n{_label_table()}", f"## Events\n\n{_event_table()}"]
     return "\n".join(parts)
 
@@ -49,6 +57,11 @@ def _metric_row(metric: Metric) -> tuple[str, ...]:
         _keys(metric.attributes),
         metric.description,
     )
+
+
+def _recorded_table() -> str:
+    rows = ((f"`{each.name}`", _keys(each.attributes), each.description) for each in RECORDED)
+    return _table(("Prometheus", "Labels", "What it says"), rows)
 
 
 def _label_table() -> str:

@@ -22,7 +22,13 @@ async def _run(config: Config) -> None:
 
     async with simulated_servers(config.simulate or "") as servers:
         simulated = tuple(
-            Server(name=each.name, profile=each.profile, url=each.url, interval=1.0)
+            Server(
+                name=each.name,
+                profile=each.profile,
+                url=each.url,
+                interval=1.0,
+                gpus=each.gpus,
+            )
             for each in servers
         )
         await app.run(replace(config, servers=(*config.servers, *simulated)), ready=announce)

@@ -61,6 +61,12 @@ async def diagnose(config: Config, environment: Mapping[str, str]) -> AsyncItera
     for collector in make_collectors(replace(config, state_dir=None), driver):
         if collector.name not in _NO_SOURCE_OF_THEIR_OWN:
             yield await _endpoint(collector)
+    if config.discovery:
+        from agent.commands.pods import look_at_pods  # noqa: PLC0415 - only where configured
+
+        if (seen := await look_at_pods(config, environment)) is not None:
+            verdict = Verdict.FAILED if seen.action else Verdict.OK
+            yield Finding("pods", verdict, seen.found, seen.action)
     for exporter in make_otlp(otlp_settings(config, environment, node_name(config, environment))):
         for subject, host, port in exporter.endpoints():
             yield await _receiver(subject, host, port)

@@ -21,6 +21,8 @@ from agent.simulation.vllm_page import vllm_page
 _VLLM_TYPE: Final = "text/plain; version=1.0.0; charset=utf-8"
 _TRITON_TYPE: Final = "text/plain; charset=utf-8"
 _LOOPBACK: Final = "127.0.0.1"
+_VLLM_PARTS: Final = (Part.SERVING, Part.OVERHEATING)
+_TRITON_PARTS: Final = (Part.FALLING,)
 
 
 class ModelServer(NamedTuple):
@@ -29,13 +31,15 @@ class ModelServer(NamedTuple):
     name: str
     profile: str
     url: str
+    gpus: tuple[str, ...]
+    """The GPUs that it runs on, by index: simulated processes are in no /proc."""
 
 
 class Vllm:
     """The vLLM-like server of a node, at any moment of the play."""
 
     def __init__(self, spec: NodeSpec, seed: int, created: float) -> None:
-        pace = _pace(spec, seed, (Part.SERVING, Part.OVERHEATING))
+        pace = _pace(spec, seed, _VLLM_PARTS)
         self._engine = VllmEngine(seed, pace)
         self._created = created
 
@@ -50,7 +54,7 @@ class Triton:
 
     def __init__(self, spec: NodeSpec, seed: int) -> None:
         self._seed = seed
-        self._pace = _pace(spec, seed, (Part.FALLING,))
+        self._pace = _pace(spec, seed, _TRITON_PARTS)
         self._falls = Part.FALLING in _scenario(spec, seed).parts
         self._server = TritonServer(seed, 0.0, self._pace)
 
@@ -82,8 +86,8 @@ async def simulated_servers(
         _served(lambda: triton.page(clock() - start), _TRITON_TYPE) as triton_url,
     ):
         yield (
-            ModelServer("llama", "vllm", vllm_url),
-            ModelServer("vision", "triton", triton_url),
+            ModelServer("llama", "vllm", vllm_url, _hosts(node, seed, _VLLM_PARTS)),
+            ModelServer("vision", "triton", triton_url, _hosts(node, seed, _TRITON_PARTS)),
         )
 
 
@@ -110,6 +114,11 @@ async def _served(page: Callable[[], str | None], content_type: str) -> AsyncIte
 
 def _scenario(spec: NodeSpec, seed: int) -> Scenario:
     return Scenario(spec.count, spec.model.memory - spec.model.reserved, seed)
+
+
+def _hosts(spec: NodeSpec, seed: int, parts: tuple[Part, ...]) -> tuple[str, ...]:
+    cast = enumerate(_scenario(spec, seed).parts)
+    return tuple(str(index) for index, part in cast if part in parts)
 
 
 def _pace(spec: NodeSpec, seed: int, parts: tuple[Part, ...]) -> Callable[[float], float]:

@@ -110,6 +110,12 @@ class MetricEncoder:
     def _metric(
         self, metric: Metric, dated: list[Dated], starts: Mapping[SeriesKey, float]
     ) -> bytes:
+        if metric.kind is Kind.SUMMARY:
+            head, number, tail = _described(metric)
+            summaries = (
+                _field(_REPEATED, self._summary(reading, time, starts)) for reading, time in dated
+            )
+            return head + _field(number, b"".join(summaries) + tail)
         if metric.kind is not Kind.HISTOGRAM:
             head, number, tail = _described(metric)
             counts = {} if metric.kind is Kind.GAUGE else starts
@@ -183,6 +189,23 @@ class MetricEncoder:
             ).SerializeToString()
         )
 
+    def _summary(self, reading: Reading, time: int, starts: Mapping[SeriesKey, float]) -> bytes:
+        metric, attributes, value = reading
+        if not isinstance(value, Distribution):
+            raise TypeError(f"{metric.name} is a summary, and {value!r} is none")
+        point = pb.SummaryDataPoint(
+            attributes=self._attributes(metric, attributes),
+            start_time_unix_nano=nanoseconds(starts.get((metric, attributes), 0.0)),
+            time_unix_nano=time,
+            count=value.observations,
+            sum=value.sum,
+            quantile_values=[
+                pb.SummaryDataPoint.ValueAtQuantile(quantile=share, value=limit)
+                for share, limit in value.quantiles
+            ],
+        )
+        return bytes(point.SerializeToString())
+
     def _attributes(self, metric: Metric, values: _Attributes) -> list[KeyValue]:
         pairs = zip(metric.attributes, values, strict=True)
         return [
@@ -237,12 +260,15 @@ def _buckets(buckets: Exponential) -> pb.ExponentialHistogramDataPoint.Buckets |
 @cache
 def _described(metric: Metric, *, exponential: bool = False) -> tuple[bytes, int, bytes]:
     """Return what stands before a metric's data, the data's field number, and what ends it."""
-    data: pb.Gauge | pb.Sum | pb.Histogram | pb.ExponentialHistogram = pb.Gauge()
+    data: pb.Gauge | pb.Sum | pb.Histogram | pb.ExponentialHistogram | pb.Summary = pb.Gauge()
     field = "gauge"
     if metric.kind in {Kind.COUNTER, Kind.UP_DOWN_COUNTER}:
         monotonic = metric.kind is Kind.COUNTER
         field = "sum"
         data = pb.Sum(aggregation_temporality=_CUMULATIVE, is_monotonic=monotonic)
+    elif metric.kind is Kind.SUMMARY:
+        field = "summary"
+        data = pb.Summary()
     elif exponential:
         field = "exponential_histogram"
         data = pb.ExponentialHistogram(aggregation_temporality=_CUMULATIVE)

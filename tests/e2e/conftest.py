@@ -74,7 +74,7 @@ def quick_rules(folder: Path, **changes: str) -> Path:
     for group in generated["groups"]:
         group["interval"] = "1s"
         for rule in group["rules"]:
-            rule.update(changes)
+            rule.update(changes if "alert" in rule else {})
     path = folder / "quick.rules.yaml"
     path.write_text(yaml.safe_dump(generated), encoding="utf-8")
     return path
@@ -101,9 +101,26 @@ def _start_node(programs: Programs, folder: Path, captures: str, sink: HttpSink)
         "8xH100",
         otlp=[{"endpoint": rotel.http, "interval": 1}],
         servers=[
-            {"name": name, "url": f"{captures}/{name}/metrics", "profile": name, "interval": 1}
-            for name in ("vllm", "triton")
+            {
+                "name": name,
+                "url": f"{captures}/{name}/metrics",
+                "profile": name,
+                "interval": 1,
+                "gpus": gpus,
+            }
+            for name, gpus in (("vllm", [0, 1]), ("triton", [2]))
         ],
+        slos=[
+            {
+                "name": "first-token",
+                "model": "*",
+                "signal": "time_to_first_token",
+                "threshold": "1s",
+                "objective": "99%",
+            },
+            {"name": "up", "model": "*", "signal": "availability", "objective": 0.999},
+        ],
+        gpu_hour_price={"NVIDIA H100*": 2.5},
         dcgm={"url": f"{captures}/dcgm/metrics", "interval": 1},
     )
     config = folder / "prometheus.yml"

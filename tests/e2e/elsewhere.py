@@ -6,7 +6,16 @@ By metric and never by panel or rule: what is shipped over any other metric has 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from agent.catalogue import Metric, gpu_errors, gpu_health, gpu_mig, gpu_work, window
+from agent.catalogue import (
+    Metric,
+    gpu_errors,
+    gpu_health,
+    gpu_mig,
+    gpu_work,
+    probe,
+    serving_gpu,
+    window,
+)
 
 OLD_NODE: Final = "gpu-node-08"
 WORKSTATION: Final = "workstation-01"
@@ -34,6 +43,8 @@ ON_OTHER_NODES: Final[Mapping[Metric, str]] = {
 single NVLinks are told where they are asked for."""
 
 NOWHERE: Final[Mapping[Metric, str]] = {
+    **dict.fromkeys(probe.METRICS, "servers that are played back cannot be probed; real ones are"),
+    serving_gpu.KV_CACHE_SIZE: "neither vLLM nor Triton tells its KV cache in bytes",
     gpu_errors.SXID_EVENTS: "SXIDs come from the kernel log, which a simulated node does not have",
 }
 """What no simulated node has, and why."""

@@ -1,6 +1,7 @@
 """The expressions that Warpwatch ships: those of the dashboards' panels and those of the alert rules."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +10,7 @@ import promql_parser as promql
 import yaml
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+_OFFSET: Final = re.compile(r" offset \w+")
 RULES: Final = ROOT / "alerts" / "generated" / "warpwatch.rules.yaml"
 
 
@@ -32,13 +34,15 @@ def _panels(panels: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def rule_expressions() -> dict[str, str]:
-    """Return the expression of every generated rule, by alert."""
+    """Return the expression of every generated rule, by alert or by the series that it records."""
     groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
-    return {rule["alert"]: rule["expr"] for group in groups for rule in group["rules"]}
+    rules = [rule for group in groups for rule in group["rules"]]
+    return {rule.get("alert") or rule["record"]: rule["expr"] for rule in rules}
 
 
 def selectors(expression: str) -> list[str]:
-    """Return the selectors of an expression, each as a query of its own."""
+    """Return the selectors of an expression, each as a query of its own, and all of them about now."""
     found: list[Any] = []
     promql.walk(promql.parse(expression), found.append)
-    return sorted({node.prettify() for node in found if isinstance(node, promql.VectorSelector)})
+    asked = {node.prettify() for node in found if isinstance(node, promql.VectorSelector)}
+    return sorted({_OFFSET.sub("", each) for each in asked})

@@ -43,7 +43,7 @@ class Page:
 
     samples: Mapping[str, Sequence[Sample]]
     types: Mapping[str, str] = field(default_factory=dict)
-    """What ``# TYPE`` lines say, by family name."""
+    """What ``# TYPE`` lines say, by family name; the same object for as long as they say the same."""
     malformed: int = 0
     """Lines that could not be read."""
     malformed_example: str = ""

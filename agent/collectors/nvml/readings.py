@@ -176,7 +176,18 @@ def process_readings(uuid: str, processes: Processes) -> list[Reading]:
 def holders(uuid: str, processes: Processes) -> tuple[Holder, ...]:
     """Return who holds memory on the GPU, each process once, the greatest holder first."""
     ordered = sorted(each_once(processes), key=lambda one: (-(one.memory or 0), one.pid))
-    return tuple(Holder(uuid, one.pid, one.name, one.memory, one.container) for one in ordered)
+    return tuple(
+        Holder(
+            uuid,
+            one.pid,
+            one.name,
+            one.memory,
+            one.container,
+            one.gpu_instance,
+            one.compute_instance,
+        )
+        for one in ordered
+    )
 
 
 def counter_readings(

@@ -9,7 +9,7 @@ from agent.collectors.exposition import Faults
 from agent.snapshot import Reading
 
 MAX_READINGS: Final = 1_000
-"""Of one server. vLLM with one model has 14 per engine, and 5 more for the reasons of finishing."""
+"""Of one server. vLLM with one model has 30 per engine, those of finishing by reason among them."""
 
 
 def within_budget(readings: Sequence[Reading], most: int, faults: Faults) -> list[Reading]:

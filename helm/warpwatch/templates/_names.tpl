@@ -51,3 +51,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "warpwatch.port" -}}
 {{- .Values.config.listen | splitList ":" | last }}
 {{- end }}
+
+{{/* "true" where the agent asks the API server for pods; else empty. */}}
+{{- define "warpwatch.searchesPods" -}}
+{{- $discovery := .Values.config.discovery }}
+{{- if kindIs "map" $discovery }}
+{{- if ne (get $discovery "kubernetes" | toString) "false" }}true{{ end }}
+{{- end }}
+{{- end }}

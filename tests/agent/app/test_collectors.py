@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from agent.app import gpu_driver, make_collectors
+from agent.collectors.scrape import Connections
 from agent.config import Config, Dcgm, Server, load
+from agent.model_servers import configured
 
 REAL = load(None, {}, {})
 SIMULATED = replace(REAL, simulate="2xL4")
@@ -37,6 +39,15 @@ def test_configured_sources_follow() -> None:
     )
 
     assert names(config) == ["nvml", "xid", "dcgm", "serving/chat"]
+
+
+def test_a_configured_model_is_the_servers() -> None:
+    """Servers whose metrics name no model get it from the configuration."""
+    server = Server(url="http://127.0.0.1:2", profile="tgi", model="mistral")
+
+    (collector,) = configured(replace(SIMULATED, servers=(server,)), Connections())
+
+    assert collector._interpreter._model == "mistral"
 
 
 def test_a_judgement_of_no_xid_is_refused() -> None:

@@ -9,7 +9,7 @@ import agent
 from agent.catalogue import CATALOGUE
 from agent.cli import main
 
-COMMANDS = ("run", "demo", "status", "doctor", "config", "metrics", "version")
+COMMANDS = ("run", "demo", "status", "doctor", "config", "metrics", "scan", "version")
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -158,3 +158,30 @@ def test_a_line_like_a_book_is_malformed(inside: str) -> None:
     assert page.malformed == 1
     assert len(page.malformed_example) < 200
     assert [value for _, value in page.samples["x"]] == [2]
+
+
+def test_other_names_can_be_wanted_later() -> None:
+    """What is wanted from then on is read also if it was passed over before; known series stay known."""
+    parser, text = Parser({"x"}), 'x{a="1"} 1\ny{a="1"} 2\nz 3\n'
+    before = parser.parse(text)
+
+    parser.want(("x", "y"))
+    after = parser.parse(text)
+
+    assert before.samples.keys() == {"x"}
+    assert {name: [value for _, value in samples] for name, samples in after.samples.items()} == {
+        "x": [1],
+        "y": [2],
+    }
+    assert after.samples["x"][0][0] is before.samples["x"][0][0]
+
+
+def test_types_that_stay_are_one_object() -> None:
+    """Who judged the types of a page once need not do it again while they are the same."""
+    parser = Parser({"x"})
+    first, same = parser.parse("# TYPE x gauge\nx 1\n"), parser.parse("# TYPE x gauge\nx 2\n")
+    other = parser.parse("# TYPE x counter\nx 2\n")
+
+    assert same.types is first.types
+    assert other.types == {"x": "counter"}
+    assert first.types == {"x": "gauge"}

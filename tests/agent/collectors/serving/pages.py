@@ -1,5 +1,6 @@
 """Captured pages, and what a profile makes of a page."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -34,3 +35,8 @@ def values(readings: list[Reading], metric: Metric) -> dict[tuple[str, ...], flo
 def reasons(problems: tuple[Problem, ...]) -> set[str]:
     """Return the words of the problems."""
     return {problem.reason for problem in problems}
+
+
+def names(profiles: Iterable[Profile]) -> list[str]:
+    """Return the names of profiles."""
+    return [profile.name for profile in profiles]

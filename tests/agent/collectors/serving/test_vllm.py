@@ -1,8 +1,8 @@
 import pytest
 
-from agent.catalogue import serving
+from agent.catalogue import serving, serving_gpu
 from agent.collectors.serving.detection import detect
-from agent.collectors.serving.vllm import VLLM
+from agent.collectors.serving.profiles.vllm import VLLM
 from agent.snapshot import Distribution
 from tests.agent.collectors.serving.pages import captured, reasons, translate, values
 
@@ -31,9 +31,15 @@ def test_a_current_page_gives_every_signal(name: str) -> None:
     readings, problems = translate(VLLM, text)
 
     assert problems == ()
-    assert {reading.metric for reading in readings} == set(serving.METRICS) - {
-        serving.SERVER_UP,
-        serving.SCRAPE_DURATION,
+    assert {reading.metric for reading in readings} == {
+        signal.metric for signal in VLLM.signals
+    } - {
+        serving.SPECULATIVE_DRAFTED,
+        serving.SPECULATIVE_ACCEPTED,
+        serving.LORA_RUNNING,
+        serving.LORA_WAITING,
+        serving.LORA_LIMIT,
+        serving_gpu.KV_CACHE_SIZE,
     }
     assert {reading.attributes[:2] for reading in readings} == {("chat", "vllm")}
     for metric, family in (
@@ -177,4 +183,17 @@ def test_minus_one_is_no_value() -> None:
 )
 def test_its_pages_are_recognised(name: str) -> None:
     """A vLLM server is told by its names, in every release."""
-    assert detect(captured(name)) is VLLM
+    assert detect(captured(name))[0].name == "vllm"
+
+
+def test_kv_cache_has_a_size_where_somebody_set_it() -> None:
+    """Its bytes per GPU stand in a label, which says "None" where vLLM chose the size."""
+    page = captured("vllm/vllm_0.33.0_dp1_t0.txt")
+    sized = page.replace('kv_cache_memory_bytes="None"', 'kv_cache_memory_bytes="8589934592"')
+
+    unknown, _ = translate(VLLM, page)
+    known, problems = translate(VLLM, sized)
+
+    assert values(unknown, serving_gpu.KV_CACHE_SIZE) == {}
+    assert list(values(known, serving_gpu.KV_CACHE_SIZE).values()) == [8 * 1024**3]
+    assert problems == ()

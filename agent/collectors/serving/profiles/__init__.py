@@ -1,0 +1,46 @@
+"""The model servers that are known, one file each, data only.
+
+Adding a server is adding a file, a line here and one in the configuration's list: the code that reads
+pages knows none by name.
+"""
+
+from typing import Final
+
+from agent.collectors.serving.profile import Profile
+from agent.collectors.serving.profiles.bentoml import BENTOML
+from agent.collectors.serving.profiles.dynamo import DYNAMO
+from agent.collectors.serving.profiles.kserve import KSERVE
+from agent.collectors.serving.profiles.llamacpp import LLAMACPP
+from agent.collectors.serving.profiles.lmdeploy import LMDEPLOY
+from agent.collectors.serving.profiles.mlserver import MLSERVER
+from agent.collectors.serving.profiles.nim import NIM
+from agent.collectors.serving.profiles.ray_serve import RAY_SERVE
+from agent.collectors.serving.profiles.seldon import SELDON
+from agent.collectors.serving.profiles.sglang import SGLANG
+from agent.collectors.serving.profiles.tei import TEI
+from agent.collectors.serving.profiles.tgi import TGI
+from agent.collectors.serving.profiles.torchserve import TORCHSERVE
+from agent.collectors.serving.profiles.triton import TRITON
+from agent.collectors.serving.profiles.trtllm_serve import TRTLLM_SERVE
+from agent.collectors.serving.profiles.vllm import VLLM
+
+PROFILES: Final[tuple[Profile, ...]] = (
+    RAY_SERVE,
+    DYNAMO,
+    KSERVE,
+    SELDON,
+    TRITON,
+    MLSERVER,
+    BENTOML,
+    TORCHSERVE,
+    NIM,
+    VLLM,
+    SGLANG,
+    TRTLLM_SERVE,
+    TGI,
+    TEI,
+    LMDEPLOY,
+    LLAMACPP,
+)
+"""Outermost first: a page can be of several, of a server and of the engine within it, and is read by all
+of them. The first one names the server."""
