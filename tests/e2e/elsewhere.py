@@ -42,7 +42,10 @@ NOWHERE: Final[Mapping[Metric, str]] = {
     gpu_work.NVLINK_LINK_IO: _IN_SUM,
     gpu_work.NVLINK_LINK_BANDWIDTH: _IN_SUM,
     gpu_work.NVLINK_LINK_ERRORS: _IN_SUM,
-    **dict.fromkeys(probe.METRICS, "servers that are played back cannot be probed; real ones are"),
+    **dict.fromkeys(
+        (probe.SUCCESS, probe.FAILURES),
+        "servers that are played back cannot be probed; real ones are",
+    ),
     serving_gpu.KV_CACHE_SIZE: "neither vLLM nor Triton tells its KV cache in bytes",
     gpu_errors.SXID_EVENTS: "SXIDs come from the kernel log, which a simulated node does not have",
 }
