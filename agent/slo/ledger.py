@@ -43,6 +43,8 @@ class _Past:
     """Whether the last batch told all that the server had, so that a new series began after it."""
     values: dict[SeriesKey, _Value] = field(default_factory=dict)
     seen_at: dict[SeriesKey, float] = field(default_factory=dict)
+    faults: list[Problem] = field(default_factory=list)
+    """What cannot be counted of the last batch."""
 
 
 class SloLedger:
@@ -62,7 +64,7 @@ class SloLedger:
         """Count what came since the last batch of ``source``; return what cannot be counted, and why."""
         past = self._pasts.setdefault(source, _Past())
         if batch.taken_at == past.taken_at:
-            return self._faults(batch)
+            return past.faults
         grown = dict(self._grown(past, batch))
         past.taken_at = batch.taken_at
         past.whole = not batch.problems and any(
@@ -70,7 +72,8 @@ class SloLedger:
         )
         for objective in self._objectives:
             self._count(objective, grown, batch)
-        return self._faults(batch)
+        past.faults = self._faults(batch)
+        return past.faults
 
     def readings(self) -> list[Reading]:
         """Return every objective and all counts."""
@@ -171,11 +174,12 @@ class SloLedger:
 
     def _faults(self, batch: Batch) -> list[Problem]:
         """Return why a histogram that an objective is about cannot be counted by it."""
+        readings = [each for each in batch.readings if each.metric in self._wanted]
         return [
             problem
             for each in self._objectives
             if each.signal in LATENCIES
-            for problem in _unfit(each, batch.readings)
+            for problem in _unfit(each, readings)
         ]
 
 

@@ -43,7 +43,10 @@ ON_OTHER_NODES: Final[Mapping[Metric, str]] = {
 single NVLinks are told where they are asked for."""
 
 NOWHERE: Final[Mapping[Metric, str]] = {
-    **dict.fromkeys(probe.METRICS, "servers that are played back cannot be probed; real ones are"),
+    **dict.fromkeys(
+        (probe.SUCCESS, probe.FAILURES),
+        "servers that are played back cannot be probed; real ones are",
+    ),
     serving_gpu.KV_CACHE_SIZE: "neither vLLM nor Triton tells its KV cache in bytes",
     gpu_errors.SXID_EVENTS: "SXIDs come from the kernel log, which a simulated node does not have",
 }

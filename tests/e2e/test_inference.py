@@ -40,7 +40,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
         folder, slos=OBJECTIVES, gpu_hour_price={"nvidia h100*": 2.5}, window=5
     )
     config = folder / "prometheus.yml"
-    rules = quick_rules(folder)
+    rules = quick_rules(folder, **{"for": "0s"})
     rules.write_text(re.sub(r"(\[| offset )5m\b", r"\g<1>10s", rules.read_text()))
     config.write_text(json.dumps(scrape_config("warpwatch", address, rule_files=[str(rules)])))
     program = Path(sys.executable).with_name("warpwatch")
@@ -124,6 +124,18 @@ def test_objectives_are_counted_by_a_bound_of_the_server(prometheus: Prometheus)
 
     assert bound == 0.25
     assert 0 <= share <= 1
+
+
+def test_an_objective_that_burns_alerts_and_one_that_is_kept_does_not(
+    prometheus: Prometheus,
+) -> None:
+    """A tenth of a second is too little for long prompts; a quarter is enough for all."""
+    firing = 'ALERTS{alertname="ModelSLOBurningFast", alertstate="firing"}'
+
+    told = eventually(firing, partial(prometheus.query, firing), timeout=60, step=0.5)
+
+    assert {labels["inference_slo_name"] for labels, _ in told} == {"impossible"}
+    assert {labels["severity"] for labels, _ in told} == {"critical"}
 
 
 def test_an_objective_of_no_model_is_a_problem_that_is_counted(prometheus: Prometheus) -> None:
