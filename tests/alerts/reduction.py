@@ -7,7 +7,7 @@ test the time grows with the square of their number.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import yaml
 
@@ -19,7 +19,7 @@ _ALERTS: Final = re.compile(r"\bALERTS(?:_FOR_STATE)?\b(?:{[^}]*\balertname=\"(\
 class _Loader(yaml.SafeLoader):
     """Reads numbers as promtool does: ``0x20`` is twenty times 0 and not hexadecimal."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML declares it
         first: [one for one in found if one[0] != "tag:yaml.org,2002:int"]
         for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }

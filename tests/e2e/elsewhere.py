@@ -6,7 +6,8 @@ By metric and never by panel or rule: what is shipped over any other metric has 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from agent.catalogue import Metric, gpu_errors, gpu_health, gpu_mig, gpu_work, window
+from agent.catalogue import Attribute, Metric, gpu_errors, gpu_health, gpu_mig, gpu_work, window
+from agent.catalogue.attributes import RECOVERY_ACTION
 
 OLD_NODE: Final = "gpu-node-08"
 WORKSTATION: Final = "workstation-01"
@@ -37,3 +38,7 @@ NOWHERE: Final[Mapping[Metric, str]] = {
     gpu_errors.SXID_EVENTS: "SXIDs come from the kernel log, which a simulated node does not have",
 }
 """What no simulated node has, and why."""
+
+STATES: Final[Mapping[Metric, Attribute]] = {gpu_health.RECOVERY: RECOVERY_ACTION}
+"""States of which a word has a series once it was so (docs/adr/0013-what-is-told-how-often.md): the simulated
+node that is looked at never needs to recover, so a selector of words is asked for without its choice."""
