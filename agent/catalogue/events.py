@@ -10,6 +10,7 @@ from agent.catalogue.attributes import (
     CONFIDENCE,
     DETAIL,
     DRIVER_EVENT,
+    GPU_INSTANCE,
     GPU_PCI,
     HW_DRIVER,
     HW_ID,
@@ -17,6 +18,7 @@ from agent.catalogue.attributes import (
     K8S_POD,
     MEMORY_LIMIT,
     MEMORY_USED,
+    MIG_PROFILE,
     PEER_SIGNAL,
     PROBE_FAILURE,
     PROBE_KIND,
@@ -101,7 +103,16 @@ GPU_OOM = EventKind(
     name="gpu.oom",
     severity=Severity.TICKET,
     description="A process that held the device nearly full vanished: most likely out of GPU memory.",
-    attributes=(HW_ID, CONFIDENCE, PROCESS_ID, PROCESS_NAME, MEMORY_USED, MEMORY_LIMIT),
+    attributes=(
+        HW_ID,
+        CONFIDENCE,
+        PROCESS_ID,
+        PROCESS_NAME,
+        MEMORY_USED,
+        MEMORY_LIMIT,
+        GPU_INSTANCE,
+        MIG_PROFILE,
+    ),
 )
 GPU_LOST = EventKind(
     name="gpu.lost",
@@ -114,6 +125,13 @@ GPU_FOUND = EventKind(
     severity=Severity.INFO,
     description="A GPU that was lost answers again, or a GPU was added while the agent ran.",
     attributes=(HW_ID,),
+)
+GPU_REPLACED = EventKind(
+    name="gpu.replaced",
+    severity=Severity.INFO,
+    description="Another GPU answers at the PCI address of one: it was replaced, or has a new UUID; the "
+    "series of the old UUID end.",
+    attributes=(HW_ID, DETAIL),
 )
 GPU_OUTLIER = EventKind(
     name="gpu.outlier",
@@ -188,6 +206,7 @@ EVENT_KINDS: Final = (
     GPU_OOM,
     GPU_LOST,
     GPU_FOUND,
+    GPU_REPLACED,
     GPU_OUTLIER,
     GPU_OUTLIER_OVER,
     SERVER_DOWN,

@@ -66,6 +66,12 @@ class Account:
         for urgency in Urgency:
             self.by_urgency.setdefault((hw_id, urgency), 0)
 
+    def close(self, hw_id: str) -> None:
+        """Let the counters of a GPU end."""
+        self.xids = {key: count for key, count in self.xids.items() if key[0] != hw_id}
+        self.by_urgency = {key: n for key, n in self.by_urgency.items() if key[0] != hw_id}
+        self.changes += 1
+
     def pass_time(self, now: float, news: News) -> None:
         """End the burst that is over at ``now`` (Unix seconds)."""
         ended = self.bursts.end(now)

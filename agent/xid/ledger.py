@@ -38,6 +38,7 @@ class XidLedger:
         self._until: dict[Source, float] = {}
         self._gpus: dict[str, KnownGpu] = {}
         self._at: dict[str, str] = {}
+        self._gone: list[str] = []
         self._twins = Twins()
         self._held: deque[Unpaired] = deque()
         self._strangers: list[Sighting] = []
@@ -98,6 +99,14 @@ class XidLedger:
                 self._at = {**self._at, gpu.pci: gpu.hw_id}
         self._announce()
 
+    def forget(self, hw_id: str) -> None:
+        """Take in that a GPU is gone for good, as one that was replaced: its counts end."""
+        with self._lock:
+            self._gpus = {key: gpu for key, gpu in self._gpus.items() if key != hw_id}
+            self._at = {pci: key for pci, key in self._at.items() if key != hw_id}
+            self._gone.append(hw_id)
+        self._announce()
+
     def locate(self, pci: str, hw_id: str) -> None:
         """Take in which GPU sits at a PCI address, where nobody who knows more has told it yet."""
         with self._lock:
@@ -110,6 +119,9 @@ class XidLedger:
             lost, self._lost = self._lost, 0
             self._fresh = False
             until = dict(self._until)
+            gone, self._gone = self._gone, []
+        for hw_id in gone:
+            self.account.close(hw_id)
         news = News(lost=lost)
         if self._patient_until is None:
             self._patient_until = now + GRACE

@@ -19,7 +19,7 @@ _ALERTS: Final = re.compile(r"\bALERTS(?:_FOR_STATE)?\b(?:{[^}]*\balertname=\"(\
 class _Loader(yaml.SafeLoader):
     """Reads numbers as promtool does: ``0x20`` is twenty times 0 and not hexadecimal."""
 
-    yaml_implicit_resolvers = {  # noqa: RUF012 - as the base class has it
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML declares it
         first: [one for one in found if one[0] != "tag:yaml.org,2002:int"]
         for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }

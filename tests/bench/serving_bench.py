@@ -29,7 +29,7 @@ from agent.folding import Folding
 from agent.snapshot import Batch, Snapshot
 from agent.vetting import Vetting
 from exporters.prometheus import Exposition
-from tests.bench.agent_process import Agent, installed_environment, running_agent
+from tests.bench.agent_process import Agent, running_agent
 from tests.bench.fleet import answers
 from tests.bench.parser_bench import cpu
 from tests.real_parts.programs import http_get

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from agent.catalogue import (
+    Attribute,
     Metric,
     gpu_errors,
     gpu_health,
@@ -16,6 +17,7 @@ from agent.catalogue import (
     serving_gpu,
     window,
 )
+from agent.catalogue.attributes import RECOVERY_ACTION
 
 OLD_NODE: Final = "gpu-node-08"
 WORKSTATION: Final = "workstation-01"
@@ -51,3 +53,7 @@ NOWHERE: Final[Mapping[Metric, str]] = {
     gpu_errors.SXID_EVENTS: "SXIDs come from the kernel log, which a simulated node does not have",
 }
 """What no simulated node has, and why."""
+
+STATES: Final[Mapping[Metric, Attribute]] = {gpu_health.RECOVERY: RECOVERY_ACTION}
+"""States of which a word has a series once it was so (docs/adr/0013-what-is-told-how-often.md): the simulated
+node that is looked at never needs to recover, so a selector of words is asked for without its choice."""

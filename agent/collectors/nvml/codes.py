@@ -1,5 +1,6 @@
 """What NVML's return codes mean to us. Numbers and meanings: nvmlReturn_t in NVIDIA's public header."""
 
+import ctypes
 from typing import Any, Final
 
 from agent.collectors.nvml.driver import DeviceError, DriverGone, GpuLost
@@ -21,6 +22,17 @@ LOST: Final = frozenset({15, 16})
 """Off the bus, or unusable until it is reset."""
 GONE: Final = frozenset({1, DRIVER_NOT_LOADED, LIBRARY_MISMATCH})
 """Nothing answers until the library is opened again."""
+
+UNFORESEEN: Final = (
+    ctypes.ArgumentError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+"""What the binding and the reading of its answers raise beside `NVMLError`: a constant or a function that it
+does not have, a struct of another shape, a number that is none."""
 
 _REASONS: Final = {
     INVALID_ARGUMENT: "invalid_argument",

@@ -87,7 +87,8 @@ class NvmlCollector:
         """Close the driver. What goes on meanwhile is not seen, so nobody is judged by it later."""
         self._driver.close()
         for gpu in self._roster.gpus.values():
-            gpu.watched = gpu.unowned = None
+            gpu.watched, gpu.unowned = {}, None
+        self._roster.refusals.forget()
 
     def _run(self) -> Batch:
         """Read; where the driver went away, connect once more before giving up for this time."""
@@ -100,6 +101,7 @@ class NvmlCollector:
             return self._read()
         except DriverGone:
             self._driver.close()
+            self._roster.refusals.forget()
         try:
             return self._read()
         except DriverGone:

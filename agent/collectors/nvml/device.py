@@ -5,7 +5,7 @@ from functools import partial
 from math import inf
 from typing import Any, Final
 
-from agent.collectors.nvml import announcements, codes
+from agent.collectors.nvml import announcements, codes, refusals
 from agent.collectors.nvml.condition import LINK_COUNT, SLOW
 from agent.collectors.nvml.decoding import Refused
 from agent.collectors.nvml.driver import (
@@ -74,6 +74,9 @@ class Device:
         self._phase = phase
         self._nvlink_links = nvlink_links
         self._lacking: dict[Probe, int] = {}
+        self._refused: dict[Probe, tuple[float, list[FieldProblem]]] = {}
+        """Until when what is not allowed is not asked again, and what was said of it."""
+        self._now = -inf
         self._known: dict[Any, Any] = {"reports_xids": False}
         self._to_learn: list[Probe] = [UUID, *STATIC]
         self._identity: Identity | None = None
@@ -139,6 +142,7 @@ class Device:
 
         ``throughput``: it is this GPU's turn for the question that takes 20 ms.
         """
+        self._now = now
         values: dict[Key, Any] = {}
         slow: dict[Key, Any] | None = {} if now >= self._slow_at else None
         problems: list[FieldProblem] = []
@@ -231,17 +235,27 @@ class Device:
                 self._lacking[probe] = which + 1
             except UnicodeDecodeError as error:
                 raise DeviceError("not_text", repr(error.object[:80])) from error
+            except codes.UNFORESEEN as error:
+                said = f"{type(error).__name__}: {error}"
+                raise DeviceError("unexpected_error", said) from error
         return None
 
     def _fill(self, probe: Probe, values: dict[Key, Any], problems: list[FieldProblem]) -> bool:
         """Take in what ``probe`` gives; return whether it needs no asking again."""
+        refused = self._refused.get(probe)
+        if refused is not None and refused[0] > self._now:
+            problems += refused[1]
+            return False
         try:
             answers = self._ask(probe)
         except GpuLost:
             raise
         except DeviceError as error:
             said = str(error)
-            problems += [FieldProblem(label(key), error.reason, said) for key in probe.fields]
+            found = [FieldProblem(label(key), error.reason, said) for key in probe.fields]
+            if error.reason == refusals.REASON:
+                self._refused[probe] = self._now + refusals.AGAIN, found
+            problems += found
             return False
         if answers is not None:
             for key, answer in zip(probe.fields, answers, strict=True):

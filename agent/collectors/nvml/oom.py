@@ -26,13 +26,16 @@ anything else                                         none
 One step less where the device did not get back half of what the process held, or where it was last seen
 more than 10 s ago. Who frees memory before leaving was not near full at last sight, and raises nothing.
 These bounds are a judgement, chosen for a sample a second, and not NVIDIA's.
+
+A GPU that MIG divides runs out of memory part by part: each GPU instance is judged by its own memory and its
+own processes, and the board as a whole is not, since nobody can allocate from it.
 """
 
 from collections.abc import Iterable, Mapping
 from math import inf
 from typing import Final, Literal, NamedTuple
 
-from agent.collectors.nvml.driver import GpuProcess, Processes, Sample
+from agent.collectors.nvml.driver import GpuProcess, Mig, MigDevice, Processes, Sample
 
 Confidence = Literal["high", "medium", "low"]
 
@@ -69,7 +72,7 @@ class Holding(NamedTuple):
 
 
 class Watched(NamedTuple):
-    """One GPU at last sight; all in bytes but ``seen_at``, Unix seconds."""
+    """One GPU, or one part of it, at last sight; all in bytes but ``seen_at``, Unix seconds."""
 
     seen_at: float
     total: int
@@ -85,6 +88,58 @@ class Death(NamedTuple):
     confidence: Confidence
     used: int
     total: int
+    part: MigDevice | None = None
+    """Where the memory was that of a part of a GPU."""
+
+
+class Sight(NamedTuple):
+    """A memory that can run out, and who uses it."""
+
+    sample: Sample
+    processes: Processes
+    part: MigDevice | None = None
+
+
+def memories(sample: Sample, processes: Processes, mig: Mig) -> dict[int | None, Sight]:
+    """Return what can run out on a GPU: its memory (`None`), or that of each of its GPU instances."""
+    if not mig.enabled:
+        return {None: Sight(sample, processes)}
+    found: dict[int | None, Sight] = {}
+    for part in mig.devices:
+        if part.gpu_instance not in found:  # the first of those that share it tells its memory
+            memory = Sample(
+                memory_total=part.memory_total,
+                memory_used=part.memory_used,
+                memory_free=part.memory_free,
+            )
+            found[part.gpu_instance] = Sight(memory, _within(part, processes), part)
+    return found
+
+
+def _within(part: MigDevice, processes: Processes) -> Processes:
+    """Return the processes of a part; a list that cannot be had stays so."""
+
+    def ours(listed: tuple[GpuProcess, ...] | None) -> tuple[GpuProcess, ...] | None:
+        return listed and tuple(one for one in listed if one.gpu_instance == part.gpu_instance)
+
+    return Processes(ours(processes.compute), ours(processes.graphics))
+
+
+def observe_all(
+    before: Mapping[int | None, Watched], now: float, sights: Mapping[int | None, Sight]
+) -> tuple[dict[int | None, Watched], list[Death]]:
+    """Return what is known after this sight of each memory of a GPU, and the deaths that it revealed.
+
+    What is not there any more, as a part that was taken away, is forgotten: who was in it was stopped.
+    """
+    after: dict[int | None, Watched] = {}
+    told: list[Death] = []
+    for which, (sample, processes, part) in sights.items():
+        watched, deaths = observe(before.get(which), now, sample, processes)
+        if watched is not None:
+            after[which] = watched
+        told += (death._replace(part=part) for death in deaths)
+    return after, told
 
 
 def observe(

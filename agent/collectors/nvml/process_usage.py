@@ -7,9 +7,10 @@ sample means idle where others have one, and where nobody has had one for longer
 
 import time
 from collections.abc import Callable, Iterable
+from math import inf
 from typing import Any, Final, NamedTuple
 
-from agent.collectors.nvml import codes
+from agent.collectors.nvml import codes, refusals
 from agent.collectors.nvml.driver import (
     DeviceError,
     FieldProblem,
@@ -88,6 +89,8 @@ class ProcessUsage:
         self._calls = list(_CALLS)
         self._since: int | None = None
         self._heard_at: float | None = None
+        self._refused: tuple[float] | tuple[float, FieldProblem] = (-inf,)
+        """Until when what is not allowed is not asked again, and what was said of it."""
         self._listed = self._used = Processes()
         self._said: object = None
         """What `_used` was made of, beside `_listed`."""
@@ -114,6 +117,9 @@ class ProcessUsage:
     def _read(self, now: float) -> Shares | None:
         """Return what can be believed of what is new; `None` where the device does not tell."""
         microseconds = int(now * _MICROSECONDS)
+        if 0.0 < self._refused[0] - now <= refusals.AGAIN:
+            self._heard_at = now
+            return Shares({}, frozenset(), self._since or microseconds, self._refused[1:])
         if self._since is None:
             self._since = max(0, microseconds - int(_LOOK_BACK * _MICROSECONDS))
             self._heard_at = now
@@ -121,7 +127,11 @@ class ProcessUsage:
         try:
             samples = self._samples(self._since)
         except self._nvml.NVMLError as error:
-            return Shares({}, frozenset(), self._since, (_problem(error),))
+            self._heard_at = now  # who cannot be heard is not quiet
+            problem = _problem(error)
+            if problem.reason == refusals.REASON:
+                self._refused = now + refusals.AGAIN, problem
+            return Shares({}, frozenset(), self._since, (problem,))
         if samples is None:
             return None
         shares = judge(samples, self._since, microseconds)

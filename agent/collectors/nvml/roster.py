@@ -6,7 +6,7 @@ after a reload the indices may mean other GPUs; the UUID alone tells that it is 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from agent.catalogue import events
 from agent.catalogue import gpu as metrics
@@ -21,6 +21,7 @@ from agent.collectors.nvml.readings import (
     ooms_at_zero,
     process_readings,
 )
+from agent.collectors.nvml.refusals import Refusals
 from agent.snapshot import Event, Holder, Reading
 from agent.xid.sighting import KnownGpu, address
 
@@ -42,7 +43,8 @@ class Gpu:
     series: Series
     ooms: dict[str, int] = field(default_factory=ooms_at_zero)
     lost: bool = False
-    watched: Watched | None = None
+    watched: dict[int | None, Watched] = field(default_factory=dict)
+    """What was seen of its memory, or of that of each GPU instance where MIG divides it."""
     xid_at: float | None = None
     unowned: int | None = None
     """Bytes in use that no process held at last sight."""
@@ -119,6 +121,7 @@ class Roster:
         self.gpus: dict[str, Gpu] = {}
         self.nameless: dict[int, str] = {}
         """GPUs that were lost before anybody could ask for their UUID: index, and an id in its place."""
+        self.refusals: Final = Refusals()
         self._at: dict[int, str] = {}
         self._complete = False
 
@@ -152,7 +155,7 @@ class Roster:
 
     def lose(self, now: float, gpu: Gpu, detail: str) -> list[Event]:
         """Take in that a GPU cannot be reached."""
-        gpu.watched = None
+        gpu.watched = {}
         if gpu.lost:
             return []
         gpu.lost = True
@@ -164,10 +167,11 @@ class Roster:
         """Account for all that did not say who they are: ``unreachable`` indices, and the missing.
 
         An index that cannot be reached is the GPU last met there, else any one that is missing; only
-        where nobody is missing is it one that this agent never met.
+        where nobody is missing is it one that this agent never met. One in whose place another one answers
+        is not missing: it was replaced, or has another UUID now.
         """
         missing = {uuid: gpu for uuid, gpu in self.gpus.items() if uuid not in present}
-        told: list[Event] = []
+        told = self._replace(now, missing)
         nameless: dict[int, str] = {}
         for index, detail in sorted(
             unreachable, key=lambda one: self._at.get(one[0]) not in missing
@@ -186,6 +190,21 @@ class Roster:
         self.nameless, self._complete = nameless, True
         return told
 
+    def _replace(self, now: float, missing: dict[str, Gpu]) -> list[Event]:
+        """Forget those of the missing in whose place another GPU answers."""
+        if not missing:
+            return []
+        here = {gpu.known().pci: gpu for uuid, gpu in self.gpus.items() if uuid not in missing}
+        told: list[Event] = []
+        for uuid, gpu in tuple(missing.items()):
+            successor = here.get(gpu.known().pci)
+            if (
+                successor is not None and gpu.known().pci
+            ):  # an index may be another GPU's after a reload
+                del missing[uuid], self.gpus[uuid]
+                told.append(_replaced(now, gpu, successor))
+        return told
+
 
 def title(identity: Identity, index: int) -> str:
     """Return how people call a GPU: index, model and PCI address, as far as they are known."""
@@ -195,6 +214,12 @@ def title(identity: Identity, index: int) -> str:
 def _found(now: float, identity: Identity, index: int, what: str) -> Event:
     body = f"{title(identity, index)} {what}"
     return Event(events.GPU_FOUND, now, body, ((HW_ID.key, identity.uuid),))
+
+
+def _replaced(now: float, gone: Gpu, successor: Gpu) -> Event:
+    body = f"{title(gone.series.identity, gone.index)} is {successor.uuid} now, and was {gone.uuid}"
+    attributes = ((HW_ID.key, gone.uuid), (DETAIL.key, f"{successor.uuid} is in its place"))
+    return Event(events.GPU_REPLACED, now, body, attributes)
 
 
 def _lost(now: float, hw_id: str, title: str, detail: str) -> Event:

@@ -1,7 +1,10 @@
 """One visit to all GPUs: asks each, and turns the answers into readings, problems and events."""
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from traceback import extract_tb
+from typing import Final, TypeVar
 
 from agent.catalogue import events
 from agent.catalogue import gpu as metrics
@@ -9,15 +12,18 @@ from agent.catalogue.attributes import (
     CONFIDENCE,
     DETAIL,
     DRIVER_EVENT,
+    GPU_INSTANCE,
     HW_ID,
     MEMORY_LIMIT,
     MEMORY_USED,
+    MIG_PROFILE,
     PROCESS_ID,
     PROCESS_NAME,
 )
-from agent.collectors.nvml import oom
+from agent.collectors.nvml import oom, refusals
 from agent.collectors.nvml.driver import (
     DeviceError,
+    DriverGone,
     DriverInfo,
     FieldProblem,
     GpuDriver,
@@ -43,7 +49,8 @@ from agent.xid.sighting import Sighting
 _XID_SECONDS: Final = 5.0
 """A process that vanishes so soon after an XID on its GPU died of that, and not for want of memory."""
 
-_Sight = tuple[Gpu, Sample, Processes]
+T = TypeVar("T")
+_Sight = tuple[Gpu, Sample, Processes, Mig]
 
 
 class Visit:
@@ -77,7 +84,10 @@ class Visit:
         sights = self._see(self._meet())
         self._take_xids()
         for sight in sights:
-            self._judge_deaths(*sight)
+            try:
+                _answer(partial(self._judge_deaths, *sight))
+            except DeviceError as error:
+                self._problem(error, sight[0].uuid)
         self._account()
 
     def _meet(self) -> dict[int, Gpu]:
@@ -87,7 +97,7 @@ class Visit:
         present: set[str] = set()
         for index in range(self._driver.device_count()):
             try:
-                identity = self._driver.identity(index)
+                identity = _answer(partial(self._driver.identity, index))
             except GpuLost as error:
                 unreachable.append((index, str(error)))
                 continue
@@ -105,42 +115,49 @@ class Visit:
             self._told += news
             self._ledger.know(gpu.known())
             met[index] = gpu
-        self._told += self._roster.close_round(self.now, present, unreachable)
+        told = self._roster.close_round(self.now, present, unreachable)
+        for gone in (event for event in told if event.kind is events.GPU_REPLACED):
+            hw_id = str(dict(gone.attributes)[HW_ID.key])
+            self.problems.append(Problem("uuid_changed", hw_id, gone.body))
+            self._ledger.forget(hw_id)
+        self._told += told
         return met
 
     def _see(self, met: dict[int, Gpu]) -> list[_Sight]:
-        """Sample the GPUs that said who they are."""
+        """Sample the GPUs that said who they are; what befalls one of them does not concern the others."""
         sights: list[_Sight] = []
         for index, gpu in met.items():
             try:
-                sample = self._driver.sample(index)
-                recent = self._recent(index, gpu)
-                processes = self._processes(index, gpu)
-                mig = self._mig(index, gpu)
+                sights.append(_answer(partial(self._look, index, gpu)))
             except GpuLost as error:
                 self._told += self._roster.lose(self.now, gpu, str(error))
-                continue
             except DeviceError as error:
                 self._problem(error, gpu.uuid)
-                continue
-            self._told += self._roster.answered(self.now, gpu)
-            self._field_problems(gpu.uuid, sample.problems)
-            self._field_problems(gpu.uuid, recent.problems)
-            self._field_problems(gpu.uuid, processes.problems)
-            self.readings += gpu.series.limits
-            self.readings += gpu.series.moving(sample)
-            self.trains += gpu.series.trains(recent)
-            tenants = gpu.tenancy(processes)
-            self.readings += tenants.readings
-            self.holders += tenants.holders
-            self._tell_tenants(gpu, sample, processes, mig)
-            sights.append((gpu, sample, processes))
         return sights
+
+    def _look(self, index: int, gpu: Gpu) -> _Sight:
+        """Sample a GPU, and tell what it says."""
+        sample = self._driver.sample(index)
+        recent = self._recent(index, gpu)
+        processes = self._processes(index, gpu)
+        mig = self._mig(index, gpu)
+        self._told += self._roster.answered(self.now, gpu)
+        self._field_problems(gpu.uuid, sample.problems)
+        self._field_problems(gpu.uuid, recent.problems)
+        self._field_problems(gpu.uuid, processes.problems)
+        self.readings += gpu.series.limits
+        self.readings += gpu.series.moving(sample)
+        self.trains += gpu.series.trains(recent)
+        tenants = gpu.tenancy(processes)
+        self.readings += tenants.readings
+        self.holders += tenants.holders
+        self._tell_tenants(gpu, sample, processes, mig)
+        return gpu, sample, processes, mig
 
     def _recent(self, index: int, gpu: Gpu) -> RecentSamples:
         """Return what the driver sampled by itself; without it the GPU's values still count."""
         try:
-            return self._driver.recent(index)
+            return _answer(partial(self._driver.recent, index))
         except GpuLost:
             raise
         except DeviceError as error:
@@ -150,7 +167,7 @@ class Visit:
     def _processes(self, index: int, gpu: Gpu) -> Processes:
         """Return who uses a GPU; where that fails as a whole its values still count."""
         try:
-            return self._driver.processes(index)
+            return _answer(partial(self._driver.processes, index))
         except GpuLost:
             raise
         except DeviceError as error:
@@ -160,7 +177,7 @@ class Visit:
     def _mig(self, index: int, gpu: Gpu) -> Mig:
         """Return into what a GPU is divided; without it the GPU's values still count."""
         try:
-            return self._driver.mig(index)
+            return _answer(partial(self._driver.mig, index))
         except GpuLost:
             raise
         except DeviceError as error:
@@ -181,7 +198,7 @@ class Visit:
         comes in portions, the last of them late.
         """
         try:
-            reported = self._driver.xid_events()
+            reported = _answer(self._driver.xid_events)
         except DeviceError as error:
             self._problem(error, "xid_events")
             self._ledger.deaf("nvml")
@@ -211,8 +228,9 @@ class Visit:
         gpu.count_announcement(event.announcement)
         self._told.append(_announcement_event(self.now, gpu, event))
 
-    def _judge_deaths(self, gpu: Gpu, sample: Sample, processes: Processes) -> None:
-        gpu.watched, deaths = oom.observe(gpu.watched, self.now, sample, processes)
+    def _judge_deaths(self, gpu: Gpu, sample: Sample, processes: Processes, mig: Mig) -> None:
+        sights = oom.memories(sample, processes, mig)
+        gpu.watched, deaths = oom.observe_all(gpu.watched, self.now, sights)
         if gpu.xid_at is not None and self.now - gpu.xid_at <= _XID_SECONDS:
             return
         for death in deaths:
@@ -232,11 +250,33 @@ class Visit:
 
     def _field_problems(self, uuid: str, found: Iterable[FieldProblem]) -> None:
         self.problems += [
-            Problem(reason, uuid, f"{field}: {detail}") for field, reason, detail in found
+            Problem(reason, uuid, f"{field}: {detail}")
+            for field, reason, detail in found
+            if self._is_news(reason, uuid, field)
         ]
 
     def _problem(self, error: DeviceError, subject: str) -> None:
-        self.problems.append(Problem(error.reason, subject, str(error)))
+        if self._is_news(error.reason, subject, ""):
+            self.problems.append(Problem(error.reason, subject, str(error)))
+
+    def _is_news(self, reason: str, subject: str, field: str) -> bool:
+        return reason != refusals.REASON or self._roster.refusals.is_news(subject, field, self.now)
+
+
+def _answer(question: Callable[[], T]) -> T:
+    """Return the answer of one GPU; an error that nobody foresaw is a `DeviceError` of that GPU alone.
+
+    See docs/adr/0014-one-gpu-never-hides-another.md.
+    """
+    try:
+        return question()
+    except (DriverGone, DeviceError):
+        raise
+    except Exception as error:
+        last = extract_tb(error.__traceback__)[-1]
+        where = f"{Path(last.filename).name}:{last.lineno}"
+        said = f"{type(error).__name__}: {error} ({where})"
+        raise DeviceError("unexpected_error", said) from error
 
 
 def _announcement_event(now: float, gpu: Gpu, event: XidEvent) -> Event:
@@ -256,11 +296,12 @@ def _announcement_event(now: float, gpu: Gpu, event: XidEvent) -> Event:
 def _oom_event(now: float, gpu: Gpu, death: oom.Death) -> Event:
     holding = death.holding
     share = 100 * holding.memory / death.total
+    part = f"part {death.part.profile or death.part.gpu_instance} of " if death.part else ""
     return Event(
         events.GPU_OOM,
         now,
         f"{holding.name or 'a process'} (pid {holding.pid}) vanished from "
-        f"{title(gpu.series.identity, gpu.index)}, holding {share:.0f} % of its memory while "
+        f"{part}{title(gpu.series.identity, gpu.index)}, holding {share:.0f} % of its memory while "
         f"{100 * death.used / death.total:.0f} % was in use: out of memory, confidence {death.confidence}",
         (
             (HW_ID.key, gpu.uuid),
@@ -269,5 +310,13 @@ def _oom_event(now: float, gpu: Gpu, death: oom.Death) -> Event:
             (PROCESS_NAME.key, holding.name),
             (MEMORY_USED.key, death.used),
             (MEMORY_LIMIT.key, death.total),
+            *_part(death),
         ),
     )
+
+
+def _part(death: oom.Death) -> tuple[tuple[str, str], ...]:
+    """Return which part of a divided GPU ran out of memory."""
+    if death.part is None:
+        return ()
+    return (GPU_INSTANCE.key, str(death.part.gpu_instance)), (MIG_PROFILE.key, death.part.profile)

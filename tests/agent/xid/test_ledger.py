@@ -345,3 +345,19 @@ def test_garbage_makes_no_series_without_end() -> None:
     assert refused > 5000
     assert book.account.bursts.current is not None
     assert len(book.account.bursts.current.kinds) <= 64
+
+
+def test_a_gpu_that_is_gone_for_good() -> None:
+    """The counts of a GPU that was replaced end, and an error at its address is its successor's."""
+    one = ledger("nvml", "kernel")
+    one.hear("kernel", NOW, [kernel(79)])
+    one.settle(NOW + 1)
+    one.know(GPU._replace(hw_id="GPU-b"))
+
+    one.forget("GPU-a")
+    one.hear("kernel", NOW + 60, [kernel(48, NOW + 60)])
+    news = one.settle(NOW + 62)
+
+    assert [error.hw_id for error in news.errors] == ["GPU-b"]
+    assert {hw_id for hw_id, _ in one.account.xids} == {"GPU-b"}
+    assert {hw_id for hw_id, _ in one.account.by_urgency} == {"GPU-b"}

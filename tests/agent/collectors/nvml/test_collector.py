@@ -1,4 +1,5 @@
 import asyncio
+import ctypes
 import threading
 import time
 from typing import Any
@@ -235,3 +236,52 @@ async def test_all_that_is_read_is_believable() -> None:
     assert vetted.problems == ()
     assert all(len(one.attributes) == len(one.metric.attributes) for one in batch.readings)
     await collector.close()
+
+
+class Odd(Exception):  # noqa: N818 - a name for what nobody foresaw
+    """An error of a kind that nobody foresaw."""
+
+
+@pytest.mark.parametrize(
+    "error", [Odd("x"), ctypes.ArgumentError("x"), ValueError("x"), MemoryError()]
+)
+@pytest.mark.parametrize("answers", ["samples", "identities", "recents", "lists", "divisions"])
+async def test_an_error_that_nobody_foresaw(answers: str, error: Exception) -> None:
+    """Whatever goes wrong with one GPU is a problem of that GPU, and the others go on."""
+    driver = gpus(3)
+    collector = NvmlCollector(driver)
+    await collector.collect()
+    getattr(driver, answers)[1] = error
+
+    batch = await collector.collect()
+
+    (problem,) = batch.problems
+    assert problem.reason == "unexpected_error"
+    assert type(error).__name__ in problem.detail
+    assert [value(batch, gpu.POWER, uuid, "gpu") for uuid in "ac"] == [100.0, 102.0]
+    assert [value(batch, gpu.LOST, uuid) for uuid in "abc"] == [0, 0, 0]
+    assert batch.events == ()
+
+
+async def test_a_value_that_nobody_foresaw() -> None:
+    """A value that cannot be made a reading of costs its GPU's readings and no other's."""
+    driver = gpus(3)
+    driver.samples[1] = Sample(power=101.0, pipe_active=7)  # type: ignore[arg-type]
+
+    batch = await NvmlCollector(driver).collect()
+
+    assert [one.reason for one in batch.problems] == ["unexpected_error"]
+    assert [value(batch, gpu.POWER, uuid, "gpu") for uuid in "ac"] == [100.0, 102.0]
+
+
+async def test_xids_that_nobody_foresaw() -> None:
+    """Where the XIDs cannot be read in a way that nobody foresaw the GPUs' values stay."""
+    driver = gpus(2)
+    driver.xids = Odd("x")
+
+    batch = await NvmlCollector(driver).collect()
+
+    assert [(one.reason, one.subject) for one in batch.problems] == [
+        ("unexpected_error", "xid_events")
+    ]
+    assert value(batch, gpu.POWER, "b", "gpu") == 101.0

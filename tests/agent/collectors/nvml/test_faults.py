@@ -375,3 +375,114 @@ def test_a_call_that_hangs(node: Node) -> None:
     assert states == ["unavailable", "stalled", "ok"]
     assert beats > 5
     assert series > 400
+
+
+def test_gpu_is_replaced(node: Node) -> None:
+    """Where another GPU answers in the place of one, that one is gone and not lost, which is told once."""
+    node.tell("devices 4")
+    node.collect()
+    node.tell("devices 4\ngeneration 2\nrule nvmlDeviceGetUUID 3 text GPU-new")
+
+    changed, later = node.collect(), node.collect()
+
+    assert (events.GPU_REPLACED.name, uuid(3)) in told(changed)
+    assert (events.GPU_FOUND.name, "GPU-new") in told(changed)
+    assert problems(changed) == {("uuid_changed", uuid(3), "GPU 3 NVIDIA H100 80GB HBM3 00000000")}
+    assert told(later) == []
+    assert problems(later) == set()
+    for batch in (changed, later):
+        assert value(batch, gpu.DEVICES) == 4
+        assert value(batch, gpu.LOST, "GPU-new") == 0
+        assert value(batch, gpu.POWER, "GPU-new", "gpu") == 303
+        assert not [one for one in batch.readings if uuid(3) in one.attributes]
+
+
+def test_lost_gpu_is_replaced(node: Node) -> None:
+    """A GPU that fell off the bus is lost until another one answers in its place."""
+    node.collect()
+    node.tell("lost 3")
+    lost = node.collect()
+    node.tell("generation 2\nrule nvmlDeviceGetUUID 3 text GPU-new")
+
+    batch = node.collect()
+
+    assert value(lost, gpu.LOST, uuid(3)) == 1
+    assert value(batch, gpu.LOST, uuid(3)) is None
+    assert value(batch, gpu.LOST, "GPU-new") == 0
+    assert value(batch, gpu.DEVICES) == 8
+
+
+def test_uuids_that_change_for_ever(node: Node) -> None:
+    """A GPU with another UUID after each reload leaves nothing behind."""
+    for generation in range(1, 20):
+        node.tell(
+            f"devices 2\ngeneration {generation}\nrule nvmlDeviceGetUUID 1 text GPU-{generation}"
+        )
+        batch = node.collect()
+
+    assert {one.attributes[0] for one in batch.readings if one.metric == gpu.INFO} == {
+        uuid(0),
+        "GPU-19",
+    }
+    assert {one.attributes[0] for one in batch.readings if one.metric == gpu.XID_EVENTS} == {
+        uuid(0),
+        "GPU-19",
+    }
+    assert value(batch, gpu.DEVICES) == 2
+
+
+def test_what_is_not_allowed_is_told_once(node: Node) -> None:
+    """What the driver refuses is told once, absent while it is refused, and told and asked again later."""
+    refused = ("PowerUsage", "ComputeRunningProcesses", "ProcessUtilization", "Serial")
+    rules = "\n".join(f"rule nvmlDeviceGet{name} 3 error 4" for name in refused)
+    node.tell(
+        f"{rules}\nrule nvmlDeviceGetProcessesUtilizationInfo 3 error 4\nrule field:82 3 error 4"
+    )
+    first = node.collect()
+
+    later = [node.collect() for _ in range(5)]
+    again = node.collect(601)
+    node.tell("")
+    allowed = [node.collect(), node.collect(601), node.collect()][-1]
+
+    fields = {"power", "compute", "process_utilization", "serial", "memory_temperature"}
+    assert problems(first) == {("no_permission", uuid(3), field) for field in fields}
+    assert [problems(batch) for batch in later] == [set()] * 5
+    assert problems(again) == problems(first)
+    for batch in (first, *later, again):
+        assert value(batch, gpu.POWER, uuid(3), "gpu") is None
+        assert value(batch, gpu.PROCESSES, uuid(3), "compute") is None
+        assert value(batch, gpu.POWER, uuid(4), "gpu") == 304
+    assert value(allowed, gpu.POWER, uuid(3), "gpu") == 303
+    assert value(allowed, gpu.PROCESSES, uuid(3), "compute") == 0
+
+
+def test_what_is_not_allowed_is_asked_seldom(node: Node) -> None:
+    """A call that is refused is not made again each second."""
+    node.tell("devices 1\nlog 1\nrule nvmlDeviceGetPowerUsage 0 error 4")
+    for _ in range(5):
+        node.collect()
+
+    asked = node.ask("simulated", "nvmlSimulatedLog").decode()
+
+    assert asked.count("nvmlDeviceGetPowerUsage") == 1
+
+
+def test_another_driver_may_allow_more(node: Node) -> None:
+    """After a reload what was refused is asked at once."""
+    node.tell("rule nvmlDeviceGetPowerUsage 3 error 4")
+    node.collect()
+    node.tell("generation 2")
+
+    batch = node.collect()
+
+    assert value(batch, gpu.POWER, uuid(3), "gpu") == 303
+
+
+def test_gpu_of_somebody_else_is_told_once(node: Node) -> None:
+    """A GPU that the agent may not use is no problem anew each second."""
+    node.tell("rule nvmlDeviceGetHandleByIndex 1 error 4")
+
+    batches = [node.collect() for _ in range(3)]
+
+    assert [len(batch.problems) for batch in batches] == [1, 0, 0]

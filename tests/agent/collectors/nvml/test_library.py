@@ -318,7 +318,6 @@ def test_text_that_is_none(node: Node) -> None:
     ("code", "reason"),
     [
         (2, "invalid_argument"),
-        (4, "no_permission"),
         (10, "timeout"),
         (19, "in_use"),
         (21, "no_data"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent.catalogue import gpu, gpu_mig
+from agent.catalogue import events, gpu, gpu_mig
 from agent.snapshot import Batch
 from tests.agent.collectors.nvml.node import Node, problems, uuid, value
 
@@ -155,13 +155,14 @@ def test_a_part_that_refuses(node: Node, divide: Divide) -> None:
     divide(f"{SHARED}\ntenant 10 2 0")
     refused = "rule nvmlDeviceGetComputeRunningProcesses:mig * error 4"
     node.tell(f"devices 1\n{DENIED}\n{refused}\nprocess 0 compute 10 {GIB} /bin/x")
-    node.collect()
+    first = node.collect()
 
     batch = node.collect()
 
     assert value(batch, gpu_mig.MIG_PROCESSES, FIRST) is None
     assert value(batch, gpu.PROCESSES, uuid(0), "compute") is None
-    assert {reason for reason, _, _ in problems(batch)} == {"no_permission"}
+    assert {reason for reason, _, _ in problems(first)} == {"no_permission"}
+    assert problems(batch) == set()
 
 
 def test_a_part_that_goes_while_it_is_asked(node: Node, divide: Divide) -> None:
@@ -348,3 +349,71 @@ def test_released_when_asked(node: Node, divide: Divide) -> None:
     assert said == f"the driver was released on request; it is opened again at {until} UTC"
     assert set(devices(again)) == {FIRST, SECOND}
     assert again.events == ()
+
+
+SMALL = f"""
+    mode 0 1
+    instance 0 1 0 3 3 40192 {{used}} {FIRST} 3g.40gb
+    instance 0 7 0 1 1 9856 {{small}} {SECOND} 1g.10gb
+    tenant 10 1 0
+    tenant 11 7 0
+"""
+
+
+def fill(node: Node, divide: Divide, small: int, *, there: bool = True) -> Batch:
+    """Let process 11 hold so many MiB of the small instance, and 10 always the same of the large one."""
+    divide(SMALL.format(used=20_000, small=small))
+    users = [f"process 0 compute 10 {20_000 * MIB} /bin/large"]
+    if there:
+        users.append(f"process 0 compute 11 {small * MIB} /bin/small")
+    node.tell("\n".join(["devices 1", *users]))
+    return node.collect()
+
+
+def test_out_of_memory_within_an_instance(node: Node, divide: Divide) -> None:
+    """A process that dies where its instance is full ran out of memory, though the board has plenty."""
+    for small in range(9_000, 9_801, 100):
+        quiet = fill(node, divide, small)
+
+    batch = fill(node, divide, 10, there=False)
+
+    assert quiet.events == ()
+    (event,) = batch.events
+    told = dict(event.attributes)
+    assert event.kind.name == events.GPU_OOM.name
+    assert "part 1g.10gb of GPU 0" in event.body
+    assert told["hw.id"] == uuid(0)
+    assert (told["hw.gpu.mig.gpu_instance.id"], told["hw.gpu.mig.profile"]) == ("7", "1g.10gb")
+    assert told["process.pid"] == 11
+    assert value(batch, gpu.OOM_EVENTS, uuid(0), "high") == 1
+
+
+def test_an_instance_with_room_has_no_death(node: Node, divide: Divide) -> None:
+    """Who leaves an instance that has room was stopped, as was who leaves with its instance."""
+    for small in range(1_000, 5_001, 500):
+        fill(node, divide, small)
+    left = fill(node, divide, 10, there=False)
+    for small in range(9_000, 9_801, 100):
+        fill(node, divide, small)
+    divide(HALVES)
+    node.tell("devices 1")
+
+    taken = node.collect()
+
+    assert left.events == taken.events == ()
+
+
+def test_refusals_of_a_divided_gpu_are_told_once(node: Node, divide: Divide) -> None:
+    """What an agent without privileges may not see of a divided GPU is not counted anew each second."""
+    divide(HALVES)
+    names = """nvmlDeviceGetMemoryInfo nvmlDeviceGetComputeRunningProcesses nvmlDeviceGetSamples
+        nvmlDeviceGetComputeRunningProcesses:mig nvmlDeviceGetGraphicsRunningProcesses nvmlDeviceGetFanSpeed
+        nvmlDeviceGetGraphicsRunningProcesses:mig nvmlGpmMigSampleGet nvmlGpmSampleGet"""
+    node.tell("\n".join(["devices 1", *(f"rule {name} * error 4" for name in names.split())]))
+    first = node.collect()
+
+    later = [problem for _ in range(120) for problem in node.collect().problems]
+
+    assert {one.reason for one in first.problems} == {"no_permission"}
+    assert len(first.problems) > 4
+    assert later == []

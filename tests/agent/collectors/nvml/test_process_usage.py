@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.catalogue import gpu_owners
-from agent.collectors.nvml.process_usage import judge
+from agent.collectors.nvml.driver import GpuProcess, Processes
+from agent.collectors.nvml.process_usage import ProcessUsage, judge
 from tests.agent.collectors.nvml.node import Node, problems, uuid, value
 
 NOW = 1_800_000_000_000_000
@@ -78,6 +79,43 @@ def test_whatever_the_driver_says(samples: list[Entry]) -> None:
     assert set(shares.of) | shares.doubtful == {one.pid for one in samples}
     assert not set(shares.of) & shares.doubtful
     assert len(shares.problems) <= 2
+
+
+class Refusing:
+    """A binding of which each question fails with one code; ``asked`` counts them."""
+
+    class NVMLError(Exception):
+        """As the binding has it."""
+
+        def __init__(self, value: int) -> None:
+            super().__init__(str(value))
+            self.value = value
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+        self.asked = 0
+
+    def nvmlDeviceGetProcessesUtilizationInfo(self, *_: object) -> None:  # noqa: N802 - NVML's name
+        """Fail."""
+        self.asked += 1
+        raise self.NVMLError(self.code)
+
+
+@pytest.mark.parametrize(("code", "asked"), [(4, 2), (999, 62)])
+def test_who_cannot_be_heard_is_not_idle(code: int, asked: int) -> None:
+    """However long utilization cannot be had, nobody is said to be idle; a refusal is asked again seldom."""
+    now = 0.0
+    binding = Refusing(code)
+    usage = ProcessUsage(binding, None, clock=lambda: 1e9 + now)
+    listed = Processes((GpuProcess(7, "x", 1),), ())
+
+    for second in (*range(60), 601, 602):
+        now = float(second)
+        used = usage.of(listed)
+        assert used.compute == listed.compute
+        assert len(used.problems) == 1
+
+    assert binding.asked == asked
 
 
 @pytest.fixture
