@@ -15,6 +15,7 @@ from agent.catalogue import (
     gpu_work,
     itself,
     serving,
+    system,
     window,
 )
 from agent.catalogue.attributes import COMMON
@@ -30,6 +31,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     *gpu_owners.METRICS,
     *window.METRICS,
     *serving.METRICS,
+    *system.METRICS,
     *itself.METRICS,
 )
 BY_NAME: Final[dict[str, Metric]] = {metric.name: metric for metric in CATALOGUE}
