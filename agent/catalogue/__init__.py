@@ -19,6 +19,7 @@ from agent.catalogue import (
     serving,
     serving_gpu,
     serving_slo,
+    system,
     window,
 )
 from agent.catalogue.attributes import COMMON
@@ -38,6 +39,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     *serving_slo.METRICS,
     *probe.METRICS,
     *discovery.METRICS,
+    *system.METRICS,
     *itself.METRICS,
 )
 BY_NAME: Final[dict[str, Metric]] = {metric.name: metric for metric in CATALOGUE}

@@ -156,6 +156,12 @@ OWNER_NAME = Attribute(
     "Of a `command`: the name of the executable that its processes run, never an argument.",
 )
 CONTAINER_ID = Attribute("container.id", "The container's id, as its runtime gives it.")
+OOM_LIMIT = Attribute(
+    "system.memory.oom_kill.limit",
+    "Whose memory was out: the host's, or what a control group (a container) may use. Absent where the "
+    "kernel log does not say it.",
+    ("host", "cgroup"),
+)
 HW_PARENT = Attribute("hw.parent", "The UUID of the GPU that a part belongs to.")
 MIG_PROFILE = Attribute(
     "hw.gpu.mig.profile", "NVIDIA's name of the instance's size, such as 1g.10gb or 1c.2g.20gb."

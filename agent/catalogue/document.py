@@ -13,7 +13,12 @@ from agent.catalogue.recorded import RECORDED
 
 PATH: Final = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 
-_GROUPS: Final = {"gpu": "GPU", "serving": "Model servers", "agent": "The agent itself"}
+_GROUPS: Final = {
+    "gpu": "GPU",
+    "serving": "Model servers",
+    "system": "The node",
+    "agent": "The agent itself",
+}
 _RECORDED: Final = """\
 ## Recorded series
 

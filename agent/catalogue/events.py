@@ -8,6 +8,7 @@ from agent.catalogue.attributes import (
     BURST_SECONDS,
     COLLECTOR,
     CONFIDENCE,
+    CONTAINER_ID,
     DETAIL,
     DRIVER_EVENT,
     GPU_INSTANCE,
@@ -19,6 +20,7 @@ from agent.catalogue.attributes import (
     MEMORY_LIMIT,
     MEMORY_USED,
     MIG_PROFILE,
+    OOM_LIMIT,
     PEER_SIGNAL,
     PROBE_FAILURE,
     PROBE_KIND,
@@ -114,6 +116,12 @@ GPU_OOM = EventKind(
         MIG_PROFILE,
     ),
 )
+OOM_KILL = EventKind(
+    name="system.oom_kill",
+    severity=Severity.TICKET,
+    description="The kernel killed a process for want of memory of the node or of its control group.",
+    attributes=(OOM_LIMIT, PROCESS_ID, PROCESS_NAME, CONTAINER_ID),
+)
 GPU_LOST = EventKind(
     name="gpu.lost",
     severity=Severity.PAGE,
@@ -204,6 +212,7 @@ EVENT_KINDS: Final = (
     NVSWITCH_SXID_FATAL,
     NVSWITCH_SXID,
     GPU_OOM,
+    OOM_KILL,
     GPU_LOST,
     GPU_FOUND,
     GPU_REPLACED,

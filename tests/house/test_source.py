@@ -11,9 +11,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("agent", "exporters", "dashboards", "alerts")
-BROAD = {"agent/worker.py": 1, "exporters/otlp/exporter.py": 1}
-"""Where a handler may catch everything, and how often: the worker carries any error to its caller; the
-encoder of OTLP raises bare exceptions, and one bad value must not end the agent."""
+BROAD = {
+    "agent/worker.py": 1,
+    "agent/collectors/nvml/visit.py": 1,
+    "exporters/otlp/exporter.py": 1,
+}
+"""Where a handler may catch everything, and how often: the worker carries any error to its caller; one GPU's
+error must not hide the others (docs/adr/0014-one-gpu-never-hides-another.md); the encoder of OTLP raises
+bare exceptions, and one bad value must not end the agent."""
 
 
 def test_layers_hold() -> None:

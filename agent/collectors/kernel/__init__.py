@@ -1,1 +1,1 @@
-"""What the driver writes to the kernel log: XIDs of GPUs and SXIDs of NVSwitches."""
+"""What the kernel log says: XIDs of GPUs, SXIDs of NVSwitches, processes killed for want of memory."""

@@ -1,22 +1,27 @@
 """The collector of the kernel log: reads what is new in it and tells the ledger of XIDs.
 
-It has no readings of its own: what it hears is counted where what NVML hears is counted too.
+XIDs are counted where what NVML hears is counted too; processes that the kernel killed for want of memory
+are counted here.
 """
 
 import asyncio
 import stat
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
+from agent.catalogue import events, system
+from agent.catalogue.attributes import CONTAINER_ID, OOM_LIMIT, PROCESS_ID, PROCESS_NAME
 from agent.collector import Unavailable
 from agent.collectors.kernel.cursor import Cursor
 from agent.collectors.kernel.kmsg import PATH, Kmsg
 from agent.collectors.kernel.lines import BrokenLine, Line, LocatedLine, XidLine, read
 from agent.collectors.kernel.log import KernelLog, Portion, Record
 from agent.collectors.kernel.log_file import LogFile
-from agent.snapshot import Batch, Problem
+from agent.collectors.kernel.oom_kills import CGROUP, HOST, OomKill, OomKills
+from agent.snapshot import Batch, Event, Problem, Reading
 from agent.xid.ledger import XidLedger
 from agent.xid.sighting import Sighting
 
@@ -24,6 +29,8 @@ _PORTIONS: Final = 8
 """A run reads no more portions: a flood must not keep it from ending, and the next run goes on."""
 _BROKEN_TOLD: Final = 20
 """Unreadable lines that a run reports one by one."""
+_KILLS_TOLD: Final = 20
+"""Killed processes that a run tells one by one; the rest is counted."""
 
 
 def kernel_log(path: Path, clock: Callable[[], float]) -> KernelLog:
@@ -68,6 +75,8 @@ class KernelCollector:
         self._clock = clock
         self._given = log
         self._log: KernelLog | None = None
+        self._oom_kills = OomKills()
+        self._killed: Counter[str] = Counter({HOST: 0, CGROUP: 0})
 
     async def collect(self) -> Batch:
         """Tell the ledger what is new. See `agent.collector.Collector.collect`."""
@@ -95,28 +104,36 @@ class KernelCollector:
 
     async def _collect(self) -> Batch:
         problems: list[Problem] = []
-        log = self._open(problems)
+        kills: list[Event] = []
+        log = self._open(problems, kills)
         for _ in range(_PORTIONS):
             portion = log.read()
-            self._report(log, portion, problems)
+            self._report(log, portion, problems, kills)
             if not portion.more:
                 break
             await asyncio.sleep(0)  # a flood of lines must not stop everything else
-        return Batch(self._clock(), (), tuple(problems))
+        readings = (Reading(system.OOM_KILLS, (limit,), n) for limit, n in self._killed.items())
+        return Batch(self._clock(), tuple(readings), tuple(problems), tuple(kills[:_KILLS_TOLD]))
 
-    def _open(self, problems: list[Problem]) -> KernelLog:
+    def _open(self, problems: list[Problem], kills: list[Event]) -> KernelLog:
         """Open the log, and keep where it begins: what is written while the agent is down is news."""
         if self._log is None:
             log = self._given or kernel_log(self._path, self._clock)
             log.open(self._cursor.load(str(self._path)))
             self._log = log
-            self._report(log, log.read(), problems, always=True)
+            self._report(log, log.read(), problems, kills, always=True)
         return self._log
 
     def _report(
-        self, log: KernelLog, portion: Portion, problems: list[Problem], *, always: bool = False
+        self,
+        log: KernelLog,
+        portion: Portion,
+        problems: list[Problem],
+        kills: list[Event],
+        *,
+        always: bool = False,
     ) -> None:
-        """Tell the ledger what a portion holds, after keeping that it was read."""
+        """Tell what a portion holds, XIDs to the ledger, after keeping that it was read."""
         problems += portion.problems
         now = self._clock()
         sightings, broken = _sightings(portion.records, now, self._ledger)
@@ -127,7 +144,19 @@ class KernelCollector:
             Problem("kernel_line_unreadable", str(self._path), line.text)
             for line in broken[:_BROKEN_TOLD]
         ]
+        kills += self._kills(portion.records, now)
         self._ledger.hear("kernel", now, sightings)
+
+    def _kills(self, records: Iterable[Record], now: float) -> list[Event]:
+        """Count who was killed, and return an event of each."""
+        told: list[Event] = []
+        for record in records:
+            for line in record.message.decode("utf-8", "replace").split("\n"):
+                kill = self._oom_kills.read(line)
+                if kill is not None:
+                    self._killed[kill.limit] += 1
+                    told.append(_kill_event(kill, now - (record.age or 0.0)))
+        return told
 
 
 async def _readable(descriptor: int) -> bool:
@@ -179,4 +208,23 @@ def _sighting(line: XidLine, at: float) -> Sighting:
         process=line.process,
         switch=line.switch,
         fatal=line.fatal,
+    )
+
+
+def _kill_event(kill: OomKill, at: float) -> Event:
+    held = "" if kill.resident is None else f", which held {kill.resident / 1024**3:.1f} GiB"
+    limit = {HOST: "the node was out of memory", CGROUP: "its control group was at its limit"}
+    why = limit.get(kill.limit, "out of memory")
+    who = f"{kill.process or 'a process'} (pid {kill.pid})"
+    where = f" of container {kill.container[:12]}" if kill.container else ""
+    return Event(
+        events.OOM_KILL,
+        at,
+        f"The kernel killed {who}{where}{held}: {why}",
+        (
+            (OOM_LIMIT.key, kill.limit),
+            (PROCESS_ID.key, kill.pid),
+            (PROCESS_NAME.key, kill.process),
+            (CONTAINER_ID.key, kill.container),
+        ),
     )

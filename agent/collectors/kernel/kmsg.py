@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from agent.collector import Unavailable
-from agent.collectors.kernel.lines import concerns_gpus
+from agent.collectors.kernel.lines import worth_reading
 from agent.collectors.kernel.log import Portion, Record
 from agent.snapshot import Problem
 
@@ -82,7 +82,7 @@ class Kmsg:
                 self._skip()
 
     def read(self) -> Portion:
-        """Return the records since the last call that concern GPUs."""
+        """Return the records since the last call that are worth reading."""
         records: list[Record] = []
         problems: list[Problem] = []
         now = self._uptime()
@@ -141,7 +141,7 @@ class Kmsg:
             problems.append(_overrun(f"{missed} records were overwritten before they were read"))
         self._last, self._contiguous = stamp.sequence, True
         message = rest.split(b"\n", 1)[0]
-        if concerns_gpus(message):
+        if worth_reading(message):
             records.append(Record(_plain(message), max(0.0, now - stamp.seconds)))
 
     def _boot_now(self) -> str:

@@ -15,6 +15,7 @@ The last is the continuation of the one before. Two lines may have run into one,
 import re
 from typing import Final, NamedTuple
 
+from agent.collectors.kernel.oom_kills import concerns_oom
 from agent.xid.sighting import address
 
 TEXT: Final = 400
@@ -67,9 +68,9 @@ class BrokenLine(NamedTuple):
 Line = XidLine | LocatedLine | BrokenLine
 
 
-def concerns_gpus(message: bytes) -> bool:
+def worth_reading(message: bytes) -> bool:
     """Return whether it is worth decoding: cheap, for the thousands of lines that are not."""
-    return b"Xid" in message or b"GPU at PCI:" in message
+    return b"Xid" in message or b"GPU at PCI:" in message or concerns_oom(message)
 
 
 def read(message: str) -> list[Line]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from agent.collector import Unavailable
-from agent.collectors.kernel.lines import concerns_gpus
+from agent.collectors.kernel.lines import worth_reading
 from agent.collectors.kernel.log import Portion, Record
 from agent.collectors.kernel.syslog_time import age
 from agent.snapshot import Problem
@@ -72,7 +72,7 @@ class LogFile:
         self._mark = _mark(file)
 
     def read(self) -> Portion:
-        """Return the lines since the last call that concern GPUs."""
+        """Return the lines since the last call that are worth reading."""
         if self._file is None:
             raise OSError("the kernel log is not open")
         problems: list[Problem] = []
@@ -153,7 +153,7 @@ class LogFile:
             self._rest, self._cutting = b"", True
         now = self._clock()
         return [
-            Record(line[:_LONGEST_LINE], age(line, now)) for line in whole if concerns_gpus(line)
+            Record(line[:_LONGEST_LINE], age(line, now)) for line in whole if worth_reading(line)
         ]
 
     def _cut(self, line: bytes) -> Problem:

@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.catalogue import events, system
 from agent.collector import Unavailable
 from agent.collectors.kernel.collector import KernelCollector, kernel_log
 from agent.collectors.kernel.cursor import Cursor
 from agent.collectors.kernel.kmsg import PATH, Kmsg
 from agent.collectors.kernel.log_file import LogFile
 from agent.collectors.xid.collector import XidCollector
+from agent.snapshot import Batch
 from agent.xid.ledger import XidLedger
 from agent.xid.sighting import KnownGpu
 from tests.agent.collectors.kernel.device import Device
@@ -445,3 +447,53 @@ async def test_a_log_that_is_not_there_is_no_news(tmp_path: Path) -> None:
 
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(collector.news(), 0.6)
+
+
+def killed(pid: int) -> str:
+    """Return a line of the kernel that says that a container's process was killed."""
+    return f"Memory cgroup out of memory: Killed process {pid} (python3) total-vm:9kB, anon-rss:2097152kB"
+
+
+async def test_killed_processes_are_counted_and_told(device: Device, start: Start) -> None:
+    """A process that the kernel killed is an event, and a count that was there at 0 before."""
+    agent = start()
+    before = await agent.collector.collect()
+    device.write("Out of memory: Killed process 5 (x) total-vm:1kB")
+    group = f"/a/docker-{'a1' * 32}.scope"
+    device.write(f"oom-kill:constraint=CONSTRAINT_MEMCG,task_memcg={group},task=p,pid=7,uid=0")
+    device.write(killed(7))
+
+    after = await agent.collector.collect()
+    later = await agent.collector.collect()
+
+    def counts(batch: Batch) -> dict[str, object]:
+        assert {one.metric for one in batch.readings} == {system.OOM_KILLS}
+        return {one.attributes[0]: one.value for one in batch.readings}
+
+    assert counts(before) == {"host": 0, "cgroup": 0}
+    assert counts(after) == counts(later) == {"host": 1, "cgroup": 1}
+    assert [event.kind for event in after.events] == [events.OOM_KILL] * 2
+    assert dict(after.events[1].attributes) == {
+        "system.memory.oom_kill.limit": "cgroup",
+        "process.pid": 7,
+        "process.executable.name": "python3",
+        "container.id": "a1" * 32,
+    }
+    assert after.events[1].body == (
+        "The kernel killed python3 (pid 7) of container a1a1a1a1a1a1, which held 2.0 GiB: "
+        "its control group was at its limit"
+    )
+    assert before.events == later.events == ()
+
+
+async def test_a_massacre_is_counted_whole_and_told_in_part(device: Device, start: Start) -> None:
+    """However many are killed at once, all are counted, and no more than a few told one by one."""
+    agent = start()
+    await agent.collector.collect()
+    for pid in range(100):
+        device.write(killed(pid))
+
+    batch = await agent.collector.collect()
+
+    assert [one.value for one in batch.readings] == [0, 100]
+    assert len(batch.events) == 20

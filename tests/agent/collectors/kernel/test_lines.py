@@ -7,8 +7,8 @@ from agent.collectors.kernel.lines import (
     BrokenLine,
     LocatedLine,
     XidLine,
-    concerns_gpus,
     read,
+    worth_reading,
 )
 
 FORMS = [
@@ -70,7 +70,7 @@ FORMS = [
 @pytest.mark.parametrize(("message", "line"), FORMS)
 def test_known_forms(message: str, line: object) -> None:
     """Each form that a driver is known to write is read in full; a process by its name alone."""
-    assert concerns_gpus(message.encode())
+    assert worth_reading(message.encode())
     assert read(message) == [line]
 
 
