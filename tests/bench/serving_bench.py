@@ -29,7 +29,7 @@ from agent.folding import Folding
 from agent.snapshot import Batch, Snapshot
 from agent.vetting import Vetting
 from exporters.prometheus import Exposition
-from tests.bench.agent_process import Agent, installed_environment, running_agent
+from tests.bench.agent_process import Agent, running_agent
 from tests.bench.fleet import answers
 from tests.bench.parser_bench import cpu
 from tests.real_parts.programs import http_get
@@ -116,9 +116,7 @@ async def _fetching() -> float:
     """Return what one fetch costs this process, as one of many on kept connections."""
     connections = Connections()
     with fleet(SERVERS) as urls:
-        scrapers = [
-            Scraper(endpoint(url), timeout=4.0, connections=connections) for url in urls
-        ]
+        scrapers = [Scraper(endpoint(url), timeout=4.0, connections=connections) for url in urls]
 
         async def all_of_them() -> None:
             await asyncio.gather(*(scraper.fetch() for scraper in scrapers))
@@ -144,7 +142,7 @@ def _stages(pages: "cycle[bytes]") -> Iterator[tuple[str, Callable[[], object]]]
     read = [tuple(translation.readings(next(parsed), Faults("bench"))) for _ in range(4)]
     batches = cycle([Batch(float(at), readings) for at, readings in enumerate(read)])
     vetting, starts, folding = Vetting(), Starts(), Folding(interval=INTERVAL)
-    interpreter = Interpreter("bench", PROFILES, max_readings=10_000)
+    interpreter = Interpreter("bench", PROFILES)
     exposition = Exposition("bench", "")
     turn = iter(range(1, 10**9))
 
