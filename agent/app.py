@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from agent.collector import Collector
 from agent.collectors.nvml.collector import RELEASE_SECONDS, NvmlCollector
 from agent.collectors.nvml.driver import GpuDriver
 from agent.collectors.scrape import Connections
+from agent.collectors.serving.budget import SeriesBudget
 from agent.collectors.xid.collector import XidCollector
 from agent.config import Config
 from agent.sampler import Sampler
@@ -63,13 +65,16 @@ def gpu_driver(config: Config) -> GpuDriver:
 
 
 def make_collectors(
-    config: Config, driver: GpuDriver, connections: Connections | None = None
+    config: Config,
+    driver: GpuDriver,
+    connections: Connections | None = None,
+    series: SeriesBudget | None = None,
 ) -> list[Collector]:
     """Return the collectors that the configuration asks for, those that win first.
 
     The kernel log stands directly before what tells of XIDs, so that a line is told in the same turn.
-    What is scraped is scraped by ``connections``. Raises `ValueError` for a judgement of XIDs that cannot
-    be.
+    What is scraped is scraped by ``connections``, and servers share ``series``. Raises `ValueError` for a
+    judgement of XIDs that cannot be.
     """
     connections = connections or Connections()
     ledger = XidLedger(Policy(config.xid_policy, config.xid_overrides))
@@ -90,7 +95,7 @@ def make_collectors(
     if config.servers:
         from agent.model_servers import configured  # noqa: PLC0415 - only where configured
 
-        collectors += configured(config, connections)
+        collectors += configured(config, connections, series or SeriesBudget())
     if any(each.probe for each in config.servers):
         from agent.probes import make_probes  # noqa: PLC0415 - only where configured
 
@@ -148,8 +153,8 @@ async def run(
     def exporter_states() -> tuple[ExporterState, ...]:
         return tuple(state for each in otlp for state in each.states()) if otlp else idle
 
-    connections = Connections()
-    collectors = make_collectors(config, gpu_driver(config), connections)
+    connections, series = Connections(), SeriesBudget()
+    collectors = make_collectors(config, gpu_driver(config), connections, series)
     sampler = Sampler(
         collectors,
         interval=config.interval,
@@ -172,7 +177,7 @@ async def run(
             [
                 sampler.run(),
                 _push(settings, otlp, sampler),
-                *_adopt_others(config, environment, node, sampler, connections),
+                *_adopt_others(config, environment, node, sampler, connections, series),
             ],
             gpus,
         )
@@ -201,6 +206,7 @@ def _adopt_others(
     node: str,
     sampler: Sampler,
     connections: Connections,
+    series: SeriesBudget,
 ) -> Iterator[Coroutine[None, None, None]]:
     """Let the sampler run what needs it: the search for servers, and what is computed from the others.
 
@@ -210,7 +216,8 @@ def _adopt_others(
     if config.discovery is not None:
         from agent.model_servers import search  # noqa: PLC0415 - only where configured
 
-        found = search(config, environment, node, lambda: _gpu_holders(sampler), connections)
+        holders = partial(_gpu_holders, sampler)
+        found = search(config, environment, node, holders, connections, series)
     if found is not None:
         sampler.adopt(found)
         yield found.run(sampler)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from agent.collectors.scrape import Access, Connections
+from agent.collectors.serving.budget import SeriesBudget
 from agent.collectors.serving.collector import ServingCollector
 from agent.collectors.serving.detection import detect
 from agent.collectors.serving.profile import Profile
@@ -34,8 +35,13 @@ def access_of(server: Server) -> Access:
     )
 
 
-def configured(config: Config, connections: Connections) -> list[ServingCollector]:
-    """Return a collector for each configured server. Raises ValueError for one that cannot be."""
+def configured(
+    config: Config, connections: Connections, series: SeriesBudget
+) -> list[ServingCollector]:
+    """Return a collector for each configured server. Raises ValueError for one that cannot be.
+
+    ``series`` is what all servers of the node share, as ``connections`` are.
+    """
     profiles = known_profiles(config.profiles)
     return [
         ServingCollector(
@@ -47,6 +53,7 @@ def configured(config: Config, connections: Connections) -> list[ServingCollecto
             interval=each.interval,
             access=access_of(each),
             connections=connections,
+            series=series,
         )
         for each in config.servers
     ]
@@ -58,6 +65,7 @@ def search(
     node: str,
     holders: Callable[[], Collection[int]],
     connections: Connections,
+    series: SeriesBudget,
 ) -> Search | None:
     """Return what searches for servers; None where nothing is to be searched.
 
@@ -76,7 +84,7 @@ def search(
     profiles = known_profiles(config.profiles)
     return Search(
         sources,
-        make=lambda target, url: _collector(target, url, connections, profiles),
+        make=lambda target, url: _collector(target, url, connections, series, profiles),
         recognise=lambda text: _recognise(text, profiles),
         static=static_targets(
             Named(each.url, each.name or "", access_of(each)) for each in config.servers
@@ -113,10 +121,19 @@ def pods_source(
 
 
 def _collector(
-    target: Target, url: str, connections: Connections, profiles: Sequence[Profile]
+    target: Target,
+    url: str,
+    connections: Connections,
+    series: SeriesBudget,
+    profiles: Sequence[Profile],
 ) -> ServingCollector:
     return ServingCollector(
-        url, name=target.name, profiles=profiles, access=target.access, connections=connections
+        url,
+        name=target.name,
+        profiles=profiles,
+        access=target.access,
+        connections=connections,
+        series=series,
     )
 
 

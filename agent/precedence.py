@@ -35,7 +35,8 @@ class Precedence:
         """Return the batch without what collectors before know; ``keys`` are of its series."""
         if not self._known:
             return batch
-        totals = [reading for reading in batch.readings if _is_total(reading)]
+        # Most are not of a GPU, and this runs for every series of every snapshot.
+        totals = [each for each in batch.readings if each[0].group == "gpu" and _is_total(each)]
         if not totals and self._known.isdisjoint(keys):
             return batch
         fresh = tuple(each for each in batch.readings if not self._knows(each))

@@ -62,6 +62,15 @@ SCRAPE_AGE = Metric(
     attributes=SERVER_ATTRIBUTES,
     group="serving",
 )
+SERIES_DROPPED = Metric(
+    name="inference.server.series.dropped",
+    kind=Kind.UP_DOWN_COUNTER,
+    unit="{series}",
+    description="Series left out of the server's last scrape, whole metrics at a time, because all servers "
+    "together may have 1,000 per 16 of them; absent while nothing is left out.",
+    attributes=SERVER_ATTRIBUTES,
+    group="serving",
+)
 SERVER_INFO = _model(
     "inference.server.info",
     Kind.UP_DOWN_COUNTER,
@@ -276,6 +285,7 @@ METRICS: Final = (
     SERVER_UP,
     SCRAPE_DURATION,
     SCRAPE_AGE,
+    SERIES_DROPPED,
     SERVER_INFO,
     REQUEST_DURATION,
     TIME_TO_FIRST_TOKEN,

@@ -142,7 +142,7 @@ def _stages(pages: "cycle[bytes]") -> Iterator[tuple[str, Callable[[], object]]]
     read = [tuple(translation.readings(next(parsed), Faults("bench"))) for _ in range(4)]
     batches = cycle([Batch(float(at), readings) for at, readings in enumerate(read)])
     vetting, starts, folding = Vetting(), Starts(), Folding(interval=INTERVAL)
-    interpreter = Interpreter("bench", PROFILES, max_readings=10_000)
+    interpreter = Interpreter("bench", PROFILES)
     exposition = Exposition("bench", "")
     turn = iter(range(1, 10**9))
 

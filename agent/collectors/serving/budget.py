@@ -1,4 +1,9 @@
-"""How many readings one server may have: a label that explodes must not take the agent with it."""
+"""How many series all servers may have together: a label that explodes must not take the agent with it.
+
+The budget is the node's, not a server's. What the small ones leave is divided among those that want more
+(max-min fairness), so a server is only ever cut while it has more than an equal part: never because of what
+another one does.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,26 +14,97 @@ from agent.collectors.exposition import Faults
 from agent.snapshot import Reading
 
 MAX_READINGS: Final = 1_000
-"""Of one server. vLLM with one model has 30 per engine, those of finishing by reason among them."""
+"""Series of up to `SERVERS` servers together; a histogram is one. Of up to twice as many servers, twice."""
+SERVERS: Final = 16
+_TYPICAL: Final = 50
+"""Series that a server is taken to want until it has answered; vLLM with one engine has 33."""
+
+
+class SeriesBudget:
+    """What the servers of a node may have together, and what each of them last wanted.
+
+    ``most`` is for each `SERVERS` servers, or part of that number. Where a server grows, those that had
+    used what it left give way with their next scrapes: until then there can be more.
+    """
+
+    def __init__(self, most: int = MAX_READINGS) -> None:
+        self._most = most
+        self._wanted: dict[Share, int] = {}
+
+    def join(self) -> "Share":
+        """Return the part of one server more, which will `leave`."""
+        share = Share(self)
+        self._wanted[share] = _TYPICAL
+        return share
+
+    @property
+    def total(self) -> int:
+        """How many series all of the servers may have."""
+        return self._most * -(-len(self._wanted) // SERVERS)
+
+    def granted(self, share: "Share", wanted: int) -> int:
+        """Return how many series a server may have that wants so many; none for one that left."""
+        if share not in self._wanted:
+            return 0
+        self._wanted[share] = wanted
+        return min(wanted, self._level())
+
+    def leave(self, share: "Share") -> None:
+        """Let the others have what a server had. Safe to call twice."""
+        self._wanted.pop(share, None)
+
+    def _level(self) -> int:
+        """Return the most that one server may have: all wishes below it are met."""
+        left = self.total
+        wishes = sorted(self._wanted.values())
+        for number, wish in enumerate(wishes):
+            level = left // (len(wishes) - number)
+            if wish > level:
+                return level
+            left -= wish
+        return self.total
+
+
+class Share:
+    """One server's part of the budget."""
+
+    def __init__(self, budget: SeriesBudget) -> None:
+        self._budget = budget
+
+    def within(self, readings: Sequence[Reading], own: int, faults: Faults) -> list[Reading]:
+        """Return what of the readings fits, beside the ``own`` ones that every server has."""
+        granted = self._budget.granted(self, len(readings) + own)
+        return within_budget(readings, max(0, granted - own), faults)
+
+    def leave(self) -> None:
+        """Give the part up. Safe to call twice."""
+        self._budget.leave(self)
 
 
 def within_budget(readings: Sequence[Reading], most: int, faults: Faults) -> list[Reading]:
     """Return at most ``most`` readings.
 
     What is too much goes by whole metrics, the largest first: that is where the label exploded, and a
-    metric of which a part is missing would give wrong sums.
+    metric of which a part is missing would give wrong sums. Of equally large ones the last goes first:
+    profiles begin with what matters most.
     """
     if len(readings) <= most:
         return list(readings)
     sizes = Counter(reading.metric for reading in readings)
+    ranks = {metric: rank for rank, metric in enumerate(sizes)}
     dropped: set[Metric] = set()
     left = len(readings)
-    for metric, size in sizes.most_common():
+    for metric in sorted(sizes, key=lambda each: (sizes[each], ranks[each]), reverse=True):
         if left <= most:
             break
-        left -= size
+        left -= sizes[metric]
         dropped.add(metric)
-        faults.add(
-            "too_many_series", metric.name, f"{size} series; a server may have {most} in all"
-        )
+        faults.add("too_many_series", metric.name, _advice(sizes[metric], len(readings), most))
     return [reading for reading in readings if reading.metric not in dropped]
+
+
+def _advice(size: int, all_of_them: int, most: int) -> str:
+    return (
+        f"left out: {size} of the {all_of_them} series that the server would have, and it may have {most} "
+        f"(all servers together {MAX_READINGS:,} per {SERVERS}); give it fewer models or values of labels"
+    )

@@ -11,8 +11,8 @@ from typing import Final
 
 from agent.catalogue import events
 from agent.catalogue.attributes import DETAIL, PROVIDER, SERVER
-from agent.catalogue.serving import SCRAPE_AGE, SCRAPE_DURATION, SERVER_UP
-from agent.collectors.exposition import INLINE_BYTES
+from agent.catalogue.serving import SCRAPE_AGE, SCRAPE_DURATION, SERIES_DROPPED, SERVER_UP
+from agent.collectors.exposition import INLINE_BYTES, Faults
 from agent.collectors.scrape import (
     MAX_BODY,
     OPEN,
@@ -24,7 +24,7 @@ from agent.collectors.scrape import (
     Scraper,
     endpoint,
 )
-from agent.collectors.serving.budget import MAX_READINGS
+from agent.collectors.serving.budget import SeriesBudget
 from agent.collectors.serving.detection import profile_named
 from agent.collectors.serving.interpretation import Interpreter
 from agent.collectors.serving.profile import Profile
@@ -43,9 +43,9 @@ class ServingCollector:
     ``url`` may lack a path; those of the profiles are tried then. ``name`` is the server's name, host:port
     if empty. ``profile`` is the name of one of ``profiles``; without it, the page tells, and it can be of
     several. ``model`` names the model where the server's labels name none. ``interval`` and ``timeout``
-    are seconds. ``access`` says how to get in; ``connections`` may be shared with other scrapers.
-    ``clock`` gives Unix seconds. Raises ValueError for a URL that cannot be used and for an unknown
-    profile.
+    are seconds. ``access`` says how to get in; ``connections`` may be shared with other scrapers, and so
+    may ``series``, of which all who share it have their parts. ``clock`` gives Unix seconds. Raises
+    ValueError for a URL that cannot be used and for an unknown profile.
 
     Until a server without a configured profile has answered once, its provider is not known, and
     `inference.server.up` carries none. A provider once known is kept while the server is down.
@@ -65,7 +65,7 @@ class ServingCollector:
         timeout: float = 4.0,
         clock: Callable[[], float] = time.time,
         max_body: int = MAX_BODY,
-        max_readings: int = MAX_READINGS,
+        series: SeriesBudget | None = None,
     ) -> None:
         configured = profile_named(profile, profiles) if profile else None
         targets = _targets(url, profiles if configured is None else (configured,))
@@ -82,9 +82,8 @@ class ServingCollector:
             timeout,
         )
         self._clock = clock
-        self._interpreter = Interpreter(
-            self._server, profiles, configured=configured, model=model, max_readings=max_readings
-        )
+        self._interpreter = Interpreter(self._server, profiles, configured=configured, model=model)
+        self._share = (series or SeriesBudget()).join()
         self._up: bool | None = None
         self._seen_at: float | None = None
 
@@ -98,7 +97,8 @@ class ServingCollector:
         return self._alive(readings, problems, time.perf_counter() - began)
 
     async def close(self) -> None:
-        """Leave the connections."""
+        """Leave the connections, and the part of the budget."""
+        self._share.leave()
         await self._route.close()
 
     async def _read(self, body: Body, shown: str) -> tuple[list[Reading], tuple[Problem, ...]]:
@@ -116,12 +116,17 @@ class ServingCollector:
         now = self._clock()
         happened = () if self._up else (self._event(now, up=True),)
         self._up, self._seen_at = True, now
-        own = (
+        own: tuple[Reading, ...] = (
             Reading(SERVER_UP, self._identity, 1.0),
             Reading(SCRAPE_DURATION, self._identity, duration),
             Reading(SCRAPE_AGE, self._identity, 0.0),
         )
-        return Batch(now, (*own, *readings), problems, happened)
+        faults = Faults(self._server)
+        kept = self._share.within(readings, len(own), faults)
+        if len(kept) < len(readings):
+            dropped = float(len(readings) - len(kept))
+            own = (*own, Reading(SERIES_DROPPED, self._identity, dropped))
+        return Batch(now, (*own, *kept), (*problems, *faults.problems()), happened)
 
     def _down(self, error: ScrapeError) -> Batch:
         now = self._clock()

@@ -10,7 +10,6 @@ from typing import Final
 
 from agent.collectors.exposition import Faults, Page, Parser
 from agent.collectors.scrape import Body, ScrapeError, overfull, text_of
-from agent.collectors.serving.budget import within_budget
 from agent.collectors.serving.detection import detect, is_exposition, spoken_on
 from agent.collectors.serving.mapping import Translation
 from agent.collectors.serving.profile import Profile
@@ -34,13 +33,11 @@ class Interpreter:
         *,
         configured: Profile | None = None,
         model: str = "",
-        max_readings: int,
     ) -> None:
         self._server = server
         self._profiles = profiles
         self._configured = configured
         self._model = model
-        self._max_readings = max_readings
         self._parser = Parser(())
         self._readers: dict[str, tuple[Profile, Translation]] = {}
         self._pages = 0
@@ -62,7 +59,7 @@ class Interpreter:
         readings: list[Reading] = []
         for _, translation in self._readers.values():
             readings += translation.readings(page, faults)
-        return within_budget(readings, self._max_readings, faults), faults.problems()
+        return readings, faults.problems()
 
     def _is_familiar(self, page: Page) -> bool:
         """Tell whether the page declares what the last one did, and is of the same server.

@@ -5,6 +5,7 @@ import pytest
 
 from agent.app import gpu_driver, make_collectors
 from agent.collectors.scrape import Connections
+from agent.collectors.serving.budget import SeriesBudget
 from agent.config import Config, Dcgm, Server, load
 from agent.model_servers import configured
 
@@ -45,7 +46,7 @@ def test_a_configured_model_is_the_servers() -> None:
     """Servers whose metrics name no model get it from the configuration."""
     server = Server(url="http://127.0.0.1:2", profile="tgi", model="mistral")
 
-    (collector,) = configured(replace(SIMULATED, servers=(server,)), Connections())
+    (collector,) = configured(replace(SIMULATED, servers=(server,)), Connections(), SeriesBudget())
 
     assert collector._interpreter._model == "mistral"
 

@@ -9,6 +9,7 @@ import pytest
 
 from agent.catalogue.serving import SERVER_UP
 from agent.collectors.scrape import Connections
+from agent.collectors.serving.budget import SeriesBudget
 from agent.config import Discovery, Server, load
 from agent.model_servers import configured, search
 from tests.agent.collectors.scrape.certificates import authority, server_context, signed
@@ -46,7 +47,7 @@ async def test_every_key_of_access_arrives(tmp_path: Path) -> None:
             key_file=str(client.key),
             server_name="chat.models.svc",
         )
-        (collector,) = configured(replace(BASE, servers=(wanted,)), Connections())
+        (collector,) = configured(replace(BASE, servers=(wanted,)), Connections(), SeriesBudget())
         batch = await collector.collect()
         await collector.close()
 
@@ -65,7 +66,7 @@ async def test_a_secret_is_in_no_log_and_no_batch(
 
     async with raw_server(page(b"", status="403 Forbidden")) as url:
         wanted = Server(url=url, username="me", password_file=str(tmp_path / "password"))
-        (collector,) = configured(replace(BASE, servers=(wanted,)), Connections())
+        (collector,) = configured(replace(BASE, servers=(wanted,)), Connections(), SeriesBudget())
         batch = await collector.collect()
         await collector.close()
 
@@ -78,7 +79,7 @@ async def test_a_secret_is_in_no_log_and_no_batch(
 def searching(discovery: Discovery | None, **environment: str) -> list[str] | None:
     """Return the names of the sources that are searched, with the words of their problems."""
     config = replace(BASE, discovery=discovery)
-    found = search(config, environment, "node-1", set, Connections())
+    found = search(config, environment, "node-1", set, Connections(), SeriesBudget())
     if found is None:
         return None
     return [
