@@ -7,6 +7,7 @@ Standard library only: the build-time rooms import it, and nothing else of ours.
 from typing import Final
 
 from agent.catalogue import (
+    drift,
     gpu,
     gpu_errors,
     gpu_health,
@@ -30,6 +31,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     *gpu_owners.METRICS,
     *window.METRICS,
     *serving.METRICS,
+    *drift.METRICS,
     *itself.METRICS,
 )
 BY_NAME: Final[dict[str, Metric]] = {metric.name: metric for metric in CATALOGUE}

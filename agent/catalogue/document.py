@@ -12,7 +12,12 @@ from agent.catalogue import CATALOGUE, COMMON, EVENT_KINDS, Attribute, Metric
 
 PATH: Final = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 
-_GROUPS: Final = {"gpu": "GPU", "serving": "Model servers", "agent": "The agent itself"}
+_GROUPS: Final = {
+    "gpu": "GPU",
+    "serving": "Model servers",
+    "drift": "Drift of models",
+    "agent": "The agent itself",
+}
 _INTRODUCTION: Final = """\
 <!-- Generated from agent/catalogue by `make generate`; edits here are lost. -->
 # Metrics

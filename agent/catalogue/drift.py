@@ -1,0 +1,98 @@
+"""Metrics of drift: counts per bin and what they are compared with. Scores are made of them in PromQL.
+
+Labels are short here (``model``, not ``gen_ai.request.model``) because people write these rules by hand.
+A model may be any model, not only a generative one.
+"""
+
+from typing import Final
+
+from agent.catalogue.attributes import (
+    BIN,
+    DRIFT_MODEL,
+    DRIFT_MODEL_VERSION,
+    DRIFT_WINDOW,
+    FEATURE,
+    QUALITY_ISSUE,
+    REFERENCE,
+    STATISTIC,
+)
+from agent.catalogue.metric import Attribute, Kind, Metric
+
+_OF_MODEL: Final = (DRIFT_MODEL, DRIFT_MODEL_VERSION, REFERENCE)
+
+
+def _metric(
+    name: str,
+    kind: Kind,
+    unit: str,
+    description: str,
+    *attributes: Attribute,
+    of: tuple[Attribute, ...] = _OF_MODEL,
+) -> Metric:
+    return Metric(
+        name=name,
+        kind=kind,
+        unit=unit,
+        description=description,
+        attributes=(*of, *attributes),
+        group="drift",
+    )
+
+
+FEATURE_OBSERVATIONS = _metric(
+    "model.drift.feature.observations",
+    Kind.COUNTER,
+    "{observation}",
+    "Values per bin since the reference came into use; each bin begins at 0.",
+    FEATURE,
+    BIN,
+)
+REFERENCE_PROPORTION = _metric(
+    "model.drift.reference.proportion",
+    Kind.GAUGE,
+    "{proportion}",
+    "Share of the reference's values in the bin, smoothed by half an observation a bin.",
+    FEATURE,
+    BIN,
+)
+REFERENCE_MIDRANK = _metric(
+    "model.drift.reference.midrank",
+    Kind.GAUGE,
+    "{rank}",
+    "Mean rank, 0 to 1, of the bin's values among the reference's; only of bins that have an order.",
+    FEATURE,
+    BIN,
+)
+REFERENCE_SAMPLES = _metric(
+    "model.drift.reference.samples",
+    Kind.GAUGE,
+    "{sample}",
+    "Values that the reference was made of.",
+    FEATURE,
+)
+THRESHOLD = _metric(
+    "model.drift.threshold",
+    Kind.GAUGE,
+    "{score}",
+    "Score above which a feature has drifted, learned by calibration from the model's own traffic.",
+    FEATURE,
+    STATISTIC,
+    DRIFT_WINDOW,
+)
+QUALITY_ISSUES = _metric(
+    "model.drift.quality.issues",
+    Kind.COUNTER,
+    "{value}",
+    "Values that something is wrong with, by what it is; each begins at 0.",
+    FEATURE,
+    QUALITY_ISSUE,
+)
+
+METRICS: Final = (
+    FEATURE_OBSERVATIONS,
+    REFERENCE_PROPORTION,
+    REFERENCE_MIDRANK,
+    REFERENCE_SAMPLES,
+    THRESHOLD,
+    QUALITY_ISSUES,
+)
