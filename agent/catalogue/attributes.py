@@ -245,8 +245,8 @@ DRIFT_WINDOW = Attribute("window", "Over how long the score is made.", ("1h", "1
 STATISTIC = Attribute("statistic", "Which score the threshold is for.", ("rank_shift", "psi"))
 QUALITY_ISSUE = Attribute(
     "issue",
-    "What is wrong with a value.",
-    ("missing", "out_of_range", "new_category", "type_error", "schema"),
+    "What is wrong with a value; one that is missing is in the bin `__missing__`.",
+    ("out_of_range", "new_category", "type_error"),
 )
 
 # Attributes of events only: an event is one record, so a value per process or per moment is fine there.

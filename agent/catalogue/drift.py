@@ -18,7 +18,8 @@ from agent.catalogue.attributes import (
 )
 from agent.catalogue.metric import Attribute, Kind, Metric
 
-_OF_MODEL: Final = (DRIFT_MODEL, DRIFT_MODEL_VERSION, REFERENCE)
+_OF_VERSION: Final = (DRIFT_MODEL, DRIFT_MODEL_VERSION)
+_OF_MODEL: Final = (*_OF_VERSION, REFERENCE)
 
 
 def _metric(
@@ -87,6 +88,20 @@ QUALITY_ISSUES = _metric(
     FEATURE,
     QUALITY_ISSUE,
 )
+SCHEMA_VIOLATIONS = _metric(
+    "model.drift.schema.violations",
+    Kind.COUNTER,
+    "{column}",
+    "Columns that came and the reference does not know, or that it knows and did not come, by batch.",
+    of=_OF_VERSION,
+)
+LEARNING_ROWS = _metric(
+    "model.drift.learning.rows",
+    Kind.UP_DOWN_COUNTER,
+    "{row}",
+    "Rows that a reference has been learned from so far; absent once there is one.",
+    of=_OF_VERSION,
+)
 
 METRICS: Final = (
     FEATURE_OBSERVATIONS,
@@ -95,4 +110,6 @@ METRICS: Final = (
     REFERENCE_SAMPLES,
     THRESHOLD,
     QUALITY_ISSUES,
+    SCHEMA_VIOLATIONS,
+    LEARNING_ROWS,
 )

@@ -1,0 +1,50 @@
+"""What is exported of a model's traffic: counts, and what they are compared with; no score, no value."""
+
+from collections.abc import Iterator
+
+from agent.catalogue.drift import (
+    FEATURE_OBSERVATIONS,
+    LEARNING_ROWS,
+    QUALITY_ISSUES,
+    REFERENCE_MIDRANK,
+    REFERENCE_PROPORTION,
+    REFERENCE_SAMPLES,
+    SCHEMA_VIOLATIONS,
+)
+from agent.drift.counting import FeatureCounter
+from agent.drift.reference import FeatureReference
+from agent.drift.traffic import Traffic
+from agent.snapshot import Reading
+
+
+def readings(traffic: Traffic) -> Iterator[Reading]:
+    """Tell what one version of a model saw."""
+    reference = traffic.reference
+    version = (traffic.model, traffic.model_version)
+    yield Reading(SCHEMA_VIOLATIONS, version, float(traffic.schema_violations))
+    if reference is None:
+        yield Reading(LEARNING_ROWS, version, float(traffic.rows))
+        return
+    identity = (*version, reference.id)
+    for counter in traffic.counters.values():
+        yield from _counted(identity, counter)
+        yield from _compared_with(identity, counter.reference)
+
+
+def _counted(identity: tuple[str, str, str], counter: FeatureCounter) -> Iterator[Reading]:
+    name, labels = counter.reference.name, counter.reference.bins.labels
+    for label, count in zip(labels, counter.counts, strict=True):
+        yield Reading(FEATURE_OBSERVATIONS, (*identity, name, label), float(count))
+    for issue, count in counter.issues.items():
+        yield Reading(QUALITY_ISSUES, (*identity, name, issue), float(count))
+
+
+def _compared_with(
+    identity: tuple[str, str, str], reference: FeatureReference
+) -> Iterator[Reading]:
+    name, labels = reference.name, reference.bins.labels
+    yield Reading(REFERENCE_SAMPLES, (*identity, name), float(reference.samples))
+    for label, share in zip(labels, reference.proportions, strict=True):
+        yield Reading(REFERENCE_PROPORTION, (*identity, name, label), share)
+    for label, rank in zip(labels, reference.midranks, strict=False):
+        yield Reading(REFERENCE_MIDRANK, (*identity, name, label), rank)

@@ -1,0 +1,143 @@
+"""One version of one model: learns its reference from traffic, then counts against it.
+
+While it learns, nothing is counted and so nothing is measured: that is said (`agent.drift.readings`), not
+pretended to be calm.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from agent.drift.counting import FeatureCounter, counter
+from agent.drift.learning import LENGTH, FeatureLearner
+from agent.drift.reference import Reference
+from agent.drift.rows import Rows
+
+MAX_FEATURES: Final = 50
+"""Of a model, by default: 12 series each. More names are counted as schema violations, not as series."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learning:
+    """When a reference has been learned: both must be reached."""
+
+    rows: int = 20_000
+    """So that the reference's own sampling noise is small beside that of a window."""
+    seconds: float = 86_400.0
+    """A day, so that the reference knows night and noon."""
+
+
+class Traffic:
+    """What is known of one version of one model.
+
+    With a ``reference`` it counts from the first row; without, it learns one first. ``clock`` values come
+    with the rows. ``schema_violations`` counts rows' columns that the reference does not know, and columns
+    that it misses in a whole batch.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        model_version: str,
+        *,
+        reference: Reference | None = None,
+        learning: Learning | None = None,
+        most_features: int = MAX_FEATURES,
+    ) -> None:
+        self.model = model
+        self.model_version = model_version
+        self.reference: Reference | None = None
+        self.counters: Mapping[str, FeatureCounter] = {}
+        self.rows = 0
+        """Since the start, or since the reference came into use."""
+        self.schema_violations = 0
+        self._learning = learning or Learning()
+        self._most = most_features
+        self._learners: dict[str, FeatureLearner] = {}
+        self._began: float | None = None
+        if reference is not None:
+            self.use(reference)
+
+    def use(self, reference: Reference) -> None:
+        """Count against ``reference`` from now on, from 0."""
+        self.reference = reference
+        self.counters = {feature.name: counter(feature) for feature in reference.features}
+        self.rows = 0
+        self._learners = {}
+
+    def add(self, rows: Rows) -> Reference | None:
+        """Take in rows; return the reference if these completed it."""
+        if self.reference is not None:
+            self._count(rows)
+            return None
+        self._learn(rows)
+        return self.freeze(rows.time) if self._has_learned(rows.time) else None
+
+    def freeze(self, now: float) -> Reference | None:
+        """End learning: make the reference of what was seen and count against it.
+
+        `None` where there was nothing to make one of. ``now`` is Unix seconds.
+        """
+        features = [learner.freeze() for learner in self._learners.values()]
+        known = tuple(feature for feature in features if feature is not None)
+        if not known:
+            return None
+        reference = Reference(
+            self.model,
+            self.model_version,
+            known,
+            origin=f"learned from {self.rows} rows of live traffic",
+            created=now,
+        )
+        self.use(reference)
+        return reference
+
+    def _has_learned(self, now: float) -> bool:
+        began = now if self._began is None else self._began
+        return self.rows >= self._learning.rows and now - began >= self._learning.seconds
+
+    def _learn(self, rows: Rows) -> None:
+        if self._began is None or rows.time < self._began:  # the clock may have been set back
+            self._began = rows.time
+        for name, values in rows.columns.items():
+            learner = self._learners.get(name)
+            if learner is None:
+                if len(self._learners) >= self._most:
+                    self.schema_violations += 1
+                    continue
+                learner = self._learners[name] = FeatureLearner(name)
+                learner.add_missing(self.rows)
+            learner.add(values)
+        for name, learner in self._learners.items():
+            if name not in rows.columns:
+                learner.add_missing(rows.size)
+        self.rows += rows.size
+
+    def _count(self, rows: Rows) -> None:
+        size = rows.size
+        met = set()
+        for name, values in rows.columns.items():
+            known = self.counters.get(name)
+            as_text = None if known else self.counters.get(name + LENGTH)
+            if known is not None:
+                known.add(values)
+            elif as_text is not None:
+                known = as_text
+                known.add([_length(value) for value in values])
+            else:
+                self.schema_violations += 1
+                continue
+            met.add(known.reference.name)
+            known.add_missing(size - len(values))
+        for name, known in self.counters.items():
+            if name not in met:
+                known.add_missing(size)
+                self.schema_violations += 1
+        self.rows += size
+
+
+def _length(value: object) -> object:
+    """Return a text's length in characters; what is no text stays what it is, and is counted so."""
+    if isinstance(value, str):
+        return len(value)
+    return None if value is None else ()
