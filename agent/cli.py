@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_doctor(commands)
     _add_config(commands)
     _add_metrics(commands)
+    _add_drift(commands)
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(module="version", function="show")
     return parser
@@ -135,6 +136,18 @@ def _add_metrics(commands: "_Commands[argparse.ArgumentParser]") -> None:
     metrics.add_argument("filter", nargs="?", default="", help="only names that contain this")
     metrics.add_argument("--json", action="store_true", help="print JSON instead of a table")
     metrics.set_defaults(module="metrics", function="show")
+
+
+def _add_drift(commands: "_Commands[argparse.ArgumentParser]") -> None:
+    drift = commands.add_parser("drift", help="tell when a model's traffic is not what it was")
+    parts = drift.add_subparsers(metavar="PART", required=True)
+    run = parts.add_parser("run", help="take payloads and count them, as a process of its own")
+    _add_source(run)
+    run.add_argument(
+        "--listen", metavar="HOST:PORT", help="where to take payloads; default 127.0.0.1:9411"
+    )
+    run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+    run.set_defaults(module="drift", function="run")
 
 
 if __name__ == "__main__":

@@ -249,6 +249,22 @@ QUALITY_ISSUE = Attribute(
     ("out_of_range", "new_category", "type_error"),
 )
 
+ROAD = Attribute("road", "The road by which payloads come in.", ("kserve", "rows", "otlp", "file"))
+REFUSAL = Attribute(
+    "reason",
+    "Why something that came in was refused.",
+    (
+        "malformed",
+        "no_model",
+        "too_large",
+        "wrong_type",
+        "duplicate",
+        "unpaired",
+        "overload",
+        "too_many_models",
+    ),
+)
+
 # Attributes of events only: an event is one record, so a value per process or per moment is fine there.
 PROCESS_ID = Attribute("process.pid", "The process, where one is known.")
 PROCESS_NAME = Attribute("process.executable.name", "Its executable's name, never its arguments.")

@@ -14,6 +14,8 @@ from agent.catalogue.attributes import (
     FEATURE,
     QUALITY_ISSUE,
     REFERENCE,
+    REFUSAL,
+    ROAD,
     STATISTIC,
 )
 from agent.catalogue.metric import Attribute, Kind, Metric
@@ -102,6 +104,23 @@ LEARNING_ROWS = _metric(
     "Rows that a reference has been learned from so far; absent once there is one.",
     of=_OF_VERSION,
 )
+INTAKE_ROWS = _metric(
+    "model.drift.intake.rows",
+    Kind.COUNTER,
+    "{row}",
+    "Rows taken in, by the road they came by.",
+    ROAD,
+    of=(),
+)
+INTAKE_REFUSED = _metric(
+    "model.drift.intake.refused",
+    Kind.COUNTER,
+    "{request}",
+    "Bodies and records refused, by road and reason.",
+    ROAD,
+    REFUSAL,
+    of=(),
+)
 
 METRICS: Final = (
     FEATURE_OBSERVATIONS,
@@ -112,4 +131,6 @@ METRICS: Final = (
     QUALITY_ISSUES,
     SCHEMA_VIOLATIONS,
     LEARNING_ROWS,
+    INTAKE_ROWS,
+    INTAKE_REFUSED,
 )

@@ -9,6 +9,8 @@ from agent.catalogue.attributes import (
     COLLECTOR,
     CONFIDENCE,
     DETAIL,
+    DRIFT_MODEL,
+    DRIFT_MODEL_VERSION,
     DRIVER_EVENT,
     GPU_PCI,
     HW_DRIVER,
@@ -19,6 +21,7 @@ from agent.catalogue.attributes import (
     PROCESS_ID,
     PROCESS_NAME,
     PROVIDER,
+    REFERENCE,
     SERVER,
     SWITCH_PCI,
     SXID,
@@ -148,6 +151,12 @@ COLLECTOR_RECOVERED = EventKind(
     description="A collector that had failed gives data again.",
     attributes=(COLLECTOR,),
 )
+REFERENCE_IN_USE = EventKind(
+    name="model.drift.reference.in_use",
+    severity=Severity.INFO,
+    description="A model is compared with another reference than before, or with its first.",
+    attributes=(DRIFT_MODEL, DRIFT_MODEL_VERSION, REFERENCE),
+)
 
 EVENT_KINDS: Final = (
     GPU_XID_FATAL,
@@ -166,4 +175,5 @@ EVENT_KINDS: Final = (
     SERVER_UP,
     COLLECTOR_FAILED,
     COLLECTOR_RECOVERED,
+    REFERENCE_IN_USE,
 )

@@ -19,6 +19,7 @@ from agent.config.values import (
     Form,
     choice_form,
     duration_form,
+    whole_form,
 )
 
 PROTOCOLS: Final = ("http/protobuf", "grpc")
@@ -112,6 +113,39 @@ class Dcgm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """The drift process, `warpwatch drift run`; the agent itself reads nothing of it."""
+
+    listen: Address = _option(
+        ADDRESS,
+        "Where payloads are taken and /metrics is served. Loopback, as for the agent.",
+        example="127.0.0.1:9411",
+        default=Address("127.0.0.1", 9411),
+    )
+    learn_rows: int = _option(
+        whole_form(100, 10**9),
+        "Rows that a reference is learned from at least; with fewer, its own noise looks like drift.",
+        example="20000",
+        default=20_000,
+    )
+    learn_for: float = _option(
+        duration_form(1, 90 * 86_400),
+        "How long a reference is learned at least: a day, so that it knows noon and night.",
+        example="24h",
+        default=86_400.0,
+    )
+    max_features: int = _option(
+        whole_form(1, 10_000),
+        "Features of a model; each makes a dozen series a node.",
+        example="50",
+        default=50,
+    )
+    max_models: int = _option(
+        whole_form(1, 10_000), "Models and versions on this node.", example="40", default=40
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The agent's configuration."""
 
@@ -181,6 +215,7 @@ class Config:
     )
     servers: tuple[Server, ...] = _sections(Server, "Model servers on this node.")
     dcgm: Dcgm | None = _section(Dcgm, "A dcgm-exporter on this node. Default: none.")
+    drift: Drift | None = _section(Drift, "The drift process. Default: its defaults.")
     simulate: str | None = _option(
         TEXT,
         "Simulated GPUs instead of real ones, as COUNTxMODEL, to try the agent without a GPU.",

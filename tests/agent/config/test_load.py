@@ -87,12 +87,18 @@ def test_every_key_has_a_variable() -> None:
         "POLICY": "eks",
         "OVERRIDES": "{63: page}",
         "END": "stop",
+        "ROWS": "1000",
+        "FOR": "1h",
+        "FEATURES": "5",
+        "MODELS": "5",
     }
     samples["END"] = "stop"
     for name in environment_names():
         value = samples.get(name.rsplit("_", 1)[-1], "http://h:1")
         if name in {"OTLP", "SERVERS"}:
             value = "[]"
+        if name == "DRIFT":
+            value = "{learn_rows: 200}"
         if name == "DCGM":
             value = "{url: 'http://h:1'}"
         environment = {"WARPWATCH_OTLP_0_ENDPOINT": "http://h:1"} if "OTLP_" in name else {}

@@ -1,0 +1,133 @@
+"""The HTTP side of the intake. Whoever logs to it must never wait or be hurt: every answer is quick.
+
+Bodies are bounded, one by one and together; beyond that the answer is 413, or 503 with Retry-After, before
+the body is read. Small bodies are read in the loop, large ones beside it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from time import time
+from typing import Final
+
+import aiohttp
+from aiohttp import web
+
+from agent.drift.intake import plain_rows
+from agent.drift.intake.refusal import RefusedError
+from agent.drift.intake.tally import IntakeTally
+from agent.drift.models import Models
+from agent.drift.rows import Rows
+
+MAX_BODY: Final = 8 * 2**20
+"""Bytes of one body: some 10,000 rows of 20 features, or one large image, which is no row."""
+MAX_IN_FLIGHT: Final = 32 * 2**20
+"""Bytes of all bodies that are being read or parsed at once."""
+INLINE: Final = 64 * 1024
+"""Bytes that are parsed in the loop: less than a millisecond."""
+RETRY_AFTER: Final = 5
+"""Seconds that a sender should wait after 503."""
+_NDJSON: Final = frozenset(
+    {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
+)
+
+
+class Intake:
+    """Takes bodies and turns them into rows of ``models``; ``tally`` counts what came and what did not."""
+
+    def __init__(
+        self,
+        models: Models,
+        tally: IntakeTally,
+        *,
+        clock: Callable[[], float] = time,
+        most_bytes: int = MAX_BODY,
+        most_in_flight: int = MAX_IN_FLIGHT,
+    ) -> None:
+        self._models = models
+        self._tally = tally
+        self._clock = clock
+        self._most_bytes = most_bytes
+        self._most_in_flight = most_in_flight
+        self.in_flight = 0
+        """Bytes of bodies that are being read or parsed."""
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes of all roads."""
+        return [web.post("/v1/rows", self.rows)]
+
+    async def rows(self, request: web.Request) -> web.Response:
+        """Take plain rows: JSON, or NDJSON by its content type or by ``?model=``."""
+        lines = request.content_type in _NDJSON or "model" in request.query
+        query, now = dict(request.query), self._clock()
+
+        def read(data: bytes) -> Rows:
+            return (
+                plain_rows.from_lines(data, query, now)
+                if lines
+                else plain_rows.from_json(data, now)
+            )
+
+        return await self._answer("rows", request, read)
+
+    async def _answer(
+        self, road: str, request: web.Request, read: Callable[[bytes], Rows]
+    ) -> web.Response:
+        """Read the body, turn it into rows, count them, and say how that went."""
+        try:
+            rows = await self._with_body(request, read)
+            if not self._models.add(rows):
+                raise _too_many_models()
+        except RefusedError as error:
+            self._tally.refuse(road, error.reason)
+            return refusal(error)
+        self._tally.take(road, rows.size)
+        return web.json_response({"rows": rows.size})
+
+    async def _with_body(self, request: web.Request, read: Callable[[bytes], Rows]) -> Rows:
+        """Return what ``read`` makes of the body. The room that it takes is given back in any case."""
+        announced = request.content_length
+        if announced is not None and announced > self._most_bytes:
+            raise self._too_large()
+        room = self._most_bytes if announced is None else announced
+        if self.in_flight + room > self._most_in_flight and self.in_flight:
+            raise RefusedError(503, "overload", "too much is being read already; try again later")
+        self.in_flight += room
+        try:
+            data = await self._body(request)
+            return read(data) if len(data) <= INLINE else await asyncio.to_thread(read, data)
+        finally:
+            self.in_flight -= room
+
+    async def _body(self, request: web.Request) -> bytes:
+        """Return the body, decompressed, as long as it stays within bounds."""
+        parts, size = [], 0
+        try:
+            async for part in request.content.iter_any():
+                size += len(part)
+                if size > self._most_bytes:
+                    raise self._too_large()
+                parts.append(part)
+        except (web.RequestPayloadError, aiohttp.ClientPayloadError) as error:
+            raise RefusedError(
+                400, "malformed", "the body ends early or is compressed wrongly"
+            ) from error
+        return b"".join(parts)
+
+    def _too_large(self) -> RefusedError:
+        most = self._most_bytes // 2**20
+        return RefusedError(
+            413, "too_large", f"the body is larger than {most} MiB; send fewer rows at once"
+        )
+
+
+def _too_many_models() -> RefusedError:
+    return RefusedError(429, "too_many_models", "there are too many models; see drift.max_models")
+
+
+def refusal(error: RefusedError) -> web.Response:
+    """Return the answer to what was refused. The connection ends where a body may not have been read."""
+    headers = {"Retry-After": str(RETRY_AFTER)} if error.status in {429, 503} else {}
+    answer = web.Response(status=error.status, text=f"{error}\n", headers=headers)
+    if error.status in {413, 503}:
+        answer.force_close()
+    return answer

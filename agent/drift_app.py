@@ -1,0 +1,80 @@
+"""Puts the drift process together: payloads in, counts out, by the same exporters as the agent's.
+
+A process of its own: what a payload can do to it, it cannot do to the agent that watches the GPUs.
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from agent.app import node_name
+from agent.config import Config
+from agent.config.settings import Drift
+from agent.drift.collector import INTERVAL, DriftCollector
+from agent.drift.intake.endpoint import Intake
+from agent.drift.intake.tally import IntakeTally
+from agent.drift.models import Models
+from agent.drift.store import ReferenceStore
+from agent.drift.traffic import Learning
+from agent.lifecycle import until_told
+from agent.pushing import Push, UnusableSettingError, otlp_settings
+from agent.sampler import Sampler
+from exporters.prometheus import Exposition
+from exporters.web import make_intake_app, serve
+
+REFERENCES: Final = "references"
+"""The folder of references within `state_dir`."""
+INTAKE: Final = "/v1/"
+
+
+def reference_store(config: Config) -> ReferenceStore | None:
+    """Return where references are kept; `None` without a `state_dir`."""
+    return ReferenceStore(Path(config.state_dir) / REFERENCES) if config.state_dir else None
+
+
+async def run(
+    config: Config,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    ready: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Take payloads and tell what they look like until SIGTERM or SIGINT.
+
+    ``ready`` is told the URL once it listens. Raises `OSError` where the address cannot be had and
+    `ValueError` for a variable that makes no sense.
+    """
+    settings = config.drift or Drift()
+    node = node_name(config, environment)
+    receivers = otlp_settings(config, environment, node)
+    models = Models(
+        clock=time.time,
+        store=reference_store(config),
+        learning=Learning(rows=settings.learn_rows, seconds=settings.learn_for),
+        most_features=settings.max_features,
+        most_models=settings.max_models,
+    )
+    tally = IntakeTally()
+    push = Push(receivers)
+    sampler = Sampler(
+        [DriftCollector(models, tally, time.time)],
+        interval=INTERVAL,
+        exporters=push.states,
+    )
+    web = make_intake_app(
+        sampler,
+        Exposition(node, config.cluster or ""),
+        Intake(models, tally).routes(),
+        intake=INTAKE,
+    )
+    runner, port = await serve(web, settings.listen.host, settings.listen.port)
+    host = f"[{settings.listen.host}]" if ":" in settings.listen.host else settings.listen.host
+    ready(f"http://{host}:{port}")
+    try:
+        await until_told([sampler.run(), push.run(sampler)])
+    except* UnusableSettingError as refusals:
+        raise ValueError(str(refusals.exceptions[0])) from refusals
+    finally:
+        await push.close()
+        await runner.cleanup()
