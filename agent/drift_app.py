@@ -56,16 +56,17 @@ async def run(
         most_models=settings.max_models,
     )
     tally = IntakeTally()
+    intake = Intake(models, tally)
     push = Push(receivers)
     sampler = Sampler(
-        [DriftCollector(models, tally, time.time)],
+        [DriftCollector(models, tally, time.time, settle=intake.settle)],
         interval=INTERVAL,
         exporters=push.states,
     )
     web = make_intake_app(
         sampler,
         Exposition(node, config.cluster or ""),
-        Intake(models, tally).routes(),
+        intake.routes(),
         intake=INTAKE,
     )
     runner, port = await serve(web, settings.listen.host, settings.listen.port)

@@ -14,19 +14,31 @@ INTERVAL: Final = 1.0
 
 
 class DriftCollector:
-    """Tells what ``models`` counted and what the ``intake`` took and refused."""
+    """Tells what ``models`` counted and what the ``intake`` took and refused.
+
+    ``settle`` is called before, to hand over what waits elsewhere.
+    """
 
     name = "drift"
     interval = INTERVAL
     deadline = 10.0
 
-    def __init__(self, models: Models, intake: IntakeTally, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        models: Models,
+        intake: IntakeTally,
+        clock: Callable[[], float],
+        *,
+        settle: Callable[[], None] = lambda: None,
+    ) -> None:
         self._models = models
         self._intake = intake
+        self._settle = settle
         self._clock = clock
 
     async def collect(self) -> Batch:
         """Count what waits, and tell all counts."""
+        self._settle()
         self._models.count()
         problems, happened = self._models.take()
         told = [reading for traffic in self._models for reading in readings(traffic)]

@@ -63,7 +63,7 @@ class Models:
         self._most_features = most_features
         self._most_models = most_models
         self._traffic: dict[tuple[str, str], Traffic] = {}
-        self._waiting: dict[tuple[str, str], _Waiting] = {}
+        self._waiting: dict[tuple[str, str, bool], _Waiting] = {}
         self._problems: list[Problem] = []
         self._events: list[Event] = []
         self._refused: set[tuple[str, str]] = set()
@@ -73,16 +73,17 @@ class Models:
         key = rows.model, rows.model_version
         if key not in self._traffic and not self._meet(key):
             return False
-        waiting = self._waiting.setdefault(key, _Waiting())
+        waiting = self._waiting.setdefault((*key, rows.whole), _Waiting())
         waiting.add(rows)
         if waiting.size >= BATCH:
-            self._count(key)
+            self._count(key, waiting, whole=rows.whole)
         return True
 
     def count(self) -> None:
         """Count all rows that wait."""
-        for key in [key for key, waiting in self._waiting.items() if waiting.size]:
-            self._count(key)
+        for (model, version, whole), waiting in self._waiting.items():
+            if waiting.size:
+                self._count((model, version), waiting, whole=whole)
 
     def __iter__(self) -> Iterator[Traffic]:
         """Return what is known of each model and version."""
@@ -122,9 +123,9 @@ class Models:
             self._problems.append(Problem("unusable_reference", " ".join(key).strip(), str(error)))
             return None
 
-    def _count(self, key: tuple[str, str]) -> None:
+    def _count(self, key: tuple[str, str], waiting: _Waiting, *, whole: bool) -> None:
         now = self._clock()
-        learned = self._traffic[key].add(Rows(*key, self._waiting[key].take(), now))
+        learned = self._traffic[key].add(Rows(*key, waiting.take(), now, whole))
         if learned is None:
             return
         if self._store is not None:

@@ -24,13 +24,15 @@ class Rows(NamedTuple):
     """Rows of one model. All columns are equally long; a missing value is `None`.
 
     ``columns`` are by feature, the reserved ones (`OWN`) included. ``time`` is Unix seconds, by the
-    receiver's clock: a sender's clock may be wrong by hours.
+    receiver's clock: a sender's clock may be wrong by hours. ``whole`` is false where only a request or
+    only an answer is known: what the other side would have told is not missing then, but unknown.
     """
 
     model: str
     model_version: str
     columns: Mapping[str, Sequence[object]]
     time: float
+    whole: bool = True
 
     @property
     def size(self) -> int:

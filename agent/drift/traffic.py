@@ -55,6 +55,7 @@ class Traffic:
         self._most = most_features
         self._learners: dict[str, FeatureLearner] = {}
         self._began: float | None = None
+        self._whole_rows = 0
         if reference is not None:
             self.use(reference)
 
@@ -62,7 +63,7 @@ class Traffic:
         """Count against ``reference`` from now on, from 0."""
         self.reference = reference
         self.counters = {feature.name: counter(feature) for feature in reference.features}
-        self.rows = 0
+        self.rows = self._whole_rows = 0
         self._learners = {}
 
     def add(self, rows: Rows) -> Reference | None:
@@ -106,12 +107,13 @@ class Traffic:
                     self.schema_violations += 1
                     continue
                 learner = self._learners[name] = FeatureLearner(name)
-                learner.add_missing(self.rows)
+                learner.add_missing(self._whole_rows)
             learner.add(values)
         for name, learner in self._learners.items():
-            if name not in rows.columns:
+            if rows.whole and name not in rows.columns:
                 learner.add_missing(rows.size)
         self.rows += rows.size
+        self._whole_rows += rows.size if rows.whole else 0
 
     def _count(self, rows: Rows) -> None:
         size = rows.size
@@ -130,7 +132,7 @@ class Traffic:
             met.add(known.reference.name)
             known.add_missing(size - len(values))
         for name, known in self.counters.items():
-            if name not in met:
+            if rows.whole and name not in met:
                 known.add_missing(size)
                 self.schema_violations += 1
         self.rows += size

@@ -5,14 +5,15 @@ the body is read. Small bodies are read in the loop, large ones beside it.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from time import time
-from typing import Final
+from typing import Final, TypeVar
 
 import aiohttp
 from aiohttp import web
 
-from agent.drift.intake import plain_rows
+from agent.drift.intake import kserve, plain_rows
+from agent.drift.intake.kserve import Joining, Logged
 from agent.drift.intake.refusal import RefusedError
 from agent.drift.intake.tally import IntakeTally
 from agent.drift.models import Models
@@ -29,6 +30,8 @@ RETRY_AFTER: Final = 5
 _NDJSON: Final = frozenset(
     {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
 )
+
+_Read = TypeVar("_Read")
 
 
 class Intake:
@@ -48,12 +51,20 @@ class Intake:
         self._clock = clock
         self._most_bytes = most_bytes
         self._most_in_flight = most_in_flight
+        self._joining = Joining()
         self.in_flight = 0
         """Bytes of bodies that are being read or parsed."""
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of all roads."""
-        return [web.post("/v1/rows", self.rows)]
+        return [web.post("/v1/rows", self.rows), web.post("/v1/kserve", self.kserve)]
+
+    def settle(self) -> None:
+        """Take what waited for its other side for too long; to be called each second or so."""
+        try:
+            self._take("kserve", self._joining.overdue(self._clock()))
+        except RefusedError as error:
+            self._tally.refuse("kserve", error.reason)
 
     async def rows(self, request: web.Request) -> web.Response:
         """Take plain rows: JSON, or NDJSON by its content type or by ``?model=``."""
@@ -67,23 +78,57 @@ class Intake:
                 else plain_rows.from_json(data, now)
             )
 
-        return await self._answer("rows", request, read)
+        return await self._answer("rows", request, read, lambda rows: self._take("rows", [rows]))
+
+    async def kserve(self, request: web.Request) -> web.Response:
+        """Take what an inference logger sends. A replay is counted and answered as if it were new."""
+        headers, kind = dict(request.headers), request.content_type
+
+        def read(data: bytes) -> list[Logged]:
+            return kserve.read(headers, kind if "Content-Type" in headers else "", data)
+
+        def take(logged: list[Logged]) -> int:
+            return sum(self._take("kserve", self._joined(each)) for each in logged)
+
+        return await self._answer("kserve", request, read, take)
 
     async def _answer(
-        self, road: str, request: web.Request, read: Callable[[bytes], Rows]
+        self,
+        road: str,
+        request: web.Request,
+        read: Callable[[bytes], _Read],
+        take: Callable[[_Read], int],
     ) -> web.Response:
         """Read the body, turn it into rows, count them, and say how that went."""
         try:
-            rows = await self._with_body(request, read)
-            if not self._models.add(rows):
-                raise _too_many_models()
+            rows = take(await self._with_body(request, read))
         except RefusedError as error:
             self._tally.refuse(road, error.reason)
             return refusal(error)
-        self._tally.take(road, rows.size)
-        return web.json_response({"rows": rows.size})
+        return web.json_response({"rows": rows})
 
-    async def _with_body(self, request: web.Request, read: Callable[[bytes], Rows]) -> Rows:
+    def _take(self, road: str, found: Iterable[Rows]) -> int:
+        """Count rows; return how many. Raises `RefusedError` where there are too many models."""
+        taken, refused = 0, False
+        for rows in found:
+            if self._models.add(rows):
+                taken += rows.size
+            else:
+                refused = True
+        self._tally.take(road, taken)
+        if refused:
+            raise RefusedError(
+                429, "too_many_models", "there are too many models; see drift.max_models"
+            )
+        return taken
+
+    def _joined(self, logged: Logged) -> Sequence[Rows]:
+        rows = self._joining.add(logged, self._clock())
+        if rows is None:
+            self._tally.refuse("kserve", "duplicate")
+        return rows or ()
+
+    async def _with_body(self, request: web.Request, read: Callable[[bytes], _Read]) -> _Read:
         """Return what ``read`` makes of the body. The room that it takes is given back in any case."""
         announced = request.content_length
         if announced is not None and announced > self._most_bytes:
@@ -118,10 +163,6 @@ class Intake:
         return RefusedError(
             413, "too_large", f"the body is larger than {most} MiB; send fewer rows at once"
         )
-
-
-def _too_many_models() -> RefusedError:
-    return RefusedError(429, "too_many_models", "there are too many models; see drift.max_models")
 
 
 def refusal(error: RefusedError) -> web.Response:
