@@ -54,6 +54,7 @@ async def run(
         learning=Learning(rows=settings.learn_rows, seconds=settings.learn_for),
         most_features=settings.max_features,
         most_models=settings.max_models,
+        embeddings=settings.embeddings,
     )
     tally = IntakeTally()
     intake = Intake(models, tally)

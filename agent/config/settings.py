@@ -143,6 +143,13 @@ class Drift:
     max_models: int = _option(
         whole_form(1, 10_000), "Models and versions on this node.", example="40", default=40
     )
+    embeddings: bool = _option(
+        SWITCH,
+        "Count vectors as well, by their main directions. While a reference is learned, a sample of them "
+        "is kept in memory (8 MiB a vector column); they never leave it.",
+        example="false",
+        default=False,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, nextafter
-from typing import Final
+from typing import Final, NamedTuple
 
 import datasketches
 import numpy as np
 
 from agent.drift.bins import CATEGORIES, QUANTILE_BINS, CategoryBins, NumericBins
 from agent.drift.counting import category
+from agent.drift.embedding import Projection, VectorReservoir
 from agent.drift.reference import FeatureReference
 
 KLL_K: Final = 200
@@ -41,15 +42,25 @@ class _Seen:
     other: int = 0
 
 
+class Learned(NamedTuple):
+    """What one column was: one feature, or those of an embedding and how they are made."""
+
+    features: tuple[FeatureReference, ...]
+    projection: Projection | None = None
+
+
 class FeatureLearner:
     """Takes in values of one feature until it is frozen.
 
     A feature is numeric where most of its values are numbers, categorical where most are words of which
-    few kinds make up most, and else text, of which the length in characters is learned.
+    few kinds make up most, and else text, of which the length in characters is learned. Vectors are an
+    embedding, where ``embeddings`` allows to keep a sample of them until the reference is frozen.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, embeddings: bool = False) -> None:
         self.name = name
+        self._vectors = VectorReservoir() if embeddings else None
+        self._vectors_seen = 0
         self._seen = _Seen()
         self._numbers = datasketches.kll_doubles_sketch(KLL_K)
         self._lengths = datasketches.kll_doubles_sketch(KLL_K)
@@ -59,7 +70,7 @@ class FeatureLearner:
     def samples(self) -> int:
         """How many values were seen, missing ones included."""
         seen = self._seen
-        return seen.numbers + seen.words + seen.missing + seen.other
+        return seen.numbers + seen.words + seen.missing + seen.other + self._vectors_seen
 
     def add(self, values: Sequence[object]) -> None:
         """Take in values; `None` and NaN are missing."""
@@ -72,6 +83,8 @@ class FeatureLearner:
                 numbers.append(float(value))  # type: ignore[arg-type]
             elif (name := category(value)) is not None:
                 words[name] += 1
+            elif self._vectors and isinstance(value, list) and self._vectors.add(value):
+                self._vectors_seen += 1
             else:
                 self._seen.other += 1
         self._take(numbers, words)
@@ -89,22 +102,40 @@ class FeatureLearner:
             self._words.update(word[: LONGEST_CATEGORY + 1], count)
             self._lengths.update(np.full(count, float(len(word))))
 
-    def freeze(self) -> FeatureReference | None:
-        """Return the reference, `None` where nothing was seen that could be compared with."""
+    def freeze(self) -> Learned | None:
+        """Return what was learned, `None` where nothing was seen that could be compared with."""
         seen = self._seen
+        if self._vectors_seen > max(seen.numbers, seen.words):
+            return self._embedding()
         if seen.numbers >= seen.words:
-            odd = seen.words + seen.other
-            return _numeric(self.name, self._numbers, seen.missing, odd) if seen.numbers else None
-        categories = self._categories()
-        if sum(categories.values()) >= _TEXT_COVERAGE * seen.words:
-            counts = (
-                *categories.values(),
-                seen.missing,
-                self.samples - seen.missing - sum(categories.values()),
-            )
-            return FeatureReference(self.name, CategoryBins(tuple(categories)), counts)
-        odd = seen.numbers + seen.other
-        return _numeric(self.name + LENGTH, self._lengths, seen.missing, odd)
+            return Learned((self._number(),)) if seen.numbers else None
+        return Learned((self._word(),))
+
+    def _number(self) -> FeatureReference:
+        odd = self.samples - self._seen.missing - self._seen.numbers
+        return _numeric(self.name, self._numbers, self._seen.missing, odd)
+
+    def _word(self) -> FeatureReference:
+        seen, categories = self._seen, self._categories()
+        named = sum(categories.values())
+        if named < _TEXT_COVERAGE * seen.words:
+            odd = self.samples - seen.missing - seen.words
+            return _numeric(self.name + LENGTH, self._lengths, seen.missing, odd)
+        counts = (*categories.values(), seen.missing, self.samples - seen.missing - named)
+        return FeatureReference(self.name, CategoryBins(tuple(categories)), counts)
+
+    def _embedding(self) -> Learned | None:
+        """Learn the directions of the sample, then what the sample looks like along them."""
+        found = self._vectors.learn(self.name) if self._vectors else None
+        if found is None:
+            return None
+        projection, told = found
+        features = []
+        for name, values in told.items():
+            learner = FeatureLearner(name)
+            learner.add(values)
+            features.append(learner._number())
+        return Learned(tuple(features), projection)
 
     def _categories(self) -> dict[str, int]:
         """Return the most frequent categories that may have a name, the most frequent first."""

@@ -45,7 +45,8 @@ class _Waiting:
 class Models:
     """What is known of each version of each model. ``clock`` gives Unix seconds.
 
-    ``store`` keeps references; without one they live as long as the process. Not for several threads.
+    ``store`` keeps references; without one they live as long as the process. ``embeddings``: keep a sample
+    of vectors while a reference is learned. Not for several threads.
     """
 
     def __init__(
@@ -56,12 +57,14 @@ class Models:
         learning: Learning | None = None,
         most_features: int = MAX_FEATURES,
         most_models: int = MAX_MODELS,
+        embeddings: bool = False,
     ) -> None:
         self._clock = clock
         self._store = store
         self._learning = learning
         self._most_features = most_features
         self._most_models = most_models
+        self._embeddings = embeddings
         self._traffic: dict[tuple[str, str], Traffic] = {}
         self._waiting: dict[tuple[str, str, bool], _Waiting] = {}
         self._problems: list[Problem] = []
@@ -111,6 +114,7 @@ class Models:
             reference=self._kept(key),
             learning=self._learning,
             most_features=self._most_features,
+            embeddings=self._embeddings,
         )
         return True
 

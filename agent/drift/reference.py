@@ -12,6 +12,8 @@ from math import isfinite
 from typing import Any, Final
 
 from agent.drift.bins import CategoryBins, NumericBins, midranks, smoothed
+from agent.drift.embedding import Projection
+from agent.drift.embedding import from_json as projection_from_json
 
 FORMAT: Final = 1
 """Of the file; a reader refuses a newer one."""
@@ -69,6 +71,8 @@ class Reference:
     model: str
     model_version: str
     features: tuple[FeatureReference, ...]
+    projections: tuple[Projection, ...] = ()
+    """Of embeddings, by which some of the features are made."""
     origin: str = field(default="", compare=False)
     created: float = field(default=0.0, compare=False)
     """Unix seconds."""
@@ -90,6 +94,11 @@ class Reference:
             "model": self.model,
             "model_version": self.model_version,
             "features": [_told(feature) for feature in features],
+            **(
+                {"projections": [each.to_json() for each in self.projections]}
+                if self.projections
+                else {}
+            ),
         }
 
     def to_json(self) -> str:
@@ -118,6 +127,7 @@ def from_json(text: str) -> Reference:
             model=str(content["model"]),
             model_version=str(content["model_version"]),
             features=tuple(map(_feature, content["features"])),
+            projections=tuple(map(projection_from_json, content.get("projections", ()))),
             origin=str(content.get("origin", "")),
             created=float(content.get("created", 0.0)),
         )

@@ -4,11 +4,12 @@ While it learns, nothing is counted and so nothing is measured: that is said (`a
 pretended to be calm.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from agent.drift.counting import FeatureCounter, counter
+from agent.drift.embedding import Projection
 from agent.drift.learning import LENGTH, FeatureLearner
 from agent.drift.reference import Reference
 from agent.drift.rows import Rows
@@ -43,7 +44,9 @@ class Traffic:
         reference: Reference | None = None,
         learning: Learning | None = None,
         most_features: int = MAX_FEATURES,
+        embeddings: bool = False,
     ) -> None:
+        self._embeddings = embeddings
         self.model = model
         self.model_version = model_version
         self.reference: Reference | None = None
@@ -54,6 +57,7 @@ class Traffic:
         self._learning = learning or Learning()
         self._most = most_features
         self._learners: dict[str, FeatureLearner] = {}
+        self._projections: Mapping[str, Projection] = {}
         self._began: float | None = None
         self._whole_rows = 0
         if reference is not None:
@@ -63,6 +67,7 @@ class Traffic:
         """Count against ``reference`` from now on, from 0."""
         self.reference = reference
         self.counters = {feature.name: counter(feature) for feature in reference.features}
+        self._projections = {each.name: each for each in reference.projections}
         self.rows = self._whole_rows = 0
         self._learners = {}
 
@@ -79,14 +84,14 @@ class Traffic:
 
         `None` where there was nothing to make one of. ``now`` is Unix seconds.
         """
-        features = [learner.freeze() for learner in self._learners.values()]
-        known = tuple(feature for feature in features if feature is not None)
-        if not known:
+        learned = [found for each in self._learners.values() if (found := each.freeze())]
+        if not learned:
             return None
         reference = Reference(
             self.model,
             self.model_version,
-            known,
+            tuple(feature for each in learned for feature in each.features),
+            tuple(each.projection for each in learned if each.projection),
             origin=f"learned from {self.rows} rows of live traffic",
             created=now,
         )
@@ -106,7 +111,7 @@ class Traffic:
                 if len(self._learners) >= self._most:
                     self.schema_violations += 1
                     continue
-                learner = self._learners[name] = FeatureLearner(name)
+                learner = self._learners[name] = FeatureLearner(name, embeddings=self._embeddings)
                 learner.add_missing(self._whole_rows)
             learner.add(values)
         for name, learner in self._learners.items():
@@ -119,23 +124,29 @@ class Traffic:
         size = rows.size
         met = set()
         for name, values in rows.columns.items():
-            known = self.counters.get(name)
-            as_text = None if known else self.counters.get(name + LENGTH)
-            if known is not None:
-                known.add(values)
-            elif as_text is not None:
-                known = as_text
-                known.add([_length(value) for value in values])
-            else:
+            told = self._told(name, values)
+            if not told:
                 self.schema_violations += 1
-                continue
-            met.add(known.reference.name)
-            known.add_missing(size - len(values))
-        for name, known in self.counters.items():
-            if rows.whole and name not in met:
+            for feature, derived in told.items():
+                known = self.counters[feature]
+                known.add(derived)
+                known.add_missing(size - len(derived))
+                met.add(feature)
+        for feature, known in self.counters.items():
+            if rows.whole and feature not in met:
                 known.add_missing(size)
                 self.schema_violations += 1
         self.rows += size
+
+    def _told(self, name: str, values: Sequence[object]) -> Mapping[str, Sequence[object]]:
+        """Return the features that a column is, or that are made of it; none for a column nobody knows."""
+        if name in self.counters:
+            return {name: values}
+        if name + LENGTH in self.counters:
+            return {name + LENGTH: [_length(value) for value in values]}
+        if name in self._projections:
+            return self._projections[name].columns(values)
+        return {}
 
 
 def _length(value: object) -> object:

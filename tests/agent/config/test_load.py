@@ -91,6 +91,7 @@ def test_every_key_has_a_variable() -> None:
         "FOR": "1h",
         "FEATURES": "5",
         "MODELS": "5",
+        "EMBEDDINGS": "true",
     }
     samples["END"] = "stop"
     for name in environment_names():

@@ -13,8 +13,9 @@ def learned(*batches: list[object], name: str = "x") -> FeatureReference:
     learner = FeatureLearner(name)
     for batch in batches:
         learner.add(batch)
-    reference = learner.freeze()
-    assert reference is not None
+    found = learner.freeze()
+    assert found is not None
+    (reference,) = found.features
     return reference
 
 

@@ -1,10 +1,11 @@
+import random
 from pathlib import Path
 
 import pytest
 
 from agent.catalogue.drift import FEATURE_OBSERVATIONS, LEARNING_ROWS, REFERENCE_SAMPLES
 from agent.drift.readings import readings
-from agent.drift.reference import InvalidReferenceError, Reference
+from agent.drift.reference import InvalidReferenceError, Reference, from_json
 from agent.drift.rows import Rows
 from agent.drift.store import ReferenceStore
 from agent.drift.traffic import Learning, Traffic
@@ -96,6 +97,32 @@ def test_text_is_counted_by_its_length() -> None:
     assert sum(counted.counts) == 4
     assert list(counted.counts)[-2:] == [1, 1]
     assert counted.issues == {"out_of_range": 1, "type_error": 1}
+
+
+def test_an_embedding_is_nine_features() -> None:
+    """Where vectors may be sampled, they are told by their main directions and their distance."""
+    numbers = random.Random(1)
+    vectors = [[numbers.gauss(0, 1 + place) for place in range(16)] for _ in range(300)]
+    traffic = Traffic("m", "", learning=Learning(rows=200, seconds=0), embeddings=True)
+    reference = traffic.add(Rows("m", "", {"emb": vectors}, 0.0))
+
+    traffic.add(Rows("m", "", {"emb": [*vectors, None, [1.0]]}, 1.0))
+
+    assert reference is not None
+    assert from_json(reference.to_json()).id == reference.id
+    assert len(traffic.counters) == 9
+    for counted in traffic.counters.values():
+        assert sum(counted.counts) == 302
+        assert list(counted.counts)[-2:] == [1, 1]
+        assert max(list(counted.counts)[:-2]) < 60
+
+
+def test_vectors_are_not_kept_unless_allowed() -> None:
+    """Without the switch a vector is a value of the wrong kind, and nothing of it stays."""
+    traffic = Traffic("m", "", learning=Learning(rows=10, seconds=0))
+
+    assert traffic.add(Rows("m", "", {"emb": [[0.0] * 16] * 20}, 0.0)) is None
+    assert traffic.reference is None
 
 
 def test_features_have_a_limit() -> None:
