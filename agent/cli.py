@@ -148,6 +148,41 @@ def _add_drift(commands: "_Commands[argparse.ArgumentParser]") -> None:
     )
     run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     run.set_defaults(module="drift", function="run")
+    _add_reference(parts)
+
+
+def _add_reference(parts: "_Commands[argparse.ArgumentParser]") -> None:
+    reference = parts.add_parser("reference", help="what models are compared with")
+    actions = reference.add_subparsers(metavar="ACTION", required=True)
+    listed = _add_action(actions, "list", "list every reference that is kept, and which is in use")
+    listed.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    show = _add_action(actions, "show", "show one reference, bin by bin", of_model=True)
+    show.add_argument(
+        "--reference", default="", metavar="ID", help="its first digits; default: the one in use"
+    )
+    show.add_argument("--json", action="store_true", help="print it as its file has it")
+    diff = _add_action(actions, "diff", "show how two references differ", of_model=True)
+    diff.add_argument("old", help="the id of one; its first digits are enough")
+    diff.add_argument(
+        "--new", default="", metavar="ID", help="of the other; default: the one in use"
+    )
+    use = _add_action(actions, "use", "keep a reference from a file and put it in use")
+    use.add_argument("file", type=Path, help="a file that `show --json` made; - reads from stdin")
+    freeze = _add_action(actions, "freeze", "end learning now", of_model=True)
+    freeze.add_argument("--url", help="of the process; default: where it is configured to listen")
+    _add_action(actions, "rollback", "go back to the reference before this one", of_model=True)
+
+
+def _add_action(
+    actions: "_Commands[argparse.ArgumentParser]", name: str, says: str, *, of_model: bool = False
+) -> argparse.ArgumentParser:
+    action = actions.add_parser(name, help=says)
+    _add_source(action)
+    if of_model:
+        action.add_argument("model", help="the model's name")
+        action.add_argument("--model-version", default="", metavar="VERSION", help="default: none")
+    action.set_defaults(module="drift_reference", function=f"{name}_reference")
+    return action
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ A process of its own: what a payload can do to it, it cannot do to the agent tha
 import os
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Final
 
 from agent.app import node_name
@@ -16,7 +15,7 @@ from agent.drift.collector import INTERVAL, DriftCollector
 from agent.drift.intake.endpoint import Intake
 from agent.drift.intake.tally import IntakeTally
 from agent.drift.models import Models
-from agent.drift.store import ReferenceStore
+from agent.drift.store import reference_store
 from agent.drift.traffic import Learning
 from agent.lifecycle import until_told
 from agent.pushing import Push, UnusableSettingError, otlp_settings
@@ -24,14 +23,7 @@ from agent.sampler import Sampler
 from exporters.prometheus import Exposition
 from exporters.web import make_intake_app, serve
 
-REFERENCES: Final = "references"
-"""The folder of references within `state_dir`."""
 INTAKE: Final = "/v1/"
-
-
-def reference_store(config: Config) -> ReferenceStore | None:
-    """Return where references are kept; `None` without a `state_dir`."""
-    return ReferenceStore(Path(config.state_dir) / REFERENCES) if config.state_dir else None
 
 
 async def run(
@@ -50,7 +42,7 @@ async def run(
     receivers = otlp_settings(config, environment, node)
     models = Models(
         clock=time.time,
-        store=reference_store(config),
+        store=reference_store(config.state_dir),
         learning=Learning(rows=settings.learn_rows, seconds=settings.learn_for),
         most_features=settings.max_features,
         most_models=settings.max_models,

@@ -40,6 +40,7 @@ class DriftCollector:
         """Count what waits, and tell all counts."""
         self._settle()
         self._models.count()
+        self._models.refresh()
         problems, happened = self._models.take()
         told = [reading for traffic in self._models for reading in readings(traffic)]
         told += (Reading(INTAKE_ROWS, (road,), rows) for road, rows in self._intake.rows.items())

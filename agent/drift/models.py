@@ -70,6 +70,7 @@ class Models:
         self._problems: list[Problem] = []
         self._events: list[Event] = []
         self._refused: set[tuple[str, str]] = set()
+        self._unusable: dict[tuple[str, str], str] = {}
 
     def add(self, rows: Rows) -> bool:
         """Take in rows; False where there are too many models already."""
@@ -95,6 +96,33 @@ class Models:
     def find(self, model: str, model_version: str) -> Traffic | None:
         """Return what is known of one."""
         return self._traffic.get((model, model_version))
+
+    def freeze(self, model: str, model_version: str) -> Reference | None:
+        """End learning now; `None` where nothing was learned, or nothing is being learned."""
+        self.count()
+        traffic = self._traffic.get((model, model_version))
+        if traffic is None or traffic.reference is not None:
+            return None
+        learned = traffic.freeze(self._clock())
+        if learned is not None:
+            self._keep(learned)
+        return learned
+
+    def refresh(self) -> None:
+        """Take up references that were put in use in the store by somebody else."""
+        if self._store is None:
+            return
+        for traffic in self._traffic.values():
+            key = traffic.model, traffic.model_version
+            history = self._store.history(*key)
+            known = traffic.reference.id if traffic.reference else ""
+            if history and history[-1] not in (known, self._unusable.get(key)):
+                reference = self._kept(key)
+                if reference is None:
+                    self._unusable[key] = history[-1]  # told once
+                    continue
+                traffic.use(reference)
+                self._events.append(_in_use(reference, self._clock()))
 
     def take(self) -> tuple[tuple[Problem, ...], tuple[Event, ...]]:
         """Return what went wrong and what happened since the last time."""
@@ -130,18 +158,21 @@ class Models:
     def _count(self, key: tuple[str, str], waiting: _Waiting, *, whole: bool) -> None:
         now = self._clock()
         learned = self._traffic[key].add(Rows(*key, waiting.take(), now, whole))
-        if learned is None:
-            return
+        if learned is not None:
+            self._keep(learned)
+
+    def _keep(self, learned: Reference) -> None:
+        named = f"{learned.model} {learned.model_version}".strip()
         if self._store is not None:
             try:
                 self._store.use(learned)
             except OSError as error:
                 said = f"the reference {learned.id} could not be kept: {error}"
-                self._problems.append(Problem("reference_not_kept", " ".join(key).strip(), said))
-        self._events.append(_learned(learned, now))
+                self._problems.append(Problem("reference_not_kept", named, said))
+        self._events.append(_in_use(learned, self._clock()))
 
 
-def _learned(reference: Reference, now: float) -> Event:
+def _in_use(reference: Reference, now: float) -> Event:
     named = f"{reference.model} {reference.model_version}".strip()
     body = f"Model {named} has the reference {reference.id} now, {reference.origin}"
     told = {

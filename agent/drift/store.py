@@ -13,6 +13,8 @@ from urllib.parse import quote, unquote
 from agent.drift.reference import InvalidReferenceError, Reference, from_json
 
 _HISTORY: Final = "history"
+_FOLDER: Final = "references"
+"""Within the state directory."""
 
 
 class ReferenceStore:
@@ -91,6 +93,11 @@ class ReferenceStore:
             / quote(model, safe="").replace(".", "%2E")
             / f"v{quote(model_version, safe='')}"
         )
+
+
+def reference_store(state_dir: str | None) -> ReferenceStore | None:
+    """Return where references are kept; `None` without a state directory."""
+    return ReferenceStore(Path(state_dir) / _FOLDER) if state_dir else None
 
 
 def _write(path: Path, text: str) -> None:

@@ -18,6 +18,7 @@ from agent.drift.intake.refusal import RefusedError
 from agent.drift.intake.tally import IntakeTally
 from agent.drift.models import Models
 from agent.drift.rows import Rows
+from agent.drift.traffic import Traffic
 
 MAX_BODY: Final = 8 * 2**20
 """Bytes of one body: some 10,000 rows of 20 features, or one large image, which is no row."""
@@ -57,7 +58,12 @@ class Intake:
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of all roads."""
-        return [web.post("/v1/rows", self.rows), web.post("/v1/kserve", self.kserve)]
+        return [
+            web.post("/v1/rows", self.rows),
+            web.post("/v1/kserve", self.kserve),
+            web.get("/v1/references", self.references),
+            web.post("/v1/references/freeze", self.freeze),
+        ]
 
     def settle(self) -> None:
         """Take what waited for its other side for too long; to be called each second or so."""
@@ -91,6 +97,21 @@ class Intake:
             return sum(self._take("kserve", self._joined(each)) for each in logged)
 
         return await self._answer("kserve", request, read, take)
+
+    async def references(self, _: web.Request) -> web.Response:
+        """Tell what each model is compared with, and how far learning is."""
+        return web.json_response([_state(traffic) for traffic in self._models])
+
+    async def freeze(self, request: web.Request) -> web.Response:
+        """End the learning of ``?model=`` and ``?model_version=`` now."""
+        try:
+            model = plain_rows.model_name(request.query.get("model"))
+        except RefusedError as error:
+            return refusal(error)
+        learned = self._models.freeze(model, request.query.get("model_version", ""))
+        if learned is None:
+            return refusal(RefusedError(409, "no_model", f"nothing is being learned of {model!r}"))
+        return web.json_response({"reference": learned.id})
 
     async def _answer(
         self,
@@ -163,6 +184,19 @@ class Intake:
         return RefusedError(
             413, "too_large", f"the body is larger than {most} MiB; send fewer rows at once"
         )
+
+
+def _state(traffic: Traffic) -> dict[str, object]:
+    reference = traffic.reference
+    return {
+        "model": traffic.model,
+        "model_version": traffic.model_version,
+        "reference": reference.id if reference else None,
+        "origin": reference.origin if reference else "",
+        "features": len(traffic.counters),
+        "rows": traffic.rows,
+        "learning": reference is None,
+    }
 
 
 def refusal(error: RefusedError) -> web.Response:
