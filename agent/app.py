@@ -7,12 +7,13 @@ series: NVML before dcgm-exporter.
 import logging
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from agent.collector import Collector
 from agent.collectors.nvml.collector import RELEASE_SECONDS, NvmlCollector
 from agent.collectors.nvml.driver import GpuDriver
+from agent.collectors.scrape import Connections
 from agent.collectors.xid.collector import XidCollector
 from agent.config import Config
 from agent.lifecycle import Part, until_told
@@ -52,12 +53,16 @@ def gpu_driver(config: Config) -> GpuDriver:
     return NvmlLibrary(nvlink_links=config.nvlink_links)
 
 
-def make_collectors(config: Config, driver: GpuDriver) -> list[Collector]:
+def make_collectors(
+    config: Config, driver: GpuDriver, connections: Connections | None = None
+) -> list[Collector]:
     """Return the collectors that the configuration asks for, those that win first.
 
     The kernel log stands directly before what tells of XIDs, so that a line is told in the same turn.
-    Raises `ValueError` for a judgement of XIDs that cannot be.
+    What is scraped is scraped by ``connections``. Raises `ValueError` for a judgement of XIDs that cannot
+    be.
     """
+    connections = connections or Connections()
     ledger = XidLedger(Policy(config.xid_policy, config.xid_overrides))
     collectors: list[Collector] = [NvmlCollector(driver, interval=config.interval, ledger=ledger)]
     if config.kernel_log != "off" and not (config.simulate or config.replay):
@@ -70,16 +75,17 @@ def make_collectors(config: Config, driver: GpuDriver) -> list[Collector]:
     if config.dcgm:
         from agent.collectors.dcgm import DcgmCollector  # noqa: PLC0415 - only where configured
 
-        collectors.append(DcgmCollector(config.dcgm.url, interval=config.dcgm.interval))
-    if config.servers:
-        from agent.collectors.serving.collector import ServingCollector  # noqa: PLC0415
-
-        collectors += (
-            ServingCollector(
-                each.url, name=each.name or "", profile=each.profile, interval=each.interval
-            )
-            for each in config.servers
+        collectors.append(
+            DcgmCollector(config.dcgm.url, interval=config.dcgm.interval, connections=connections)
         )
+    if config.servers:
+        from agent.model_servers import configured  # noqa: PLC0415 - only where configured
+
+        collectors += configured(config, connections)
+    if any(each.probe for each in config.servers):
+        from agent.probes import make_probes  # noqa: PLC0415 - only where configured
+
+        collectors += make_probes(config.servers)
     return collectors
 
 
@@ -97,7 +103,8 @@ async def run(
     node = node_name(config, environment)
     settings = otlp_settings(config, environment, node)
     push = Push(settings)
-    collectors = make_collectors(config, gpu_driver(config))
+    connections = Connections()
+    collectors = make_collectors(config, gpu_driver(config), connections)
     sampler = Sampler(
         collectors,
         interval=config.interval,
@@ -120,9 +127,40 @@ async def run(
     host = f"[{config.listen.host}]" if ":" in config.listen.host else config.listen.host
     ready(f"http://{host}:{port}")
     try:
-        await until_told([sampler.run(), push.run(sampler)], on_user_signal=release)
+        await until_told(
+            [
+                sampler.run(),
+                push.run(sampler),
+                *_searches(config, environment, node, sampler, connections),
+            ],
+            on_user_signal=release,
+        )
     except* UnusableSettingError as refusals:
         raise ValueError(str(refusals.exceptions[0])) from refusals
     finally:
         await push.close()
         await runner.cleanup()
+
+
+def _searches(
+    config: Config,
+    environment: Mapping[str, str],
+    node: str,
+    sampler: Sampler,
+    connections: Connections,
+) -> Iterator[Part]:
+    """Give what searches for model servers, where that is asked for."""
+    if config.discovery is None:
+        return
+    from agent.model_servers import search  # noqa: PLC0415 - only where configured
+
+    found = search(config, environment, node, lambda: _gpu_holders(sampler), connections)
+    if found is not None:
+        sampler.adopt(found)
+        yield found.run(sampler)
+
+
+def _gpu_holders(sampler: Sampler) -> set[int]:
+    """Return the processes that hold a GPU, as NVML last told."""
+    batches = sampler.snapshot.batches.values() if sampler.snapshot else ()
+    return {holder.pid for batch in batches for holder in batch.holders}

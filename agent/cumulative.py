@@ -13,6 +13,8 @@ from typing import Final, NamedTuple
 from agent.catalogue import Kind, Metric
 from agent.snapshot import Batch, Distribution, SeriesKey
 
+_CUMULATIVE: Final = (Kind.COUNTER, Kind.HISTOGRAM, Kind.SUMMARY)
+
 
 class Count(NamedTuple):
     """How far a series had counted at ``seen_at``, and since when (both Unix seconds)."""
@@ -27,7 +29,7 @@ def follow(previous: Mapping[SeriesKey, Count], batch: Batch) -> dict[SeriesKey,
     counts: dict[SeriesKey, Count] = {}
     now = batch.taken_at
     for metric, attributes, value in batch.readings:
-        if metric.kind is not Kind.COUNTER and metric.kind is not Kind.HISTOGRAM:
+        if metric.kind not in _CUMULATIVE:
             continue
         total = float(value.observations) if isinstance(value, Distribution) else value
         last = previous.get((metric, attributes))

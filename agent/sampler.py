@@ -75,6 +75,8 @@ class _Slot:
     keys: frozenset[SeriesKey] = frozenset()
     """Of all series in `folded`, which are those in `batch` and more."""
     starts: Starts = field(default_factory=Starts)
+    task: asyncio.Task[None] | None = None
+    """What runs it, while the sampler runs."""
 
 
 class Sampler:
@@ -97,14 +99,10 @@ class Sampler:
         exporters: Callable[[], tuple[ExporterState, ...]] = tuple,
     ) -> None:
         now = clock()
-        self._slots = [
-            _Slot(
-                collector,
-                CollectorState(collector.name, Status.UNAVAILABLE, now, "not collected yet"),
-                Folding(interval=collector.interval, window=window, distributions=distributions),
-            )
-            for collector in collectors
-        ]
+        self._window = window
+        self._distributions = distributions
+        self._slots = [self._slot(collector, now) for collector in collectors]
+        self._tasks: asyncio.TaskGroup | None = None
         self._interval = interval
         self._clock = clock
         self._exporters = exporters
@@ -132,12 +130,54 @@ class Sampler:
         """Collect and publish until cancelled; then close the collectors."""
         try:
             async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
                 for slot in self._slots:
-                    tasks.create_task(self._drive(slot), name=f"collect {slot.collector.name}")
+                    self._start(slot)
                 tasks.create_task(self._publish_for_ever(), name="publish")
         finally:
+            self._tasks = None
             for slot in self._slots:
                 await slot.collector.close()
+
+    def adopt(self, collector: Collector) -> None:
+        """Run one collector more, last in precedence; its name must not be another one's."""
+        slot = self._slot(collector, self._clock())
+        self._slots = [*self._slots, slot]
+        if self._tasks is not None:
+            self._start(slot)
+
+    async def dismiss(self, collector: Collector) -> None:
+        """Stop a collector, close it and forget it: its series are gone with the next snapshot.
+
+        Does nothing for one that is not run.
+        """
+        left = [slot for slot in self._slots if slot.collector is collector]
+        self._slots = [slot for slot in self._slots if slot.collector is not collector]
+        for slot in left:
+            for key in [key for key in self._problems if key[0] == collector.name]:
+                del self._problems[key]
+            self._overlaps_told.discard(collector.name)
+            self._dirty.set()
+            if slot.task is not None:
+                slot.task.cancel()
+                await asyncio.wait({slot.task})
+            await collector.close()
+
+    def _slot(self, collector: Collector, now: float) -> _Slot:
+        return _Slot(
+            collector,
+            CollectorState(collector.name, Status.UNAVAILABLE, now, "not collected yet"),
+            Folding(
+                interval=collector.interval,
+                window=self._window,
+                distributions=self._distributions,
+            ),
+        )
+
+    def _start(self, slot: _Slot) -> None:
+        if self._tasks is not None:
+            name = f"collect {slot.collector.name}"
+            slot.task = self._tasks.create_task(self._drive(slot), name=name)
 
     async def next(self, after: int) -> Snapshot:
         """Wait for a snapshot newer than number ``after`` and return the latest."""

@@ -26,17 +26,19 @@ class Exponential(NamedTuple):
 
 
 class Distribution(NamedTuple):
-    """The value of a histogram, as OpenTelemetry has it.
+    """The value of a histogram or a summary, as OpenTelemetry has it.
 
     ``bounds`` are the upper bounds without infinity, ascending; ``counts`` are per bucket (not
     cumulative) and one longer than ``bounds``. No bounds at all: only sum and count are known.
-    ``exponential`` holds the same observations, for the road that can carry them.
+    ``exponential`` holds the same observations, for the road that can carry them. A summary has no
+    bounds but ``quantiles``: pairs of a share (0..1), ascending, and the value that this share is below.
     """
 
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
     sum: float
     exponential: Exponential | None = None
+    quantiles: tuple[tuple[float, float], ...] = ()
 
     @property
     def observations(self) -> int:

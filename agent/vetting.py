@@ -21,7 +21,7 @@ _NEVER_NEGATIVE_UNITS = frozenset({"By", "W", "J", "Hz", "s"})
 
 def fault(metric: Metric, value: float | Distribution) -> str:
     """Return why ``value`` cannot be true for ``metric``, in one word for a label; empty if it can."""
-    if isinstance(value, Distribution) is not (metric.kind is Kind.HISTOGRAM):
+    if isinstance(value, Distribution) is not (metric.kind in (Kind.HISTOGRAM, Kind.SUMMARY)):
         return "wrong_kind"
     if isinstance(value, Distribution):
         return _distribution_fault(value)
@@ -155,6 +155,8 @@ def _distribution_fault(value: Distribution) -> str:
     if len(value.counts) != len(value.bounds) + 1:
         return "malformed_histogram"
     if not isfinite(value.sum) or not all(isfinite(bound) for bound in value.bounds):
+        return "not_finite"
+    if not all(isfinite(number) for pair in value.quantiles for number in pair):
         return "not_finite"
     if min(value.counts) < 0 or any(
         low >= high for low, high in zip(value.bounds, value.bounds[1:], strict=False)

@@ -14,7 +14,19 @@ from typing import Any, Final
 import yaml
 
 from agent.catalogue.attributes import COLLECTOR, GPU_INDEX, NODE, SERVER
-from alerts import agent, gpu, gpu_condition, gpu_errors, gpu_memory, paging, serving
+from alerts import (
+    agent,
+    gpu,
+    gpu_condition,
+    gpu_errors,
+    gpu_memory,
+    inference,
+    paging,
+    probe,
+    serving,
+    slo,
+)
+from alerts.recording import Recording
 from alerts.rule import RUNBOOKS, Rule
 
 HERE: Final = Path(__file__).resolve().parent
@@ -32,9 +44,18 @@ GROUPS: Final = {
     "warpwatch-gpu": _of_gpus,
     "warpwatch-agent": agent.rules,
     "warpwatch-serving": serving.rules,
+    "warpwatch-probe": probe.rules,
+    "warpwatch-slo": slo.rules,
+}
+RECORDINGS: Final = {
+    "warpwatch-inference": inference.recordings,
+    "warpwatch-slo-ratios": slo.recordings,
+    "warpwatch-slo-ratios-of-days": slo.slow_recordings,
 }
 INTERVAL: Final = "30s"
 """How often the rules are evaluated: twice within the shortest time that one must hold."""
+SLOW: Final = {"warpwatch-slo-ratios-of-days": "2m"}
+"""Groups that are evaluated more rarely, but often enough that Prometheus does not call them stale (5m)."""
 
 _TEMPLATE_LABELS: Final = {
     "NODE": NODE,
@@ -50,15 +71,21 @@ def all_rules() -> tuple[Rule, ...]:
     return tuple(rule for rules in GROUPS.values() for rule in rules())
 
 
+def all_recordings() -> tuple[Recording, ...]:
+    """Return every recording rule, in the order of the groups."""
+    return tuple(each for recordings in RECORDINGS.values() for each in recordings())
+
+
 def rules_yaml(runbook_base: str = RUNBOOKS, dashboard_base: str = "") -> str:
     """Return the rule file; the bases are what the links in the annotations start with."""
+    rules = {name: [each.as_yaml() for each in made()] for name, made in RECORDINGS.items()}
+    rules |= {
+        name: [each.as_yaml(runbook_base, dashboard_base) for each in made()]
+        for name, made in GROUPS.items()
+    }
     groups = [
-        {
-            "name": name,
-            "interval": INTERVAL,
-            "rules": [rule.as_yaml(runbook_base, dashboard_base) for rule in rules()],
-        }
-        for name, rules in GROUPS.items()
+        {"name": name, "interval": SLOW.get(name, INTERVAL), "rules": each}
+        for name, each in rules.items()
     ]
     return _yaml({"groups": groups})
 

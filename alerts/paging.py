@@ -2,9 +2,11 @@
 
 from typing import Any, Final
 
-from agent.catalogue.attributes import CLUSTER, HW_ID, NODE
+from agent.catalogue.attributes import CLUSTER, HW_ID, MODEL, NODE, SERVER
 from agent.catalogue.promql import PER_NODE
+from agent.catalogue.recorded import PROMISED
 from alerts.rule import Severity
+from alerts.slo import BURNS
 
 KEY_FILE: Final = "/etc/alertmanager/secrets/pagerduty-routing-key"
 """File with the integration key of a PagerDuty service (Events API v2)."""
@@ -12,6 +14,7 @@ TEMPLATES: Final = "*.tmpl"
 """Relative to the configuration file."""
 
 _PLACE: Final = [attribute.label for attribute in PER_NODE]
+_PROMISE: Final = [attribute.label for attribute in PROMISED]
 
 
 def configuration() -> dict[str, Any]:
@@ -62,6 +65,13 @@ def _inhibitions() -> list[dict[str, Any]]:
         # A burst is told by the GPU where one is known, and a bad one need not be told twice.
         _mutes("GPUFatalXid", "GPUXidBurst|GPUXidBurstTicket", equal=_PLACE),
         _mutes("GPUXidBurst", "GPUXidBurstTicket", equal=_PLACE),
+        # The faster an objective burns, the more of the slower alerts follow from it.
+        *(
+            _mutes(fast.alert, "|".join(slow.alert for slow in BURNS[place:]), equal=_PROMISE)
+            for place, fast in enumerate(BURNS[:-1], 1)
+        ),
+        # A server that does nothing has a queue that grows.
+        _mutes("ModelServerHung", "ModelQueueGrowing", equal=[SERVER.label, MODEL.label, *_PLACE]),
     ]
 
 

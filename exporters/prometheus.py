@@ -97,7 +97,9 @@ class Exposition:
         families = []
         for name in sorted(groups, key=_rank):
             metric = groups[name][0][0]
-            if metric.kind is Kind.HISTOGRAM:
+            if metric.kind is Kind.SUMMARY:
+                body = self._render_summaries(metric, groups[name])
+            elif metric.kind is Kind.HISTOGRAM:
                 body, histograms[name] = self._render_histograms(metric, groups[name])
             else:
                 body, prefixes[name] = self._render_numbers(metric, groups[name])
@@ -135,6 +137,21 @@ class Exposition:
             kept[attributes] = prefixes
             _accumulate(lines, prefixes, value)
         return "".join(lines), kept
+
+    def _render_summaries(self, metric: Metric, readings: Iterable[Reading]) -> str:
+        lines: list[str] = []
+        for _, attributes, value in readings:
+            if not isinstance(value, Distribution):
+                continue
+            labels = self._labels(metric, attributes)
+            comma = "," if labels else ""
+            lines += [
+                f'{metric.family}{{{labels}{comma}quantile="{bound(share)}"}} {number(limit)}\n'
+                for share, limit in value.quantiles
+            ]
+            lines.append(f"{_sample(f'{metric.family}_sum', labels)}{number(value.sum)}\n")
+            lines.append(f"{_sample(f'{metric.family}_count', labels)}{value.observations}\n")
+        return "".join(lines)
 
     def _labels(self, metric: Metric, attributes: tuple[str, ...]) -> str:
         own = label_pairs(metric.labels, attributes)

@@ -32,6 +32,7 @@ def values_schema() -> str:
     config: dict[str, Any] = json_schema()
     for key in ("$schema", "title"):
         config.pop(key)
+    schema["$defs"] = config.pop("$defs")  # references are from the root of the whole schema
     for key in _SET_BY_THE_CHART:
         config["properties"].pop(key)
     schema["properties"]["config"] = config | {"required": ["listen"]}

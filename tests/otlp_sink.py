@@ -241,7 +241,7 @@ def points(request: ExportMetricsServiceRequest) -> list[Point]:
                 data = getattr(metric, kind)
                 if kind == "sum":
                     kind = "monotonic sum" if data.is_monotonic else "sum"
-                if kind != "gauge":
+                if kind not in ("gauge", "summary"):
                     kind += " cumulative" if data.aggregation_temporality == 2 else " delta"
                 found += (
                     Point(
@@ -276,4 +276,6 @@ def _value(point: Any) -> Any:
         assert not point.HasField("min")
         assert not point.HasField("max")
         return point.sum, tuple(point.explicit_bounds), tuple(point.bucket_counts)
+    if hasattr(point, "quantile_values"):
+        return point.sum, point.count, tuple((v.quantile, v.value) for v in point.quantile_values)
     return getattr(point, point.WhichOneof("value"))

@@ -11,10 +11,12 @@ from typing import Any, Final
 import promql_parser as promql
 
 from agent.catalogue import CATALOGUE, COMMON, Attribute, Metric
+from agent.catalogue.recorded import RECORDED
 
 SERIES: Final[dict[str, Metric]] = {
     series: metric for metric in CATALOGUE for series in metric.series
 }
+RECORDED_SERIES: Final = {each.name: each for each in RECORDED}
 BOUND: Final = "le"
 _STAND_INS: Final = {"$__rate_interval": "5m", "$__range": "1h", "$__interval": "1m"}
 _VARIABLE: Final = re.compile(r"\$([a-z]\w*)")
@@ -84,10 +86,14 @@ def _labels(node: Any) -> frozenset[str]:
 
 
 def _of_selector(node: promql.VectorSelector) -> frozenset[str]:
+    recorded = RECORDED_SERIES.get(node.name or "")
     metric = SERIES.get(node.name or "")
-    if metric is None:
+    if recorded is not None:
+        attributes = {attribute.label: attribute for attribute in recorded.attributes}
+    elif metric is not None:
+        attributes = {attribute.label: attribute for attribute in (*COMMON, *metric.attributes)}
+    else:
         raise UnknownName(f"no metric {node.name!r} in the catalogue")
-    attributes = {attribute.label: attribute for attribute in (*COMMON, *metric.attributes)}
     known = frozenset(attributes) | ({BOUND} if str(node.name).endswith("_bucket") else set())
     for matcher in node.matchers.matchers:
         if matcher.name not in known:

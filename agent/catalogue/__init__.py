@@ -7,6 +7,7 @@ Standard library only: the build-time rooms import it, and nothing else of ours.
 from typing import Final
 
 from agent.catalogue import (
+    discovery,
     drift,
     gpu,
     gpu_errors,
@@ -15,7 +16,10 @@ from agent.catalogue import (
     gpu_owners,
     gpu_work,
     itself,
+    probe,
     serving,
+    serving_gpu,
+    serving_slo,
     window,
 )
 from agent.catalogue.attributes import COMMON
@@ -32,6 +36,10 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     *window.METRICS,
     *serving.METRICS,
     *drift.METRICS,
+    *serving_gpu.METRICS,
+    *serving_slo.METRICS,
+    *probe.METRICS,
+    *discovery.METRICS,
     *itself.METRICS,
 )
 BY_NAME: Final[dict[str, Metric]] = {metric.name: metric for metric in CATALOGUE}

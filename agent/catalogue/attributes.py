@@ -204,16 +204,87 @@ CONFIDENCE = Attribute(
 )
 
 MODEL = Attribute("gen_ai.request.model", "The model's name as the server gives it.")
-PROVIDER = Attribute("gen_ai.provider.name", "The kind of model server: vllm, triton.")
+PROVIDER = Attribute("gen_ai.provider.name", "The kind of model server: vllm, triton, sglang.")
 SERVER = Attribute(
     "inference.server.name", "The server's name in the configuration, else host:port."
 )
-ENGINE = Attribute("inference.engine.id", "Data-parallel engine or replica within the server.")
+ENGINE = Attribute(
+    "inference.engine.id",
+    "Data-parallel engine or replica within the server; replica/engine where it has both.",
+)
 MODEL_VERSION = Attribute(
     "inference.model.version", "The model's version, where the server has one."
 )
-FINISH_REASON = Attribute("reason", "Why a request ended, in the server's own words.")
+SERVER_VERSION = Attribute(
+    "inference.server.version", "The server's release, where its metrics tell it."
+)
+MODEL_MAX_LENGTH = Attribute(
+    "inference.model.max_length", "Tokens that prompt and answer may have together, decimal."
+)
+KV_CACHE_DTYPE = Attribute("inference.kv_cache.dtype", "The data type of the KV cache.")
+FINISH_REASON = Attribute(
+    "reason",
+    "Why a request ended: stop, length, abort, error, repetition, timeout; success where the server says "
+    "no more than that; else the server's own word.",
+)
 ERROR_TYPE = Attribute("error.type", "What went wrong, in the source's own words.")
+
+SLO = Attribute("inference.slo.name", "The objective's name in the configuration.")
+SLO_SIGNAL = Attribute(
+    "inference.slo.signal",
+    "What the objective is about.",
+    (
+        "time_to_first_token",
+        "request_duration",
+        "inter_token_latency",
+        "time_per_output_token",
+        "queue",
+        "availability",
+    ),
+)
+ATTRIBUTION = Attribute(
+    "warpwatch.attribution",
+    "How it was found whose a GPU is: `exclusive` nobody else holds memory of it; `measured` the driver "
+    "tells each one's part; `apportioned` the part is computed from memory held; `none` it is shared, "
+    "and the parts are not known.",
+    ("exclusive", "measured", "apportioned", "none"),
+)
+K8S_NAMESPACE = Attribute("k8s.namespace.name", "The pod's namespace.")
+K8S_POD = Attribute("k8s.pod.name", "The pod's name.")
+K8S_CONTAINER = Attribute("k8s.container.name", "The container's name within the pod.")
+
+PROBE_KIND = Attribute(
+    "inference.probe.kind",
+    "The protocol of the probe: `openai` asks for a streamed completion, `kserve_v2` and `triton` for an "
+    "inference by the open inference protocol.",
+    ("openai", "kserve_v2", "triton"),
+)
+PROBE_FAILURE = Attribute(
+    "inference.probe.failure",
+    "What was wrong with the answer: `unreachable` (no connection), `timeout` (none, or no end of it, in "
+    "time), `unauthorized` (401, 403, or a secret that cannot be read), `refused` (another error of HTTP, "
+    "or one within the stream), `redirect` (never followed), `not_ready` (it says that it is not ready, or "
+    "has no such model), `no_input` (no request can be made of the model's metadata), `malformed` (not the "
+    "protocol), `truncated` (it ended early), `too_large`, `empty` (no token, no output).",
+    (
+        "unreachable",
+        "timeout",
+        "unauthorized",
+        "refused",
+        "redirect",
+        "not_ready",
+        "no_input",
+        "malformed",
+        "truncated",
+        "too_large",
+        "empty",
+    ),
+)
+PROBE_SKIPPED = Attribute(
+    "inference.probe.budget",
+    "Which budget was used up: requests of the last minute, tokens of the last 24 hours.",
+    ("requests", "tokens"),
+)
 
 COLLECTOR = Attribute("warpwatch.collector", "The collector: nvml, dcgm, serving/<server>, self.")
 COLLECTOR_STATUS = Attribute(
@@ -221,6 +292,16 @@ COLLECTOR_STATUS = Attribute(
     "ok: it answered. unavailable: its source is not on this machine. failed: the source is "
     "there and did not answer. stalled: a call has not come back within its deadline.",
     ("ok", "unavailable", "failed", "stalled"),
+)
+DISCOVERY_SOURCE = Attribute(
+    "warpwatch.discovery.source",
+    "What told of a place: the Kubernetes API, or the sockets of processes that hold a GPU.",
+    ("kubernetes", "sockets"),
+)
+DISCOVERY_STATE = Attribute(
+    "warpwatch.discovery.state",
+    "`server`: it gave a model server's metrics and is collected from. `candidate`: it might be one.",
+    ("server", "candidate"),
 )
 PROBLEM = Attribute("warpwatch.problem", "What could not be read or believed.")
 EXPORTER = Attribute("warpwatch.exporter", "The exporter: otlp/<endpoint's host:port>.")
@@ -251,7 +332,7 @@ QUALITY_ISSUE = Attribute(
 
 ROAD = Attribute("road", "The road by which payloads come in.", ("kserve", "rows", "otlp", "file"))
 REFUSAL = Attribute(
-    "reason",
+    "refusal",
     "Why something that came in was refused.",
     (
         "malformed",

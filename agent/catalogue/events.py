@@ -15,9 +15,13 @@ from agent.catalogue.attributes import (
     GPU_PCI,
     HW_DRIVER,
     HW_ID,
+    K8S_NAMESPACE,
+    K8S_POD,
     MEMORY_LIMIT,
     MEMORY_USED,
     PEER_SIGNAL,
+    PROBE_FAILURE,
+    PROBE_KIND,
     PROCESS_ID,
     PROCESS_NAME,
     PROVIDER,
@@ -139,6 +143,30 @@ SERVER_UP = EventKind(
     description="A model server gives metrics, for the first time or again.",
     attributes=(SERVER, PROVIDER),
 )
+PROBE_FAILED = EventKind(
+    name="inference.probe.failed",
+    severity=Severity.TICKET,
+    description="A model server does not answer a probe as it should, for the first time or after it did.",
+    attributes=(SERVER, PROBE_KIND, PROBE_FAILURE, DETAIL),
+)
+PROBE_ANSWERED = EventKind(
+    name="inference.probe.answered",
+    severity=Severity.INFO,
+    description="A model server answers the probe, for the first time or again.",
+    attributes=(SERVER, PROBE_KIND),
+)
+SERVER_FOUND = EventKind(
+    name="inference.server.found",
+    severity=Severity.INFO,
+    description="Discovery found a model server; it is collected from.",
+    attributes=(SERVER, PROVIDER, K8S_NAMESPACE, K8S_POD, DETAIL),
+)
+SERVER_LOST = EventKind(
+    name="inference.server.lost",
+    severity=Severity.INFO,
+    description="A model server that discovery had found is gone with its pod or process; it is forgotten.",
+    attributes=(SERVER, PROVIDER, K8S_NAMESPACE, K8S_POD, DETAIL),
+)
 COLLECTOR_FAILED = EventKind(
     name="warpwatch.collector.failed",
     severity=Severity.TICKET,
@@ -173,6 +201,8 @@ EVENT_KINDS: Final = (
     GPU_OUTLIER_OVER,
     SERVER_DOWN,
     SERVER_UP,
+    PROBE_FAILED,
+    PROBE_ANSWERED,
     COLLECTOR_FAILED,
     COLLECTOR_RECOVERED,
     REFERENCE_IN_USE,

@@ -14,6 +14,8 @@ class Kind(Enum):
     UP_DOWN_COUNTER = "UpDownCounter"
     COUNTER = "Counter"
     HISTOGRAM = "Histogram"
+    SUMMARY = "Summary"
+    """Not an instrument, but a point of OTLP's data model: quantiles that a source computed itself."""
 
     @property
     def prometheus_type(self) -> str:
@@ -88,9 +90,11 @@ class Metric:
 
     @property
     def series(self) -> tuple[str, ...]:
-        """The names that PromQL sees: three for a histogram, one for everything else."""
+        """The names that PromQL sees: three for histograms and summaries, else one."""
         if self.kind is Kind.HISTOGRAM:
             return (f"{self.family}_bucket", f"{self.family}_sum", f"{self.family}_count")
+        if self.kind is Kind.SUMMARY:
+            return (self.family, f"{self.family}_sum", f"{self.family}_count")
         return (self.family,)
 
     def __hash__(self) -> int:

@@ -4,6 +4,8 @@ import textwrap
 from dataclasses import MISSING, Field, fields
 from typing import Any, Final
 
+from agent.config.fields import section_of
+from agent.config.profiles import RECURSIVE
 from agent.config.settings import Config
 from agent.config.values import Address
 
@@ -22,26 +24,33 @@ def default_yaml() -> str:
 
 
 def _document(each: Field[Any]) -> list[str]:
-    kind = each.metadata.get("section")
     head = ["", *_comment(each.metadata["doc"])]
-    if kind is None:
+    if "section" not in each.metadata:
         return [*head, f"#{each.name}: {_shown(each)}"]
-    return [*head, f"#{each.name}:", *_section(kind, many="many" in each.metadata)]
+    return [*head, f"#{each.name}:", *(f"#{line}" for line in _section(each, "  "))]
 
 
-def _section(kind: type, *, many: bool) -> list[str]:
+def _section(section: Field[Any], indent: str) -> list[str]:
+    """Return the keys of a section, and of those within it, each with its meaning above it."""
+    many = "many" in section.metadata
+    deeper = indent + ("  " if many else "")
     lines: list[str] = []
-    for position, each in enumerate(fields(kind)):
-        bullet = "- " if position == 0 else "  "
-        indent = f"#  {bullet if many else ''}"
-        lines += (f"#  {'  ' if many else ''}{line}" for line in _comment(each.metadata["doc"]))
-        lines.append(f"{indent}{each.name}: {_shown(each)}")
+    for position, each in enumerate(fields(section.metadata["section"])):
+        lead = f"{indent}- " if many and position == 0 else deeper
+        lines += (f"{deeper}{line}" for line in _comment(each.metadata["doc"]))
+        if each.metadata.get("aside"):
+            lines.append(f"{deeper}# {each.name}: {_shown(each)}")
+            continue
+        if "section" in each.metadata:
+            lines += [f"{lead}{each.name}:", *_section(each, f"{deeper}  ")]
+        else:
+            lines.append(f"{lead}{each.name}: {_shown(each)}")
     return lines
 
 
 def _shown(each: Field[Any]) -> str:
     value: str = each.metadata["example"]
-    return f'"{value}"' if value.startswith("[") else value
+    return f'"{value}"' if value.startswith("[::") else value
 
 
 def _comment(text: str) -> list[str]:
@@ -54,19 +63,20 @@ def json_schema() -> dict[str, object]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Warpwatch configuration",
         **_object(Config),
+        "$defs": {kind.__name__: _object(kind) for kind in RECURSIVE},
     }
 
 
 def _object(kind: type) -> dict[str, object]:
     properties: dict[str, object] = {}
     for each in fields(kind):
-        section = each.metadata.get("section")
+        section = section_of(each)
         if section is None:
             schema: dict[str, object] = dict(each.metadata["form"].schema)
-            if each.default not in (MISSING, None):
+            if each.default not in (MISSING, None, ()):
                 schema["default"] = _plain(each.default)
         else:
-            schema = _object(section)
+            schema = _reference(section) if section in RECURSIVE else _object(section)
             if each.metadata.get("many"):
                 schema = {"type": "array", "items": schema}
         properties[each.name] = {"description": each.metadata["doc"], **schema}
@@ -79,5 +89,11 @@ def _object(kind: type) -> dict[str, object]:
     }
 
 
+def _reference(kind: type) -> dict[str, object]:
+    return {"$ref": f"#/$defs/{kind.__name__}"}
+
+
 def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return list(value)
     return str(value) if isinstance(value, Address) else value

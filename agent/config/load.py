@@ -6,13 +6,16 @@ probably meant, before anything starts.
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from agent.config.settings import Config
+from agent.config.contradictions import contradictions
+from agent.config.fields import section_of
+from agent.config.profile_rules import wrong, wrong_names
+from agent.config.settings import PROFILES, Config
 
 PREFIX: Final = "WARPWATCH_"
 FILE_VARIABLE: Final = "WARPWATCH_CONFIG"
@@ -66,10 +69,15 @@ class _Reader:
                 values[name] = self._value(each, raw[name], _join(path, name))
             elif each.default is MISSING:
                 self.refuse(_join(path, name), f"is required, such as {each.metadata['example']}")
-        return kind(**values) if len(self.problems) == before else None
+        if len(self.problems) > before:
+            return None
+        made = kind(**values)
+        for key, message in wrong(made):
+            self.refuse(_join(path, key), message)
+        return made if len(self.problems) == before else None
 
     def _value(self, each: Field[Any], raw: object, path: str) -> Any:
-        kind = each.metadata.get("section")
+        kind = section_of(each)
         if kind is None:
             try:
                 return each.metadata["form"].parse(raw)
@@ -115,10 +123,13 @@ def load(path: Path | None, environment: Mapping[str, str], flags: Mapping[str, 
             sources[key] = f"--{key.replace('_', '-')}"
     reader = _Reader(sources)
     config: Config | None = reader.section(Config, raw, "")
+    for key, message in wrong_names(raw, PROFILES):
+        reader.refuse(key, message)
     problems += reader.problems
     if config is not None:
         problems += _duplicate_names(config, sources)
         problems += _circles(config, sources)
+        problems += _contradictions(config, sources)
     if problems or config is None:
         raise ConfigError(tuple(problems))
     return config
@@ -136,6 +147,12 @@ def _duplicate_names(config: Config, sources: Mapping[str, str]) -> list[ConfigP
             problems.append(ConfigProblem(f"servers[{position}]", message, source))
         seen.setdefault(name, position)
     return problems
+
+
+def _contradictions(config: Config, sources: Mapping[str, str]) -> Iterator[ConfigProblem]:
+    for path, message in contradictions(config):
+        source = sources.get(re.split(r"[.\[]", path)[0], sources.get("", "defaults"))
+        yield ConfigProblem(path, message, sources.get(path, source))
 
 
 def _circles(config: Config, sources: Mapping[str, str]) -> list[ConfigProblem]:
@@ -220,8 +237,11 @@ def environment_names() -> list[str]:
     return names
 
 
-def _find_key(kind: type, words: list[str]) -> list[str | int] | None:
-    """Return the path that ``words`` name: otlp 0 headers file -> otlp, 0, headers_file."""
+def _find_key(kind: type, words: list[str], *, top: bool = True) -> list[str | int] | None:
+    """Return the path that ``words`` name: otlp 0 headers file -> otlp, 0, headers_file.
+
+    Keys of a section within a section have no variable of their own: the whole section is given as YAML.
+    """
     for each in fields(kind):
         own = each.name.split("_")
         if words[: len(own)] != own:
@@ -229,14 +249,14 @@ def _find_key(kind: type, words: list[str]) -> list[str | int] | None:
         rest, section = words[len(own) :], each.metadata.get("section")
         if not rest:
             return [each.name]
-        if section is None:
+        if section is None or not top:
             continue
         index: list[str | int] = []
         if each.metadata.get("many"):
             numbered = rest[0].isascii() and rest[0].isdigit()
             index = [int(rest[0]) if numbered else 0]
             rest = rest[1:] if numbered else rest
-        inner = _find_key(section, rest) if rest else None
+        inner = _find_key(section, rest, top=False) if rest else None
         if inner is not None:
             return [each.name, *index, *inner]
     return None
@@ -247,20 +267,26 @@ def _put(raw: dict[str, Any], target: list[str | int], value: str) -> str:
     top = next(each for each in fields(Config) if each.name == target[0])
     match target:
         case [str(key)]:
-            raw[key] = _structure(value) if _is_structured(top) else value
+            raw[key] = _given(top, value)
         case [str(key), str(inner)]:
             section = raw.setdefault(key, {})
             if isinstance(section, dict):
-                section[inner] = value
+                section[inner] = _given(_within(top, inner), value)
         case [str(key), int(index), str(inner)]:
             entries = raw.setdefault(key, [])
             if isinstance(entries, list):
-                _put_entry(entries, index, inner, value)
+                _put_entry(entries, index, inner, _given(_within(top, inner), value))
     return _path(target)
 
 
-def _is_structured(each: Field[Any]) -> bool:
-    return "section" in each.metadata or each.metadata["form"].structured
+def _within(section: Field[Any], name: str) -> Field[Any]:
+    return next(each for each in fields(section.metadata["section"]) if each.name == name)
+
+
+def _given(each: Field[Any], value: str) -> object:
+    """Return what a variable gives: text, or for what is a list or a mapping in the file, its YAML."""
+    structured = section_of(each) is not None or each.metadata["form"].structured
+    return _structure(value) if structured else value
 
 
 def _structure(value: str) -> object:
@@ -269,7 +295,7 @@ def _structure(value: str) -> object:
     return parse(value)
 
 
-def _put_entry(entries: list[Any], index: int, key: str, value: str) -> None:
+def _put_entry(entries: list[Any], index: int, key: str, value: object) -> None:
     if index > len(entries):
         raise ValueError(f"entry {index} without entry {index - 1}; number entries from 0")
     if index == len(entries):
@@ -279,7 +305,7 @@ def _put_entry(entries: list[Any], index: int, key: str, value: str) -> None:
 
 
 def _join(path: str, key: str) -> str:
-    return f"{path}.{key}" if path else key
+    return f"{path}.{key}" if path and key else path or key
 
 
 def _unknown(key: str, known: Mapping[str, object]) -> str:

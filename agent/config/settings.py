@@ -5,9 +5,18 @@ Thresholds of alerts are not here: they live with the alerts. `config default`, 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
+from agent.config.discovery import Discovery
+from agent.config.fields import option as _option
+from agent.config.fields import required as _required
+from agent.config.fields import section as _section
+from agent.config.fields import sections as _sections
+from agent.config.objectives import GPUS, PRICES, Slo
+from agent.config.probe import Probe
+from agent.config.profile_values import PROFILE_NAME
+from agent.config.profiles import Profile
 from agent.config.values import (
     ADDRESS,
     CLASSES,
@@ -16,7 +25,6 @@ from agent.config.values import (
     TEXT,
     URL,
     Address,
-    Form,
     choice_form,
     duration_form,
     whole_form,
@@ -24,26 +32,18 @@ from agent.config.values import (
 
 PROTOCOLS: Final = ("http/protobuf", "grpc")
 REPLAY_ENDS: Final = ("loop", "stop")
-PROFILES: Final = ("vllm", "triton")
+PROFILES: Final = (
+    "ray_serve",
+    "kserve",
+    "seldon",
+    "triton",
+    "mlserver",
+    "bentoml",
+    "torchserve",
+    "vllm",
+)
+"""The profiles that are built in."""
 XID_POLICIES: Final = ("nvidia", "eks", "azure", "gcm")
-
-
-def _option(form: Form, doc: str, *, example: str = "", default: Any = None) -> Any:
-    """Declare a value; without a default it is required when ``example`` is empty."""
-    meta = {"form": form, "doc": doc, "example": example}
-    return field(default=default, metadata=meta)
-
-
-def _required(form: Form, doc: str, *, example: str) -> Any:
-    return field(metadata={"form": form, "doc": doc, "example": example})
-
-
-def _section(kind: type, doc: str) -> Any:
-    return field(default=None, metadata={"section": kind, "doc": doc})
-
-
-def _sections(kind: type, doc: str) -> Any:
-    return field(default=(), metadata={"section": kind, "doc": doc, "many": True})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +84,9 @@ class Server:
         example="http://127.0.0.1:8000",
     )
     profile: str | None = _option(
-        choice_form(*PROFILES),
-        "What kind of server it is. Default: detected by what it exposes.",
+        PROFILE_NAME,
+        "What kind of server it is: a built-in profile or one of `profiles`. Default: detected by what it "
+        "exposes.",
         example="vllm",
     )
     name: str | None = _option(
@@ -96,6 +97,56 @@ class Server:
         "How often it is scraped: often enough to see a queue build up.",
         example="5s",
         default=5.0,
+    )
+    bearer_token_file: str | None = _option(
+        TEXT,
+        "File with the token that it wants; read again when it changes.",
+        example="/etc/warpwatch/secrets/chat/token",
+    )
+    username: str | None = _option(
+        TEXT, "Name for basic authentication.", example="metrics", aside=True
+    )
+    password_file: str | None = _option(
+        TEXT,
+        "File with the password of `username`; read again when it changes.",
+        example="/etc/warpwatch/secrets/chat/password",
+        aside=True,
+    )
+    ca_file: str | None = _option(
+        TEXT,
+        "Authority that signed its certificate, PEM. Default: those of the system.",
+        example="/etc/warpwatch/secrets/chat/ca.crt",
+    )
+    cert_file: str | None = _option(
+        TEXT,
+        "Our own certificate, where it wants one, PEM.",
+        example="/etc/warpwatch/secrets/chat/tls.crt",
+    )
+    key_file: str | None = _option(
+        TEXT,
+        "The key of `cert_file`, PEM without passphrase. Default: it is in `cert_file`.",
+        example="/etc/warpwatch/secrets/chat/tls.key",
+    )
+    server_name: str | None = _option(
+        TEXT,
+        "The name in its certificate, where it is not the URL's host.",
+        example="chat.models.svc",
+    )
+    insecure_skip_verify: bool = _option(
+        SWITCH,
+        "Take any certificate: whoever is on the way can read the token. Warned of in the log.",
+        example="false",
+        default=False,
+    )
+    gpus: tuple[str, ...] = _option(
+        GPUS,
+        "The GPUs that it runs on, by UUID or index, where its processes do not tell: they run in a PID "
+        "namespace that the agent does not see, or on behalf of somebody else.",
+        example="[0, 1]",
+        default=(),
+    )
+    probe: Probe | None = _section(
+        Probe, "Ask it for an answer now and then, as a user would. Default: never."
     )
 
 
@@ -221,6 +272,23 @@ class Config:
         Otlp, "Receivers of OTLP. Default: OTEL_EXPORTER_OTLP_ENDPOINT if set, else none."
     )
     servers: tuple[Server, ...] = _sections(Server, "Model servers on this node.")
+    profiles: tuple[Profile, ...] = _sections(
+        Profile,
+        "Kinds of model servers beyond those that are built in (docs/model-servers.md), or in their "
+        "place; `warpwatch scan URL` prints one to begin with. They are tried before the built-in ones.",
+    )
+    discovery: Discovery | None = _section(
+        Discovery, "Model servers that are found by themselves. Default: none."
+    )
+    slos: tuple[Slo, ...] = _sections(
+        Slo, "Service level objectives: what is promised about models. Default: none."
+    )
+    gpu_hour_price: Mapping[str, float] | None = _option(
+        PRICES,
+        "Price of an hour of a GPU in your currency, by model as NVML names it; * and ? stand for any "
+        "characters, and an exact name goes before the longest pattern. Default: no costs are told.",
+        example='{"NVIDIA H100*": 2.49}',
+    )
     dcgm: Dcgm | None = _section(Dcgm, "A dcgm-exporter on this node. Default: none.")
     drift: Drift | None = _section(Drift, "The drift process. Default: its defaults.")
     simulate: str | None = _option(

@@ -104,7 +104,9 @@ def url(value: object) -> str:
     except ValueError:
         raise ValueError("is not a URL: its host or port is malformed") from None
     if parts.username or parts.password:
-        raise ValueError("must not hold credentials: URLs end up in logs; use a file for secrets")
+        raise ValueError(
+            "must not hold credentials: URLs end up in logs; set username and password_file instead"
+        )
     if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
         raise ValueError(f"must be a URL such as http://127.0.0.1:8000, not {value!r}")
     return value.strip()

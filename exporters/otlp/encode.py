@@ -12,6 +12,8 @@ from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metr
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs, SeverityNumber
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric as MetricMessage
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Summary, SummaryDataPoint
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource as ResourceMessage
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
@@ -98,10 +100,11 @@ def identity(node: str, cluster: str, configured: Mapping[str, str]) -> Identity
 
 
 def metrics_data(readings: Slice, starts: Mapping[SeriesKey, float], who: Identity) -> MetricsData:
-    """Return readings, grouped by metric, as the SDK's data model."""
+    """Return readings, grouped by metric, as the SDK's data model, which has no summaries."""
     metrics = [
         _metric(metric, [_point(each, starts, who.common) for each in _of_one_form(dated)])
         for metric, dated in readings.items()
+        if metric.kind is not Kind.SUMMARY
     ]
     scope = ScopeMetrics(Scope(_SCOPE, agent.__version__), metrics, schema_url="")
     # Not Resource.create, which would add what the SDK says of itself: the agent is not the SDK.
@@ -131,6 +134,16 @@ def sliced(snapshot: Snapshot) -> Iterator[Slice]:
 def metric_request(readings: Slice, starts: Mapping[SeriesKey, float], who: Identity) -> Encoded:
     """Return readings as one request."""
     message = encode_metrics(metrics_data(readings, starts, who))
+    message.resource_metrics[0].scope_metrics[0].metrics.extend(
+        MetricMessage(
+            name=metric.name,
+            description=metric.description,
+            unit=metric.unit,
+            summary=Summary(data_points=[_summary(each, starts, who.common) for each in dated]),
+        )
+        for metric, dated in readings.items()
+        if metric.kind is Kind.SUMMARY
+    )
     return Encoded(message.SerializeToString(), sum(map(len, readings.values())))
 
 
@@ -188,10 +201,7 @@ def _of_one_form(dated: list[Dated]) -> list[Dated]:
 def _point(dated: Dated, starts: Mapping[SeriesKey, float], common: Mapping[str, str]) -> _Point:
     (metric, values, value), time = dated
     start = nanoseconds(starts.get((metric, values), 0.0))
-    attributes = dict(common)
-    for attribute, each in zip(metric.attributes, values, strict=True):
-        if each:
-            attributes[attribute.key] = text(each)
+    attributes = _attributes(metric, values, common)
     if isinstance(value, Distribution):
         if value.exponential is not None:
             return _exponential(value, value.exponential, attributes, start, time)
@@ -209,6 +219,32 @@ def _point(dated: Dated, starts: Mapping[SeriesKey, float], common: Mapping[str,
     # Always a double: a series that is an integer now and a fraction later changes its type, which
     # some receivers refuse; and Prometheus knows doubles only.
     return NumberDataPoint(attributes, start, time, float(value))
+
+
+def _attributes(
+    metric: catalogue.Metric, values: tuple[str, ...], common: Mapping[str, str]
+) -> dict[str, str]:
+    own = zip(metric.attributes, values, strict=True)
+    return {**common, **{attribute.key: text(each) for attribute, each in own if each}}
+
+
+def _summary(
+    dated: Dated, starts: Mapping[SeriesKey, float], common: Mapping[str, str]
+) -> SummaryDataPoint:
+    (metric, values, value), time = dated
+    if not isinstance(value, Distribution):  # the sampler refuses such a reading
+        raise TypeError(f"{metric.name} is a summary and has a number as its value")
+    return SummaryDataPoint(
+        attributes=_key_values(_attributes(metric, values, common).items()),
+        start_time_unix_nano=nanoseconds(starts.get((metric, values), 0.0)),
+        time_unix_nano=time,
+        count=value.observations,
+        sum=value.sum,
+        quantile_values=[
+            SummaryDataPoint.ValueAtQuantile(quantile=share, value=limit)
+            for share, limit in value.quantiles
+        ],
+    )
 
 
 def _exponential(
@@ -243,7 +279,7 @@ def _metric(metric: catalogue.Metric, points: list[_Point]) -> Metric:
         case Kind.HISTOGRAM if isinstance(points[0], ExponentialHistogramDataPoint):
             exponential = cast("list[ExponentialHistogramDataPoint]", points)
             data = ExponentialHistogram(exponential, _CUMULATIVE)
-        case Kind.HISTOGRAM:
+        case _:
             data = Histogram(cast("list[HistogramDataPoint]", points), _CUMULATIVE)
     return Metric(metric.name, metric.description, metric.unit, data)
 

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from agent.collectors.exposition import Faults, Parser
 from agent.collectors.serving.mapping import Translation
-from agent.collectors.serving.vllm import VLLM
+from agent.collectors.serving.profiles.vllm import VLLM
 
 _PAGE: Final = Path(__file__).parents[1] / "fixtures/vllm/vllm_0.33.0_dp1_t1.txt"
 _ENGINE: Final = 'engine="0"'

@@ -74,7 +74,7 @@ def quick_rules(folder: Path, **changes: str) -> Path:
     for group in generated["groups"]:
         group["interval"] = "1s"
         for rule in group["rules"]:
-            rule.update(changes)
+            rule.update(changes if "alert" in rule else {})
     path = folder / "quick.rules.yaml"
     path.write_text(yaml.safe_dump(generated), encoding="utf-8")
     return path

@@ -32,9 +32,10 @@ def _panels(panels: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def rule_expressions() -> dict[str, str]:
-    """Return the expression of every generated rule, by alert."""
+    """Return the expression of every generated rule, by alert or by the series that it records."""
     groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
-    return {rule["alert"]: rule["expr"] for group in groups for rule in group["rules"]}
+    rules = [rule for group in groups for rule in group["rules"]]
+    return {rule.get("alert") or rule["record"]: rule["expr"] for rule in rules}
 
 
 def selectors(expression: str) -> list[str]:

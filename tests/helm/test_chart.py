@@ -176,15 +176,22 @@ def test_secrets_are_mounted_where_the_configuration_looks(helm4: Path) -> None:
     assert "Secret" not in {kind for kind, _ in objects}
 
 
+def _named(rule: dict[str, Any]) -> str:
+    """Return what a rule is called: its alert, or the series that it records."""
+    return str(rule.get("alert") or rule["record"])
+
+
 def test_rules_are_the_generated_ones(helm: Path, promtool: Path, tmp_path: Path) -> None:
     """The chart's rules are the generated rules: expressions and templates whole, only links added to."""
     objects = render(helm, "alerts")
     spec = objects["PrometheusRule", "w-warpwatch"]["spec"]
-    made = {rule["alert"]: rule for group in spec["groups"] for rule in group["rules"]}
+    made = {_named(rule): rule for group in spec["groups"] for rule in group["rules"]}
     path = tmp_path / "rules.yaml"
     path.write_text(yaml.safe_dump(spec))
 
     assert f"{len(made)} rules found" in run(promtool, "check", "rules", "--lint=all", path)
+    for recording in alerts.all_recordings():
+        assert made[recording.recorded.name] == recording.as_yaml()
     for rule in alerts.all_rules():
         written, notes = rule.as_yaml("", ""), made[rule.alert].pop("annotations")
         assert made[rule.alert] == {k: v for k, v in written.items() if k != "annotations"}
@@ -198,7 +205,7 @@ def test_runbooks_come_with_the_alerts(helm4: Path) -> None:
     shipped = objects["ConfigMap", "w-warpwatch-runbooks"]["data"]
 
     for group in objects["PrometheusRule", "w-warpwatch"]["spec"]["groups"]:
-        for rule in group["rules"]:
+        for rule in filter(lambda each: "alert" in each, group["rules"]):
             file = f"{rule['alert']}.md"
             source = (alerts.HERE / "runbooks" / file).read_text(encoding="utf-8")
             assert shipped[file].strip() == source.strip()
@@ -212,10 +219,10 @@ def test_runbooks_come_with_the_alerts(helm4: Path) -> None:
 def test_rules_follow_the_values(helm4: Path) -> None:
     """Alerts can be left out, labelled, and linked to one's own hosts."""
     spec = render(helm4, "everything")["PrometheusRule", "w-warpwatch"]["spec"]
-    made = {rule["alert"]: rule for group in spec["groups"] for rule in group["rules"]}
+    made = {_named(rule): rule for group in spec["groups"] for rule in group["rules"]}
     notes = made["GPULost"]["annotations"]
 
-    assert set(made) == {r.alert for r in alerts.all_rules()} - {
+    assert {name for name in made if ":" not in name} == {r.alert for r in alerts.all_rules()} - {
         "WarpwatchNoAgents",
         "ModelServerNoData",
     }

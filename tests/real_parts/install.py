@@ -104,6 +104,19 @@ def unpacked(package: str, folder: Path) -> Path:
     return folder
 
 
+def filled(
+    name: str, folder: Path, fetch: Callable[[Path], None], current: Callable[[Path], bool]
+) -> Path:
+    """Return ``folder``, filled by ``fetch`` where it is not ``current``. Safe from many processes.
+
+    Raises `MissingPartError` where it cannot be filled.
+    """
+    with _one_at_a_time(folder.name):
+        if not current(folder):
+            _fill(name, folder, fetch)
+    return folder
+
+
 def _fetch(name: str, part: Part, folder: Path) -> None:
     """Fetch a part and try its program once."""
 

@@ -5,14 +5,13 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import aiohttp
-
 from agent.collectors.dcgm.fields import NAMES
 from agent.collectors.dcgm.readings import readings
 from agent.collectors.exposition import INLINE_BYTES, Faults, Parser
 from agent.collectors.scrape import (
     MAX_BODY,
     Body,
+    Connections,
     ScrapeError,
     Scraper,
     endpoint,
@@ -37,7 +36,7 @@ class DcgmCollector:
         self,
         url: str,
         *,
-        session: aiohttp.ClientSession | None = None,
+        connections: Connections | None = None,
         interval: float = 15.0,
         timeout: float = 10.0,
         clock: Callable[[], float] = time.time,
@@ -48,7 +47,7 @@ class DcgmCollector:
         self.name = "dcgm"
         self.interval = interval
         self.deadline = timeout + _GRACE
-        self._scraper = Scraper(target, timeout=timeout, limit=max_body, session=session)
+        self._scraper = Scraper(target, timeout=timeout, limit=max_body, connections=connections)
         self._clock = clock
         self._parser = Parser(NAMES)
 
@@ -60,7 +59,7 @@ class DcgmCollector:
         return self._read(body)
 
     async def close(self) -> None:
-        """Close the session, if it is this collector's own."""
+        """Leave the connections."""
         await self._scraper.close()
 
     def _read(self, body: Body) -> Batch:

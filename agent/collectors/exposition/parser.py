@@ -51,6 +51,11 @@ class Parser:
         self._unwanted: dict[str, None] = {}
         self._last_size = 0
 
+    def want(self, names: Iterable[str]) -> None:
+        """Read only these sample names from now on. What is known of those wanted before is kept."""
+        self._known = {name: self._known.get(name, {}) for name in names}
+        self._unwanted.clear()
+
     def parse(self, text: str) -> Page:
         """Return the wanted part of a page. Never raises: what cannot be read is counted."""
         self._forget()

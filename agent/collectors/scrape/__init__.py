@@ -4,6 +4,8 @@ A server that hangs, floods, redirects or answers something else must cost the a
 timeout and a few megabytes, and whoever is paged must be told in one sentence what to do about it.
 """
 
+from agent.collectors.scrape.access import OPEN, Access
+from agent.collectors.scrape.connections import Connections
 from agent.collectors.scrape.endpoint import Endpoint, endpoint
 from agent.collectors.scrape.fetch import MAX_BODY, Body, Scraper
 from agent.collectors.scrape.reasons import ScrapeError, overfull
@@ -11,7 +13,10 @@ from agent.collectors.scrape.text import Text, text_of
 
 __all__ = [
     "MAX_BODY",
+    "OPEN",
+    "Access",
     "Body",
+    "Connections",
     "Endpoint",
     "ScrapeError",
     "Scraper",

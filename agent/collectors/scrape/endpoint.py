@@ -12,17 +12,18 @@ class Endpoint:
     """Where to scrape. Only ``shown`` and ``address`` may be logged or exported."""
 
     url: str = field(repr=False)
-    """As configured, with its credentials and query if it has any."""
+    """As configured, with its query if it has one."""
     address: str
     """host:port."""
     shown: str
-    """The URL without credentials and query."""
+    """The URL without its query."""
 
 
 def endpoint(url: str, path: str = "/metrics") -> Endpoint:
     """Take a configured URL apart; ``path`` is used where it has none.
 
-    Raises ValueError, which never repeats the URL: it may hold a password.
+    Raises ValueError, which never repeats the URL: it may hold a password. One that does is refused,
+    because URLs end up in process lists and shells' histories.
     """
     try:
         parts = urlsplit(url.strip())
@@ -33,6 +34,8 @@ def endpoint(url: str, path: str = "/metrics") -> Endpoint:
         raise ValueError(
             "the URL needs a scheme and a host; write it like http://host:8000/metrics"
         )
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("the URL holds credentials; set username and password_file instead")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     parts = parts._replace(path=path if parts.path in ("", "/") else parts.path, fragment="")
     address = f"{host}:{port}"

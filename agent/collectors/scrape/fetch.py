@@ -6,6 +6,8 @@ from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
+from agent.collectors.scrape.access import OPEN, Access, Credentials
+from agent.collectors.scrape.connections import Connections
 from agent.collectors.scrape.endpoint import Endpoint, endpoint
 from agent.collectors.scrape.gunzip import Gunzip
 from agent.collectors.scrape.reasons import (
@@ -40,8 +42,8 @@ class Scraper:
     """Scrapes one endpoint, one request at a time.
 
     ``timeout`` (seconds) is for everything from resolving the name to the last byte; ``limit`` (bytes) is
-    for the decoded page. ``session`` is shared by whoever gave it and not closed here; without one, a
-    session is opened with the first scrape.
+    for the decoded page. ``access`` says how to get in. ``connections`` are shared by whoever gave them;
+    without any, the scraper has its own.
     """
 
     def __init__(
@@ -50,13 +52,16 @@ class Scraper:
         *,
         timeout: float,
         limit: int = MAX_BODY,
-        session: aiohttp.ClientSession | None = None,
+        access: Access = OPEN,
+        connections: Connections | None = None,
     ) -> None:
         self._target = target
         self._timeout = timeout
         self._limit = limit
-        self._session = session
-        self._owned: aiohttp.ClientSession | None = None
+        self._access = access
+        self._credentials = Credentials(access)
+        self._connections = connections or Connections()
+        self._joined = False
         self._turn = asyncio.Lock()
 
     async def fetch(self) -> Body:
@@ -69,25 +74,28 @@ class Scraper:
                 raise explained(error, self._target.shown, self._timeout) from None
 
     async def close(self) -> None:
-        """Close the session, if it is ours. Safe to call twice, and before the first scrape."""
-        if self._owned is not None:
-            await self._owned.close()
-            self._owned = None
+        """Leave the connections. Safe to call twice, and before the first scrape."""
+        if self._joined:
+            self._joined = False
+            await self._connections.leave()
 
     def _open(self) -> aiohttp.ClientSession:
-        if self._session is not None:
-            return self._session
-        if self._owned is None:
-            self._owned = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
-        return self._owned
+        if not self._joined:
+            self._joined = True
+            self._connections.join()
+        return self._connections.session()
 
     async def _follow(self) -> Body:
         """Ask, and go where a redirect points to as long as it stays on the same host."""
         session, url = self._open(), self._target.url
+        headers = {**_HEADERS, **self._credentials.headers()}
+        context = self._connections.contexts.of(self._access, self._target.shown)
         for _ in range(MAX_HOPS + 1):
             async with session.get(
                 url,
-                headers=_HEADERS,
+                headers=headers,
+                ssl=context,
+                server_hostname=self._access.server_name or None,
                 allow_redirects=False,
                 auto_decompress=False,  # the session's would unpack a bomb before we see its size
                 timeout=aiohttp.ClientTimeout(total=self._timeout),
@@ -99,7 +107,7 @@ class Scraper:
         raise ScrapeError("redirect", detail)
 
     def _next(self, url: str, location: str) -> str:
-        """Return where a redirect leads, with our credentials. Another host gets neither."""
+        """Return where a redirect leads. Another host, port or scheme gets neither us nor our credentials."""
         try:
             there = endpoint(urljoin(url, location), path="/") if location else None
         except ValueError:
@@ -110,13 +118,12 @@ class Scraper:
                 f"{self._target.shown} redirects to {there.shown[:200] if there else 'nowhere'}, "
                 "which is not followed; configure the URL that gives the metrics",
             )
-        ours = urlsplit(self._target.url).netloc
-        return urlsplit(there.url)._replace(netloc=ours).geturl()
+        return there.url
 
     async def _read(self, response: aiohttp.ClientResponse) -> Body:
         shown, limit, headers = self._target.shown, self._limit, response.headers
         if response.status != 200:
-            raise refused_status(shown, response.status)
+            raise refused_status(shown, response.status, self._access.advice)
         gunzip = (
             Gunzip(shown, limit) if _is_gzip(headers.get("Content-Encoding", ""), shown) else None
         )

@@ -36,11 +36,11 @@ def truncated(shown: str) -> ScrapeError:
     )
 
 
-def refused_status(shown: str, status: int) -> ScrapeError:
+def refused_status(shown: str, status: int, advice_on_access: str) -> ScrapeError:
     """Return the error for an HTTP status that is neither OK nor a redirect."""
     if status in (401, 403):
-        advice = "it refuses access; let the agent read its metrics"
-    elif status == 404:
+        return ScrapeError("unauthorized", f"{shown} answers {status}: {advice_on_access}")
+    if status == 404:
         advice = "the path is wrong, or the server runs with its metrics switched off"
     elif status >= 500:
         advice = "see the server's own log"
@@ -62,8 +62,7 @@ def explained(error: BaseException, shown: str, timeout: float) -> ScrapeError:
             detail = f"the host of {shown} cannot be resolved; check its name"
             return ScrapeError("dns_failure", detail)
         case aiohttp.ClientSSLError():
-            detail = f"no TLS connection to {shown}; check its certificate, or use http"
-            return ScrapeError("tls_failure", detail)
+            return _no_tls(error, shown)
         case aiohttp.ClientPayloadError():
             return truncated(shown)
         case aiohttp.ClientResponseError():
@@ -71,6 +70,17 @@ def explained(error: BaseException, shown: str, timeout: float) -> ScrapeError:
             return ScrapeError("not_http", detail)
         case _:
             return _not_connected(error, shown)
+
+
+def _no_tls(error: aiohttp.ClientSSLError, shown: str) -> ScrapeError:
+    """Say what OpenSSL found wrong, in its own few words; they hold no URL."""
+    cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)
+    said = getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or ""
+    why = f" ({str(said)[:80]})" if said else ""
+    detail = f"no TLS connection to {shown}{why}; check its certificate, or use http"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        detail = f"the certificate of {shown} is not trusted{why}; set ca_file, or server_name"
+    return ScrapeError("tls_failure", detail)
 
 
 def _not_connected(error: BaseException, shown: str) -> ScrapeError:

@@ -3,7 +3,7 @@
 A histogram that contradicts itself is refused as a whole: no part of it is more credible than the rest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf, isfinite
 from operator import lt, sub
 
@@ -34,10 +34,21 @@ def distribution(
     The bounds are the server's own, divided by ``per`` as the sum is. The format wants buckets in
     ascending order, ending in +Inf. Raises `MalformedError`.
     """
-    _check_bounds(bounds)
+    return counted(checked_bounds(bounds, per), cumulative, total, count, per=per)
+
+
+def counted(
+    bounds: tuple[float, ...],
+    cumulative: Sequence[float],
+    total: float | None,
+    count: float | None,
+    *,
+    per: float = 1.0,
+) -> Distribution:
+    """Make a distribution with bounds that are `checked_bounds` already. Raises `MalformedError`."""
     if not all(map(float.is_integer, cumulative)) or not cumulative[-1] < _MOST:
         raise MalformedError("a bucket's count is not a whole number")
-    counts = tuple(map(int, map(sub, cumulative, [0.0, *cumulative[:-1]])))
+    counts = tuple(map(int, map(sub, cumulative, (0.0, *cumulative[:-1]))))
     if min(counts) < 0:
         raise MalformedError("a bucket holds less than the one before it")
     if total is None:
@@ -46,9 +57,37 @@ def distribution(
         raise MalformedError(f"_sum is {total}", "not_finite")
     if count is not None and count != cumulative[-1]:
         raise MalformedError(f"_count is {count:g}, and the last bucket {cumulative[-1]:g}")
-    if per == 1.0:
-        return Distribution(tuple(bounds[:-1]), counts, total)
-    return Distribution(tuple(bound / per for bound in bounds[:-1]), counts, total / per)
+    return Distribution(bounds, counts, total if per == 1.0 else total / per)
+
+
+def checked_bounds(bounds: Sequence[float], per: float = 1.0) -> tuple[float, ...]:
+    """Return the bounds without infinity, in the catalogue's unit. Raises `MalformedError`."""
+    if not bounds or bounds[-1] != inf:
+        raise MalformedError("the last bucket is not +Inf")
+    if not all(map(lt, bounds, bounds[1:])) or bounds[0] == -inf:
+        raise MalformedError("the buckets are not in ascending order")
+    return tuple(bounds[:-1]) if per == 1.0 else tuple(bound / per for bound in bounds[:-1])
+
+
+def summary(
+    quantiles: Mapping[float, float], total: float | None, count: float | None, *, per: float = 1.0
+) -> Distribution:
+    """Make a summary: ``quantiles`` by their share, of which those that are NaN (idle) are left out.
+
+    Raises `MalformedError`.
+    """
+    if total is None or count is None:
+        raise MalformedError("there is no _sum and _count", "malformed_summary")
+    if not isfinite(total):
+        raise MalformedError(f"_sum is {total}", "not_finite")
+    if not count.is_integer() or not 0 <= count < _MOST:
+        raise MalformedError(f"_count is {count:g}", "malformed_summary")
+    if not all(0 <= share <= 1 for share in quantiles):
+        raise MalformedError("a quantile is not between 0 and 1", "malformed_summary")
+    known = tuple(
+        (share, limit / per) for share, limit in sorted(quantiles.items()) if isfinite(limit)
+    )
+    return Distribution((), (int(count),), total / per, None, known)
 
 
 def merged(one: Distribution, other: Distribution) -> Distribution:
@@ -59,8 +98,7 @@ def merged(one: Distribution, other: Distribution) -> Distribution:
     return Distribution(one.bounds, counts, one.sum + other.sum)
 
 
-def _check_bounds(bounds: Sequence[float]) -> None:
-    if not bounds or bounds[-1] != inf:
-        raise MalformedError("the last bucket is not +Inf")
-    if not all(map(lt, bounds, bounds[1:])) or bounds[0] == -inf:
-        raise MalformedError("the buckets are not in ascending order")
+def without(whole: Distribution, part: Distribution) -> Distribution:
+    """Return what is left of a histogram. Raises `MalformedError` where their bounds differ."""
+    counts = tuple(-count for count in part.counts)
+    return merged(whole, Distribution(part.bounds, counts, -part.sum))

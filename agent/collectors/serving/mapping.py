@@ -3,160 +3,130 @@
 A family that is missing is absent, never 0. Whatever contradicts itself is absent and counted.
 """
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Protocol
 
-from agent.catalogue import Metric
-from agent.collectors.exposition import CONFLICTING, UNKNOWN, Faults, Page
-from agent.collectors.serving.amounts import read_amounts
-from agent.collectors.serving.histogram import MalformedError, distribution, merged
-from agent.collectors.serving.labels import Attributes, Labels, Row
-from agent.collectors.serving.profile import Native, Profile, Source, spellings
-from agent.collectors.serving.settling import settle
+from agent.catalogue import Kind
+from agent.collectors.exposition import Faults, Page
+from agent.collectors.serving.amounts import Combining
+from agent.collectors.serving.declared import has_its_type, is_on, size
+from agent.collectors.serving.info import Informed
+from agent.collectors.serving.labels import (
+    ENGINE_AT,
+    IDENTITY,
+    MODEL_AT,
+    Attributes,
+    Labels,
+    Reader,
+)
+from agent.collectors.serving.profile import (
+    Facts,
+    Mean,
+    Native,
+    Origin,
+    Profile,
+    Signal,
+    Source,
+)
+from agent.collectors.serving.rows import Distributions, Histograms, Summaries
+from agent.collectors.serving.scalars import Means, One, combining_of, numbers
 from agent.snapshot import Distribution, Reading
 
-Values = Mapping[Attributes, float] | Mapping[Attributes, Distribution]
+Values = Mapping[Attributes, float | Distribution]
 
 
-class _Origin(NamedTuple):
-    """A source with what is known of its series."""
+class _Origin(Protocol):
+    """Where a signal can come from."""
 
-    source: Source
-    labels: Labels
+    def is_on(self, page: Page) -> bool: ...
+
+    def read(self, page: Page, faults: Faults) -> Values: ...
 
 
 class Translation:
-    """Reads the pages of one server by one profile. ``server`` is the server's name."""
+    """Reads the pages of one server by one profile.
 
-    def __init__(self, profile: Profile, server: str) -> None:
-        self._signals = [
-            (
-                signal.metric,
-                tuple(
-                    _Origin(source, Labels(profile, server, signal, source))
-                    for source in signal.sources
-                ),
-            )
-            for signal in profile.signals
-        ]
+    ``server`` is the server's name; ``model`` names the model where the server's labels name none.
+    """
+
+    def __init__(self, profile: Profile, server: str, model: str = "") -> None:
+        reader = Reader(profile, server, model)
+        self._signals = [_Translated(reader, signal) for signal in profile.signals]
 
     def readings(self, page: Page, faults: Faults) -> list[Reading]:
         """Return what the page says of each signal; what cannot be believed goes to ``faults``."""
         readings: list[Reading] = []
-        for metric, origins in self._signals:
-            origin = next((origin for origin in origins if _is_on(page, origin.source)), None)
-            if origin is not None and _has_its_type(page, origin.source, faults):
-                origin.labels.forget(_size(page, origin.source))
-                values = _READERS[origin.source.native](page, metric, origin, faults)
-                readings += [Reading(metric, key, value) for key, value in values.items()]
+        for signal in self._signals:
+            readings += signal.readings(page, faults)
         return readings
 
 
-def _is_on(page: Page, source: Source) -> bool:
-    return any(name in page.samples for name in source.samples)
+class _Translated:
+    """Reads one signal: from the first origin that the page has values of."""
+
+    def __init__(self, reader: Reader, signal: Signal) -> None:
+        self._metric = signal.metric
+        self._origins = [_origin(reader, signal, each) for each in signal.sources]
+        self._models = One(reader, signal.models, Combining.ADD) if signal.models else None
+
+    def readings(self, page: Page, faults: Faults) -> list[Reading]:
+        for origin in self._origins:
+            if not origin.is_on(page):
+                continue
+            values = origin.read(page, faults)
+            if values and self._models is not None:
+                values = _named(values, self._models.read(page, faults))
+            if values:
+                return [Reading(self._metric, key, value) for key, value in values.items()]
+        return []
 
 
-def _size(page: Page, source: Source) -> int:
-    return sum(len(page.samples.get(name, ())) for name in source.samples)
+def _named(values: Values, models: Mapping[Attributes, float]) -> Values:
+    """Return the values under the model of their engine, where there is one and no second."""
+    by_engine: dict[str, list[Attributes]] = {}
+    for model in models:
+        by_engine.setdefault(model[ENGINE_AT], []).append(model)
+    named = {}
+    for key, value in values.items():
+        identities = by_engine.get(key[ENGINE_AT], [])
+        alone = len(identities) == 1 and not key[MODEL_AT]
+        named[(*identities[0], *key[IDENTITY:]) if alone else key] = value
+    return named
 
 
-def _has_its_type(page: Page, source: Source, faults: Faults) -> bool:
-    """Tell whether ``# TYPE`` says what the profile expects, or nothing. A conflict is a fault."""
-    if source.native in (Native.HISTOGRAM, Native.GAUGE):
-        expected, declared = (
-            source.native.value,
-            {source.name: page.types.get(source.name, UNKNOWN)},
-        )
-    else:
-        expected = Native.COUNTER.value
-        declared = {name: page.type_of(name) for name in source.samples if name in page.samples}
-    for family, kind in declared.items():
-        if kind == CONFLICTING:
-            faults.add("conflicting_type", family, "declared twice, as different types")
-        elif kind not in (expected, UNKNOWN):
-            faults.add("unexpected_type", family, f"is a {kind} here, not a {expected}")
-    return all(kind in (expected, UNKNOWN) for kind in declared.values())
+class _Distributed:
+    """Reads the histograms or summaries of one family."""
+
+    def __init__(self, reader: Reader, signal: Signal, source: Source) -> None:
+        self._source = source
+        self._labels = Labels(reader, source, of_server=signal.of_server)
+        self._family: Histograms | Summaries
+        if source.native is Native.HISTOGRAM:
+            self._family = Histograms(source, self._labels)
+        else:
+            with_quantiles = signal.metric.kind is Kind.SUMMARY
+            self._family = Summaries(source, self._labels, with_quantiles=with_quantiles)
+
+    def is_on(self, page: Page) -> bool:
+        return is_on(page, self._source)
+
+    def read(self, page: Page, faults: Faults) -> Distributions:
+        if not has_its_type(page, self._source, faults):
+            return {}
+        self._labels.forget(size(page, self._source))
+        return self._family.read(page, faults)
 
 
-def _scalar(page: Page, metric: Metric, origin: _Origin, faults: Faults) -> Values:
-    return read_amounts(page, origin.source.samples, origin.labels, metric, faults).scaled(
-        origin.source.per
-    )
-
-
-def _mean(page: Page, metric: Metric, origin: _Origin, faults: Faults) -> Values:
-    """Make a histogram without bounds: what was spent, and how often. Both must be there."""
-    source = origin.source
-    spent = read_amounts(page, spellings(source.name), origin.labels, metric, faults)
-    times = read_amounts(page, spellings(source.divisor), origin.labels, metric, faults)
-    found: dict[Attributes, Distribution] = {}
-    for key, amount in spent.scaled(source.per).items():
-        count = times.get(key)
-        if count is None:
-            continue
-        if not count.is_integer():
-            faults.add("malformed_histogram", source.divisor, f"{count:g} is not a whole number")
-            continue
-        found[key] = Distribution((), (int(count),), amount)
-    return found
-
-
-def _histogram(page: Page, _: Metric, origin: _Origin, faults: Faults) -> Values:
-    source, labels = origin.source, origin.labels
-    rows = _rows(page, source, labels, faults)
-    found: dict[Attributes, Distribution] = {}
-    refused: set[Attributes] = set()
-    for row, parts in rows.items():
-        key = row.attributes
-        if key is None:
-            continue
-        try:
-            value = distribution(
-                parts.bounds, parts.cumulative, parts.total, parts.count, per=source.per
-            )
-            found[key] = merged(found[key], value) if key in found else value
-        except MalformedError as error:
-            faults.add(error.reason, source.name, f"{' '.join(filter(None, key))}: {error}")
-            refused.add(key)
-    return {key: value for key, value in found.items() if key not in refused}
-
-
-class _Parts:
-    """What a page has of one histogram."""
-
-    __slots__ = ("bounds", "count", "cumulative", "total")
-
-    def __init__(self) -> None:
-        self.bounds: list[float] = []
-        self.cumulative: list[float] = []
-        self.total: float | None = None
-        self.count: float | None = None
-
-
-def _rows(page: Page, source: Source, labels: Labels, faults: Faults) -> dict[Row, _Parts]:
-    """Gather the histograms of a family; one with a contested sample is left out as a whole."""
-    rows: dict[Row, _Parts] = {}
-    contested: set[Row] = set()
-    buckets, sums, counts = (settle(page, name, faults) for name in source.samples)
-    row_of, last, into = labels.row, None, _Parts()
-    for series, value in buckets.values.items():
-        row, bound = row_of(series)
-        if row is not last:  # the buckets of a histogram follow each other
-            last, into = row, rows.setdefault(row, _Parts())
-        into.bounds.append(bound)
-        into.cumulative.append(value)
-    for series, value in sums.values.items():
-        rows.setdefault(labels.row(series)[0], _Parts()).total = value
-    for series, value in counts.values.items():
-        rows.setdefault(labels.row(series)[0], _Parts()).count = value
-    for settled in (buckets, sums, counts):
-        contested.update(labels.row(series)[0] for series in settled.contested)
-    return {row: parts for row, parts in rows.items() if row not in contested}
-
-
-_READERS: Mapping[Native, Callable[[Page, Metric, _Origin, Faults], Values]] = {
-    Native.GAUGE: _scalar,
-    Native.COUNTER: _scalar,
-    Native.PAIR: _mean,
-    Native.HISTOGRAM: _histogram,
-}
+def _origin(reader: Reader, signal: Signal, origin: Origin) -> _Origin:
+    of_server = signal.of_server
+    match origin:
+        case Mean():
+            of = numbers(reader, origin.of, Combining.ADD, of_server=of_server)
+            over = numbers(reader, origin.over, Combining.ADD, of_server=of_server)
+            return Means(of, over, next(iter(origin.over.leaves)).name)
+        case Facts():
+            return Informed(reader, origin)
+        case Source(native=Native.HISTOGRAM | Native.SUMMARY):
+            return _Distributed(reader, signal, origin)
+        case _:
+            return numbers(reader, origin, combining_of(signal.metric), of_server=of_server)

@@ -92,19 +92,55 @@ def test_every_key_has_a_variable() -> None:
         "FEATURES": "5",
         "MODELS": "5",
         "EMBEDDINGS": "true",
+        "VERIFY": "true",
+        "KUBERNETES": "auto",
+        "SOCKETS": "true",
+        "NAMESPACES": "[models]",
+        "LIMIT": "3",
+        "PREFIXES": "[acme_]",
+        "REQUIRES": "[acme_requests]",
+        "PATHS": "[/metrics]",
+        "LABELS": "[model]",
+        "SIGNALS": "[]",
+        "DIALECTS": "[]",
+        "GPUS": "[0, 1]",
+        "PRICE": "{A100: 1.5}",
+        "SIGNAL": "queue",
+        "THRESHOLD": "1s",
+        "OBJECTIVE": "99%",
+        "PROBE": "{kind: openai}",
+    }
+    beside = {
+        "SERVERS_0_USERNAME": "SERVERS_0_PASSWORD_FILE",
+        "SERVERS_0_PASSWORD_FILE": "SERVERS_0_USERNAME",
+        "SERVERS_0_KEY_FILE": "SERVERS_0_CERT_FILE",
+        "DISCOVERY_BEARER_TOKEN_FILE": "DISCOVERY_NAMESPACES",
     }
     samples["END"] = "stop"
     for name in environment_names():
         value = samples.get(name.rsplit("_", 1)[-1], "http://h:1")
-        if name in {"OTLP", "SERVERS"}:
+        if name == "SLOS_0_WINDOW":
+            value = "28d"
+        if name in {"OTLP", "SERVERS", "SLOS", "PROFILES"}:
             value = "[]"
         if name == "DRIFT":
             value = "{learn_rows: 200}"
+        if name == "PROFILES_0_NAME":
+            value = "acme"
         if name == "DCGM":
             value = "{url: 'http://h:1'}"
+        if name == "DISCOVERY":
+            value = "{sockets: true}"
         environment = {"WARPWATCH_OTLP_0_ENDPOINT": "http://h:1"} if "OTLP_" in name else {}
         environment |= {"WARPWATCH_SERVERS_0_URL": "http://h:1"} if "SERVERS_" in name else {}
         environment |= {"WARPWATCH_DCGM_URL": "http://h:1"} if "DCGM_" in name else {}
+        environment |= {"WARPWATCH_PROFILES_0_NAME": "acme"} if "PROFILES_" in name else {}
+        if "SLOS_" in name:
+            keys = {"NAME": "a", "MODEL": "*", "SIGNAL": "queue", "THRESHOLD": "1s"}
+            environment |= {f"WARPWATCH_SLOS_0_{key}": given for key, given in keys.items()}
+            environment["WARPWATCH_SLOS_0_OBJECTIVE"] = "99%"
+        if other := beside.get(name):
+            environment[f"WARPWATCH_{other}"] = samples.get(other.rsplit("_", 1)[-1], "x")
 
         assert isinstance(load(None, environment | {f"WARPWATCH_{name}": value}, {}), Config)
 
@@ -150,8 +186,8 @@ dcgm: 5
         "otlp[0].protocl: is not known; did you mean protocol?",
         "otlp[0].endpoint: must be a URL such as http://127.0.0.1:8000, not 'ftp://collector'",
         "servers[0].url: is required, such as http://127.0.0.1:8000",
-        "servers[0].profile: must be one of vllm, triton, not 'vlm'; did you mean vllm?",
         "dcgm: must be a mapping of keys to values, not 5",
+        "servers[0].profile: there is no profile 'vlm'; did you mean vllm?",
     ]
 
 

@@ -81,6 +81,29 @@ def test_every_reading_becomes_one_data_point() -> None:
         assert point.start == nanoseconds(since)
 
 
+def test_a_summary_arrives_as_a_summary() -> None:
+    """Quantiles, sum and count are a point of OTLP's own kind, beside points of other kinds."""
+    key = ("s", "triton", "m", "1", "")
+    quantiles = ((0.5, 0.01), (0.99, 0.25))
+    summary = Distribution((), (7,), 1.5, None, quantiles)
+    metric = serving.REQUEST_DURATION_QUANTILES
+    snapshot = of(
+        Reading(metric, key, summary),
+        Reading(serving.REQUESTS_WAITING, key, 3),
+        starts={(metric, key): 900.0},
+    )
+
+    found = {point.name: point for point in pushed(snapshot)}
+
+    point = found[metric.name]
+    assert set(found) == {metric.name, serving.REQUESTS_WAITING.name}
+    assert (point.kind, point.unit, point.description) == ("summary", "s", metric.description)
+    assert point.value == (1.5, 7, quantiles)
+    assert (point.start, point.time) == (nanoseconds(900), nanoseconds(1000))
+    assert point.attributes["gen_ai.provider.name"] == "triton"
+    assert "inference.engine.id" not in point.attributes
+
+
 def test_each_batch_keeps_its_own_time() -> None:
     """A value is stamped with when it was read, not with when it was exported."""
     batches = {
@@ -267,7 +290,7 @@ def test_the_sdk_itself_sends_the_same() -> None:
     readings = [
         Reading(metric, tuple(f"{key.key}-1" for key in metric.attributes), number + 0.5)
         for number, metric in enumerate(CATALOGUE)
-        if metric.kind is not Kind.HISTOGRAM
+        if metric.kind not in (Kind.HISTOGRAM, Kind.SUMMARY)
     ]
     readings += [
         Reading(serving.REQUEST_DURATION, vllm, shape),

@@ -50,11 +50,13 @@ def samples_of(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]
 def everything() -> list[Reading]:
     """Return a reading of every metric of the catalogue."""
     histogram = Distribution((0.5, 1.0), (1, 2, 3), 4.5)
+    summary = Distribution((), (6,), 4.5, None, ((0.5, 0.2), (0.99, 0.75)))
+    distributions = {Kind.HISTOGRAM: histogram, Kind.SUMMARY: summary}
     return [
         Reading(
             metric,
             tuple(f"value {n}" for n, _ in enumerate(metric.attributes)),
-            histogram if metric.kind is Kind.HISTOGRAM else 1,
+            distributions.get(metric.kind, 1),
         )
         for metric in CATALOGUE
     ]
@@ -280,3 +282,21 @@ def test_promtool_reads_the_exposition(promtool: Path) -> None:
     said = run("bash", "-c", f"{promtool} check metrics < {golden.CLASSIC}")
 
     assert said == ""
+
+
+@pytest.mark.parametrize("node", ["", "n1"])
+def test_a_summary_is_written_as_one(node: str) -> None:
+    """Quantiles, sum and count are samples of one family of that type."""
+    metric = serving.QUEUE_DURATION_QUANTILES
+    value = Distribution((), (7,), 1.5, None, ((0.5, 0.01), (1.0, 0.25)))
+
+    (family,) = parse_text(text_of(Reading(metric, ("s", "triton", "m", "", ""), value), node=node))
+
+    assert (family.name, family.type) == (metric.family, "summary")
+    told = {(s.name, s.labels.get("quantile")): s.value for s in family.samples}
+    assert told == {
+        (metric.family, "0.5"): 0.01,
+        (metric.family, "1.0"): 0.25,
+        (f"{metric.family}_sum", None): 1.5,
+        (f"{metric.family}_count", None): 7,
+    }

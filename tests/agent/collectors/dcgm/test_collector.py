@@ -1,12 +1,11 @@
 import asyncio
 from pathlib import Path
 
-import aiohttp
 import pytest
 
 from agent.catalogue import gpu
 from agent.collectors.dcgm import DcgmCollector
-from agent.collectors.scrape import ScrapeError
+from agent.collectors.scrape import Connections, ScrapeError
 from agent.sampler import Sampler
 from agent.snapshot import Batch, Status
 from tests.agent.collectors.scrape.raw_server import Answer, page, raw_server
@@ -97,13 +96,16 @@ async def test_a_large_page_is_read_too() -> None:
     assert small.readings == large.readings
 
 
-async def test_a_shared_session_is_left_open() -> None:
-    """Closing is safe twice, before the first collect, and spares what was given in."""
-    async with raw_server(page(H100)) as url, aiohttp.ClientSession() as session:
-        collector = DcgmCollector(url, session=session)
+async def test_shared_connections_are_left_open() -> None:
+    """Closing is safe twice, before the first collect, and spares what others still use."""
+    shared = Connections()
+    shared.join()
+    async with raw_server(page(H100)) as url:
+        collector = DcgmCollector(url, connections=shared)
         await collector.collect()
         await collector.close()
         await collector.close()
 
-        assert not session.closed
+        assert not shared.session().closed
+    await shared.leave()
     await DcgmCollector("http://h:9400").close()

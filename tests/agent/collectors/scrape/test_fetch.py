@@ -4,12 +4,21 @@ import socket
 import tracemalloc
 import zlib
 from base64 import b64encode
+from pathlib import Path
 
-import aiohttp
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import ResolveResult
 
-from agent.collectors.scrape import MAX_BODY, Body, ScrapeError, Scraper, endpoint
+from agent.collectors.scrape import (
+    MAX_BODY,
+    Access,
+    Body,
+    Connections,
+    ScrapeError,
+    Scraper,
+    endpoint,
+)
+from agent.collectors.scrape.resolver import Resolver
 from tests.agent.collectors.scrape.raw_server import Answer, flood, in_turn, page, raw_server
 
 PAGE = b"# TYPE up gauge\nup 1\n"
@@ -87,28 +96,20 @@ async def test_nothing_listens() -> None:
     assert caught.value.reason == "connection_refused"
 
 
-class NoSuchName(AbstractResolver):
-    """Knows no host."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Fail as the system's resolver does."""
-        raise socket.gaierror(socket.EAI_NONAME, f"{host}:{port} {family}")
-
-    async def close(self) -> None:
-        """Hold nothing."""
+def no_such_name(host: str, port: int, family: int) -> list[ResolveResult]:
+    """Fail as the system's resolver does."""
+    raise socket.gaierror(socket.EAI_NONAME, f"{host}:{port} {family}")
 
 
 async def test_a_name_that_does_not_resolve() -> None:
     """A host without an address is told from one that does not answer."""
-    connector = aiohttp.TCPConnector(resolver=NoSuchName())
-    async with aiohttp.ClientSession(connector=connector) as session:
-        scraper = Scraper(endpoint("http://vllm.prod:8000"), timeout=5, session=session)
+    connections = Connections(lambda: Resolver(no_such_name))
+    scraper = Scraper(endpoint("http://vllm.prod:8000"), timeout=5, connections=connections)
 
-        with pytest.raises(ScrapeError) as caught:
-            await scraper.fetch()
+    with pytest.raises(ScrapeError) as caught:
+        await scraper.fetch()
 
+    await scraper.close()
     assert caught.value.reason == "dns_failure"
 
 
@@ -116,7 +117,8 @@ async def test_a_name_that_does_not_resolve() -> None:
     ("answer", "reason"),
     [
         (page(b"no", status="404 Not Found"), "http_status"),
-        (page(b"no", status="401 Unauthorized"), "http_status"),
+        (page(b"no", status="401 Unauthorized"), "unauthorized"),
+        (page(b"no", status="403 Forbidden"), "unauthorized"),
         (page(b"no", status="500 Internal Server Error"), "http_status"),
         (page(b"no", status="429 Too Many Requests"), "http_status"),
         (page(PAGE[:9], "Content-Length: 21", length=False), "truncated"),
@@ -215,9 +217,11 @@ async def test_a_redirect_to_nowhere_in_particular(location: str) -> None:
     assert (await failure(page(b"", location, status="307 Moved"))).reason == "redirect"
 
 
-async def test_a_redirect_within_the_host_is_followed() -> None:
+async def test_a_redirect_within_the_host_is_followed(tmp_path: Path) -> None:
     """Frameworks that want a slash at the end get it, and the credentials with it."""
     heads = []
+    password = tmp_path / "password"
+    password.write_text("secret\n")
 
     async def answer(writer: asyncio.StreamWriter, head: str) -> None:
         heads.append(head)
@@ -225,11 +229,13 @@ async def test_a_redirect_within_the_host_is_followed() -> None:
         await (page(PAGE) if "GET /metrics/ " in head else moved)(writer, head)
 
     async with raw_server(answer) as url:
-        scraper = Scraper(endpoint(url.replace("//", "//me:secret@")), timeout=5)
+        access = Access(username="me", password_file=str(password))
+        scraper = Scraper(endpoint(url), timeout=5, access=access)
         body = await scraper.fetch()
         await scraper.close()
 
     assert body.data == PAGE
+    assert len(heads) == 2
     assert all(f"Basic {b64encode(b'me:secret').decode()}" in head for head in heads)
 
 
@@ -261,12 +267,18 @@ async def test_one_scrape_at_a_time() -> None:
     assert most == 1
 
 
-async def test_a_session_that_was_given_stays_open() -> None:
-    """Only what the scraper opened itself does it close; closing twice is fine."""
-    async with raw_server(in_turn(page(PAGE))) as url, aiohttp.ClientSession() as session:
-        shared = Scraper(endpoint(url), timeout=5, session=session)
-        await shared.fetch()
-        await shared.close()
-        await shared.close()
+async def test_connections_stay_open_until_the_last_one_leaves() -> None:
+    """Scrapers that share connections share one session, which the last of them closes."""
+    shared = Connections()
+    async with raw_server(in_turn(page(PAGE))) as url:
+        first, second = (Scraper(endpoint(url), timeout=5, connections=shared) for _ in range(2))
+        await first.fetch()
+        await second.fetch()
+        session = shared.session()
 
+        await first.close()
+        await first.close()
         assert not session.closed
+        await second.close()
+
+    assert session.closed

@@ -2,7 +2,7 @@ import pytest
 
 from agent.catalogue import serving
 from agent.collectors.serving.detection import detect
-from agent.collectors.serving.vllm import VLLM
+from agent.collectors.serving.profiles.vllm import VLLM
 from agent.snapshot import Distribution
 from tests.agent.collectors.serving.pages import captured, reasons, translate, values
 
@@ -177,4 +177,4 @@ def test_minus_one_is_no_value() -> None:
 )
 def test_its_pages_are_recognised(name: str) -> None:
     """A vLLM server is told by its names, in every release."""
-    assert detect(captured(name)) is VLLM
+    assert detect(captured(name))[0].name == "vllm"

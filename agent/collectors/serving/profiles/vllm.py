@@ -15,7 +15,7 @@ What is easily got wrong:
 from typing import Final
 
 from agent.catalogue import serving
-from agent.collectors.serving.profile import Native, Profile, Signal, Source
+from agent.collectors.serving.profile import By, Native, Profile, Signal, Source, Where
 
 
 def _histogram(name: str) -> Source:
@@ -34,20 +34,21 @@ _FINISHED: Final = "vllm:request_success_total"
 _ENGINE_ERRORS: Final = Source(
     name=_FINISHED,
     native=Native.COUNTER,
-    where=(("finished_reason", frozenset({"error"})),),
-    by="finished_reason",
+    where=(Where("finished_reason", frozenset({"error"})),),
+    by=(By(("finished_reason",)),),
 )
 _HTTP_ERRORS: Final = Source(
     name="http_requests_total",
     native=Native.COUNTER,
-    where=(("method", frozenset({"POST"})), ("status", frozenset({"4xx", "5xx"}))),
-    by="status",
+    where=(Where("method", frozenset({"POST"})), Where("status", matching="[45](xx|..)")),
+    by=(By(("status",)),),
 )
 
 VLLM: Final = Profile(
     name="vllm",
     prefixes=("vllm:",),
-    model_labels=("model_name",),
+    model_labels=("model_name", "model"),
+    version_labels=("version",),
     engine_labels=("engine",),
     signals=(
         Signal(serving.REQUESTS_RUNNING, (_gauge("num_requests_running"),)),
@@ -58,7 +59,7 @@ VLLM: Final = Profile(
         ),
         Signal(
             serving.REQUESTS_FINISHED,
-            (Source(name=_FINISHED, native=Native.COUNTER, by="finished_reason"),),
+            (Source(name=_FINISHED, native=Native.COUNTER, by=(By(("finished_reason",)),)),),
         ),
         Signal(serving.REQUESTS_ERRORS, (_ENGINE_ERRORS,)),
         Signal(serving.REQUESTS_ERRORS, (_HTTP_ERRORS,), of_server=True),

@@ -1,0 +1,1 @@
+"""Tells how objectives were kept."""
