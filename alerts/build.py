@@ -16,6 +16,8 @@ import yaml
 from agent.catalogue.attributes import COLLECTOR, GPU_INDEX, NODE, SERVER
 from alerts import (
     agent,
+    drift,
+    drift_scores,
     gpu,
     gpu_condition,
     gpu_errors,
@@ -46,15 +48,25 @@ GROUPS: Final = {
     "warpwatch-serving": serving.rules,
     "warpwatch-probe": probe.rules,
     "warpwatch-slo": slo.rules,
+    "warpwatch-drift": drift.rules,
 }
 RECORDINGS: Final = {
     "warpwatch-inference": inference.recordings,
     "warpwatch-slo-ratios": slo.recordings,
     "warpwatch-slo-ratios-of-days": slo.slow_recordings,
+    "warpwatch-drift-reference": drift_scores.reference_recordings,
+    "warpwatch-drift-1h": drift_scores.hour_recordings,
+    "warpwatch-drift-1d": drift_scores.day_recordings,
 }
 INTERVAL: Final = "30s"
 """How often the rules are evaluated: twice within the shortest time that one must hold."""
-SLOW: Final = {"warpwatch-slo-ratios-of-days": "2m"}
+SLOW: Final = {
+    "warpwatch-slo-ratios-of-days": "2m",
+    "warpwatch-drift-reference": "1m",
+    "warpwatch-drift-1h": "1m",
+    "warpwatch-drift-1d": "4m",
+    "warpwatch-drift": "1m",
+}
 """Groups that are evaluated more rarely, but often enough that Prometheus does not call them stale (5m)."""
 
 _TEMPLATE_LABELS: Final = {

@@ -20,6 +20,11 @@ from agent.catalogue.attributes import (
 )
 from agent.catalogue.metric import Attribute, Kind, Metric
 
+MISSING: Final = "__missing__"
+"""The bin of what was not there."""
+OTHER: Final = "__other__"
+"""The bin of what fits no other one: a word among numbers, a category that the reference has no bin for."""
+
 _OF_VERSION: Final = (DRIFT_MODEL, DRIFT_MODEL_VERSION)
 _OF_MODEL: Final = (*_OF_VERSION, REFERENCE)
 

@@ -12,8 +12,8 @@ from itertools import pairwise
 from math import inf, isnan
 from typing import Final, Protocol
 
-MISSING: Final = "__missing__"
-OTHER: Final = "__other__"
+from agent.catalogue.drift import MISSING, OTHER
+
 QUANTILE_BINS: Final = 10
 """Bins of a numeric feature: with more, PSI and chi-square need more samples to see the same shift."""
 CATEGORIES: Final = 10
