@@ -330,7 +330,9 @@ QUALITY_ISSUE = Attribute(
     ("out_of_range", "new_category", "type_error"),
 )
 
-ROAD = Attribute("road", "The road by which payloads come in.", ("kserve", "rows", "otlp", "file"))
+ROAD = Attribute(
+    "road", "The road by which payloads come in.", ("kserve", "rows", "otlp", "bentoml", "triton")
+)
 REFUSAL = Attribute(
     "refusal",
     "Why something that came in was refused.",

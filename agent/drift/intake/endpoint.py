@@ -12,8 +12,9 @@ from typing import Final, TypeVar
 import aiohttp
 from aiohttp import web
 
-from agent.drift.intake import kserve, plain_rows
+from agent.drift.intake import bentoml, kserve, otlp_logs, plain_rows, triton_trace
 from agent.drift.intake.kserve import Joining, Logged
+from agent.drift.intake.otlp_logs import Logs
 from agent.drift.intake.refusal import RefusedError
 from agent.drift.intake.tally import IntakeTally
 from agent.drift.models import Models
@@ -32,6 +33,7 @@ _NDJSON: Final = frozenset(
     {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
 )
 
+_OK: Final = 200
 _Read = TypeVar("_Read")
 
 
@@ -61,6 +63,9 @@ class Intake:
         return [
             web.post("/v1/rows", self.rows),
             web.post("/v1/kserve", self.kserve),
+            web.post("/v1/logs", self.logs),
+            web.post("/v1/bentoml", self.bentoml),
+            web.post("/v1/triton", self.triton),
             web.get("/v1/references", self.references),
             web.post("/v1/references/freeze", self.freeze),
         ]
@@ -97,6 +102,44 @@ class Intake:
             return sum(self._take("kserve", self._joined(each)) for each in logged)
 
         return await self._answer("kserve", request, read, take)
+
+    async def logs(self, request: web.Request) -> web.Response:
+        """Take OTLP logs; records that tell nothing of an inference are counted and left out."""
+        kind, now = request.content_type, self._clock()
+
+        def take(logs: Logs) -> int:
+            if logs.unknown:
+                self._tally.refuse("otlp", "wrong_type", logs.unknown)
+            return self._take("otlp", logs.rows)
+
+        answer = await self._answer(
+            "otlp", request, lambda data: otlp_logs.read(kind, data, now), take
+        )
+        if answer.status != _OK:
+            return answer
+        # An empty message is a full success in either encoding.
+        empty = b"" if kind == otlp_logs.PROTOBUF else b"{}"
+        return web.Response(body=empty, content_type=kind or "application/json")
+
+    async def bentoml(self, request: web.Request) -> web.Response:
+        """Take the lines of BentoML's monitoring; ``?model=`` names the model."""
+        query, now = dict(request.query), self._clock()
+        return await self._answer(
+            "bentoml",
+            request,
+            lambda data: bentoml.read(data, query, now),
+            lambda rows: self._take("bentoml", [rows]),
+        )
+
+    async def triton(self, request: web.Request) -> web.Response:
+        """Take a trace file of Triton's, with tensors."""
+        now = self._clock()
+        return await self._answer(
+            "triton",
+            request,
+            lambda data: triton_trace.read(data, now),
+            lambda found: self._take("triton", found),
+        )
 
     async def references(self, _: web.Request) -> web.Response:
         """Tell what each model is compared with, and how far learning is."""

@@ -1,6 +1,6 @@
 """From an object of any shape to features by path: ``{"user": {"age": 3}}`` has the feature ``user.age``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 MAX_DEPTH: Final = 6
@@ -26,7 +26,7 @@ def flatten(row: Mapping[str, object]) -> dict[str, object]:
     return found
 
 
-def columns(rows: list[Mapping[str, object]]) -> dict[str, list[object]]:
+def columns(rows: Sequence[Mapping[str, object]]) -> dict[str, list[object]]:
     """Return rows as columns; a row that lacks a feature has `None` there."""
     found: dict[str, list[object]] = {}
     for number, row in enumerate(rows):

@@ -116,12 +116,16 @@ def _tensors(tensors: Sequence[Mapping[str, Any]], prefix: str) -> Columns:
         if rows is not None and count != rows:
             raise RefusedError(400, "malformed", "tensors of one body must have as many rows")
         rows = count
-        found |= _columns_of(name, count, prod(shape[1:]), data)
+        found |= tensor_columns(name, shape, data)
     return found
 
 
-def _columns_of(name: str, count: int, width: int, data: Sequence[object]) -> Columns:
-    """Return a tensor as columns; its data may be nested as its shape says, or flat."""
+def tensor_columns(name: str, shape: Sequence[int], data: Sequence[object]) -> Columns:
+    """Return a tensor as columns; its data may be nested as its shape says, or flat.
+
+    Raises `RefusedError` where the data does not fit the shape.
+    """
+    count, width = (shape[0] if shape else 1), prod(shape[1:])
     values = list(islice(_flat(data), count * width + 1))
     if len(values) != count * width:
         raise RefusedError(400, "malformed", "a tensor's data does not have the size of its shape")

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.drift.bins import MISSING, OTHER, CategoryBins, NumericBins, midranks, smoothed
+from agent.catalogue.drift import MISSING, OTHER
+from agent.drift.bins import CategoryBins, NumericBins, midranks, smoothed
 from agent.drift.reference import FeatureReference, InvalidReferenceError, Reference, from_json
 
 COUNTS = st.lists(st.integers(0, 10**9), min_size=1, max_size=30)
