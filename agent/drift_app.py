@@ -6,15 +6,17 @@ A process of its own: what a payload can do to it, it cannot do to the agent tha
 import os
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Final
 
 from agent.app import node_name
 from agent.config import Config
-from agent.config.settings import Drift
+from agent.config.drift import Drift, DriftModel
 from agent.drift.collector import INTERVAL, DriftCollector
 from agent.drift.intake.endpoint import Intake
 from agent.drift.intake.tally import IntakeTally
 from agent.drift.models import Models
+from agent.drift.selection import Selection
 from agent.drift.store import reference_store
 from agent.drift.traffic import Learning
 from agent.lifecycle import until_told
@@ -24,6 +26,31 @@ from exporters.prometheus import Exposition
 from exporters.web import make_intake_app, serve
 
 INTAKE: Final = "/v1/"
+
+
+def selection(model: DriftModel) -> Selection:
+    """Return what is looked at of a model. Raises `ValueError` where its hash key cannot be read."""
+    roles = {"prediction": model.prediction, "score": model.score, "label": model.label}
+    key = b""
+    if model.hash_key_file:
+        try:
+            key = Path(model.hash_key_file).read_bytes().strip()
+        except OSError as error:
+            raise ValueError(f"drift.models: {model.hash_key_file}: {error.strerror}") from error
+        if not key:
+            raise ValueError(
+                f"drift.models: {model.hash_key_file} is empty; it should hold a secret"
+            )
+    return Selection(
+        model=model.model,
+        include=model.include,
+        exclude=model.exclude,
+        hashed=model.hashed,
+        roles={role: feature for role, feature in roles.items() if feature},
+        share=model.sample,
+        reservoir=model.reservoir,
+        key=key,
+    )
 
 
 async def run(
@@ -47,6 +74,7 @@ async def run(
         most_features=settings.max_features,
         most_models=settings.max_models,
         embeddings=settings.embeddings,
+        selections=[selection(each) for each in settings.models],
     )
     tally = IntakeTally()
     intake = Intake(models, tally)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse
 from agent.commands.run import announce, run_until_told
 from agent.config import Config
-from agent.config.settings import Drift
+from agent.config.drift import Drift
 from agent.config.values import address
 
 _WITHOUT_NUMPY = (

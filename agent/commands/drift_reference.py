@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse
 from agent.commands.table import print_rows
-from agent.config.settings import Drift
+from agent.config.drift import Drift
 
 if TYPE_CHECKING:
     from agent.config import Config

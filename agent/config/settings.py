@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.config.discovery import Discovery
+from agent.config.drift import Drift
 from agent.config.fields import option as _option
 from agent.config.fields import required as _required
 from agent.config.fields import section as _section
@@ -27,7 +28,6 @@ from agent.config.values import (
     Address,
     choice_form,
     duration_form,
-    whole_form,
 )
 
 PROTOCOLS: Final = ("http/protobuf", "grpc")
@@ -160,46 +160,6 @@ class Dcgm:
         "How often it is scraped; dcgm-exporter itself collects each 30 s by default.",
         example="15s",
         default=15.0,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drift:
-    """The drift process, `warpwatch drift run`; the agent itself reads nothing of it."""
-
-    listen: Address = _option(
-        ADDRESS,
-        "Where payloads are taken and /metrics is served. Loopback, as for the agent.",
-        example="127.0.0.1:9411",
-        default=Address("127.0.0.1", 9411),
-    )
-    learn_rows: int = _option(
-        whole_form(100, 10**9),
-        "Rows that a reference is learned from at least; with fewer, its own noise looks like drift.",
-        example="20000",
-        default=20_000,
-    )
-    learn_for: float = _option(
-        duration_form(1, 90 * 86_400),
-        "How long a reference is learned at least: a day, so that it knows noon and night.",
-        example="24h",
-        default=86_400.0,
-    )
-    max_features: int = _option(
-        whole_form(1, 10_000),
-        "Features of a model; each makes a dozen series a node.",
-        example="50",
-        default=50,
-    )
-    max_models: int = _option(
-        whole_form(1, 10_000), "Models and versions on this node.", example="40", default=40
-    )
-    embeddings: bool = _option(
-        SWITCH,
-        "Count vectors as well, by their main directions. While a reference is learned, a sample of them "
-        "is kept in memory (8 MiB a vector column); they never leave it.",
-        example="false",
-        default=False,
     )
 
 

@@ -16,7 +16,9 @@ import numpy as np
 from agent.drift.bins import CATEGORIES, QUANTILE_BINS, CategoryBins, NumericBins
 from agent.drift.counting import category
 from agent.drift.embedding import Projection, VectorReservoir
+from agent.drift.performance import SCORE_BINS
 from agent.drift.reference import FeatureReference
+from agent.drift.rows import SCORE
 
 KLL_K: Final = 200
 """Rank error 1.3 % at 2-5 KiB a feature (Karnin, Lang and Liberty 2016; Apache DataSketches)."""
@@ -155,7 +157,8 @@ def _numeric(
 ) -> FeatureReference:
     """Cut at the quantiles of the sketch; where many values are equal there are fewer bins."""
     low, high = float(sketch.get_min_value()), float(sketch.get_max_value())
-    ranks = [place / QUANTILE_BINS for place in range(1, QUANTILE_BINS)]
+    bins = SCORE_BINS if name == SCORE else QUANTILE_BINS
+    ranks = [place / bins for place in range(1, bins)]
     cuts = sorted({float(cut) for cut in sketch.get_quantiles(ranks)} - {high})
     if low == high:  # a constant: what lies beside it must not fall into its bin
         cuts = [nextafter(low, -inf), low]

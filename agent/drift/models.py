@@ -4,12 +4,14 @@ Rows come one by one and counting is cheap only in batches; so they wait here, f
 a thousand rows, and nothing else of a payload is kept.
 """
 
-from collections.abc import Callable, Iterator
+import random
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from agent.catalogue import events
 from agent.drift.reference import InvalidReferenceError, Reference
 from agent.drift.rows import Rows
+from agent.drift.selection import EVERYTHING, Reservoir, Selection, selection_of
 from agent.drift.store import ReferenceStore
 from agent.drift.traffic import MAX_FEATURES, Learning, Traffic
 from agent.snapshot import Event, Problem
@@ -58,6 +60,7 @@ class Models:
         most_features: int = MAX_FEATURES,
         most_models: int = MAX_MODELS,
         embeddings: bool = False,
+        selections: Sequence[Selection] = (),
     ) -> None:
         self._clock = clock
         self._store = store
@@ -65,6 +68,10 @@ class Models:
         self._most_features = most_features
         self._most_models = most_models
         self._embeddings = embeddings
+        self._selections = selections
+        self._selected: dict[str, Selection] = {}
+        self._chance = random.Random()  # noqa: S311 - a sample, not a secret
+        self._reservoirs: dict[tuple[str, str], Reservoir] = {}
         self._traffic: dict[tuple[str, str], Traffic] = {}
         self._waiting: dict[tuple[str, str, bool], _Waiting] = {}
         self._problems: list[Problem] = []
@@ -77,6 +84,13 @@ class Models:
         key = rows.model, rows.model_version
         if key not in self._traffic and not self._meet(key):
             return False
+        selection = self._selected[rows.model]
+        if selection is not EVERYTHING:
+            rows = selection.apply(rows, self._chance)
+            if not rows.size:
+                return True
+        if selection.reservoir:
+            self._sample(key, selection.reservoir, rows)
         waiting = self._waiting.setdefault((*key, rows.whole), _Waiting())
         waiting.add(rows)
         if waiting.size >= BATCH:
@@ -96,6 +110,16 @@ class Models:
     def find(self, model: str, model_version: str) -> Traffic | None:
         """Return what is known of one."""
         return self._traffic.get((model, model_version))
+
+    def sample(self, model: str, model_version: str) -> list[dict[str, object]]:
+        """Return the rows that are kept of a model, none where that was not asked for."""
+        reservoir = self._reservoirs.get((model, model_version))
+        return list(reservoir.rows) if reservoir else []
+
+    def _sample(self, key: tuple[str, str], most: int, rows: Rows) -> None:
+        if key not in self._reservoirs:
+            self._reservoirs[key] = Reservoir(most, self._chance)
+        self._reservoirs[key].add(rows)
 
     def freeze(self, model: str, model_version: str) -> Reference | None:
         """End learning now; `None` where nothing was learned, or nothing is being learned."""
@@ -137,6 +161,7 @@ class Models:
                 said = f"there are {self._most_models} models and versions already; see drift.max_models"
                 self._problems.append(Problem("too_many_models", " ".join(key).strip(), said))
             return False
+        self._selected[key[0]] = selection_of(key[0], self._selections)
         self._traffic[key] = Traffic(
             *key,
             reference=self._kept(key),

@@ -14,6 +14,8 @@ from typing import Any, Final
 from agent.drift.bins import CategoryBins, NumericBins, midranks, smoothed
 from agent.drift.embedding import Projection
 from agent.drift.embedding import from_json as projection_from_json
+from agent.drift.performance import Calibration
+from agent.drift.rows import SCORE
 
 FORMAT: Final = 1
 """Of the file; a reader refuses a newer one."""
@@ -73,9 +75,18 @@ class Reference:
     features: tuple[FeatureReference, ...]
     projections: tuple[Projection, ...] = ()
     """Of embeddings, by which some of the features are made."""
+    calibration: Calibration | None = None
+    """What labelled rows told of the score, where there were enough of them."""
     origin: str = field(default="", compare=False)
     created: float = field(default=0.0, compare=False)
     """Unix seconds."""
+
+    def __post_init__(self) -> None:
+        """Refuse a calibration that does not fit the score's bins. Raises InvalidReferenceError."""
+        if self.calibration is not None:
+            score = self.by_name.get(SCORE)
+            if score is None or score.bins.ordered != len(self.calibration.labelled):
+                raise InvalidReferenceError("the calibration does not fit the bins of the score")
 
     @cached_property
     def id(self) -> str:
@@ -99,6 +110,7 @@ class Reference:
                 if self.projections
                 else {}
             ),
+            **({"calibration": asdict(self.calibration)} if self.calibration else {}),
         }
 
     def to_json(self) -> str:
@@ -128,6 +140,7 @@ def from_json(text: str) -> Reference:
             model_version=str(content["model_version"]),
             features=tuple(map(_feature, content["features"])),
             projections=tuple(map(projection_from_json, content.get("projections", ()))),
+            calibration=_calibration(content.get("calibration")),
             origin=str(content.get("origin", "")),
             created=float(content.get("created", 0.0)),
         )
@@ -173,6 +186,17 @@ def _bins(content: Mapping[str, Any]) -> NumericBins | CategoryBins:
             return CategoryBins(tuple(map(str, content["categories"])))
         case kind:
             raise ValueError(f"the kind {kind!r} is not known")
+
+
+def _calibration(content: Mapping[str, Any] | None) -> Calibration | None:
+    if content is None:
+        return None
+    counts = {
+        key: tuple(content.get(key, ())) for key in ("labelled", "right", "positives")
+    }
+    if any(type(count) is not int for each in counts.values() for count in each):
+        raise InvalidReferenceError("calibration: a count is no whole number")
+    return Calibration(**counts, positive=str(content.get("positive", "")))
 
 
 def _finite(name: str, value: object) -> float | None:

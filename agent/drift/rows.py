@@ -17,7 +17,9 @@ LABEL = "label"
 """The column of what turned out to be true, where it is known."""
 LATENCY = "latency"
 """The column of how long the answer took, seconds."""
-OWN = frozenset({PREDICTION, SCORE, LABEL, LATENCY})
+ROW_ID = "row_id"
+"""The column of what tells a row from all others, by which its label finds it later; it is no feature."""
+OWN = frozenset({PREDICTION, SCORE, LABEL, LATENCY, ROW_ID})
 
 
 class Rows(NamedTuple):

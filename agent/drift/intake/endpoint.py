@@ -5,6 +5,7 @@ the body is read. Small bodies are read in the loop, large ones beside it.
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Iterable, Sequence
 from time import time
 from typing import Final, TypeVar
@@ -68,6 +69,7 @@ class Intake:
             web.post("/v1/triton", self.triton),
             web.get("/v1/references", self.references),
             web.post("/v1/references/freeze", self.freeze),
+            web.get("/v1/reservoir", self.reservoir),
         ]
 
     def settle(self) -> None:
@@ -144,6 +146,16 @@ class Intake:
     async def references(self, _: web.Request) -> web.Response:
         """Tell what each model is compared with, and how far learning is."""
         return web.json_response([_state(traffic) for traffic in self._models])
+
+    async def reservoir(self, request: web.Request) -> web.Response:
+        """Give the rows that are kept of ``?model=``, as NDJSON; 404 where none are."""
+        query = request.query
+        rows = self._models.sample(query.get("model", ""), query.get("model_version", ""))
+        if not rows:
+            said = "no rows are kept of this model; see drift.models[].reservoir"
+            return refusal(RefusedError(404, "no_model", said))
+        text = "".join(f"{json.dumps(row)}\n" for row in rows)
+        return web.Response(text=text, content_type="application/x-ndjson")
 
     async def freeze(self, request: web.Request) -> web.Response:
         """End the learning of ``?model=`` and ``?model_version=`` now."""
