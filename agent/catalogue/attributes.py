@@ -330,6 +330,11 @@ QUALITY_ISSUE = Attribute(
     ("out_of_range", "new_category", "type_error"),
 )
 
+OUTCOME = Attribute(
+    "outcome",
+    "How a prediction and its label agree; `right` and `wrong` where no class is the positive one.",
+    ("true_positive", "false_positive", "true_negative", "false_negative", "right", "wrong"),
+)
 ROAD = Attribute(
     "road", "The road by which payloads come in.", ("kserve", "rows", "otlp", "bentoml", "triton")
 )

@@ -12,6 +12,7 @@ from agent.catalogue.attributes import (
     DRIFT_MODEL_VERSION,
     DRIFT_WINDOW,
     FEATURE,
+    OUTCOME,
     QUALITY_ISSUE,
     REFERENCE,
     REFUSAL,
@@ -78,6 +79,38 @@ REFERENCE_SAMPLES = _metric(
     "Values that the reference was made of.",
     FEATURE,
 )
+SCORE_CORRECTNESS = _metric(
+    "model.drift.score.correctness",
+    Kind.GAUGE,
+    "{probability}",
+    "Probability that a prediction with a score in the bin is right, learned from labelled rows.",
+    FEATURE,
+    BIN,
+)
+SCORE_POSITIVE_RATE = _metric(
+    "model.drift.score.positive_rate",
+    Kind.GAUGE,
+    "{probability}",
+    "Probability that the label of a row with a score in the bin is the positive one.",
+    FEATURE,
+    BIN,
+)
+LABELS = _metric(
+    "model.drift.labels",
+    Kind.COUNTER,
+    "{label}",
+    "Labels that came, by bin of the score and by how they agree with the prediction; each begins at 0.",
+    FEATURE,
+    BIN,
+    OUTCOME,
+)
+LABELS_UNMATCHED = _metric(
+    "model.drift.labels.unmatched",
+    Kind.COUNTER,
+    "{label}",
+    "Labels of rows that are not known, or not any more: they wait for a week at most.",
+    of=_OF_VERSION,
+)
 THRESHOLD = _metric(
     "model.drift.threshold",
     Kind.GAUGE,
@@ -132,6 +165,10 @@ METRICS: Final = (
     REFERENCE_PROPORTION,
     REFERENCE_MIDRANK,
     REFERENCE_SAMPLES,
+    SCORE_CORRECTNESS,
+    SCORE_POSITIVE_RATE,
+    LABELS,
+    LABELS_UNMATCHED,
     THRESHOLD,
     QUALITY_ISSUES,
     SCHEMA_VIOLATIONS,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from agent.catalogue import events
+from agent.drift.performance_labels import Awaited
 from agent.drift.reference import InvalidReferenceError, Reference
 from agent.drift.rows import Rows
 from agent.drift.selection import EVERYTHING, Reservoir, Selection, selection_of
@@ -73,6 +74,7 @@ class Models:
         self._chance = random.Random()  # noqa: S311 - a sample, not a secret
         self._reservoirs: dict[tuple[str, str], Reservoir] = {}
         self._traffic: dict[tuple[str, str], Traffic] = {}
+        self._awaited = Awaited()
         self._waiting: dict[tuple[str, str, bool], _Waiting] = {}
         self._problems: list[Problem] = []
         self._events: list[Event] = []
@@ -168,6 +170,7 @@ class Models:
             learning=self._learning,
             most_features=self._most_features,
             embeddings=self._embeddings,
+            awaited=self._awaited,
         )
         return True
 

@@ -19,9 +19,9 @@ SCORE_BINS: Final = 20
 class Calibration:
     """What labelled rows told of each bin of the score, in the order of the bins.
 
-    ``labelled``, ``right`` and ``positives`` are counts of rows: all, those that were predicted right, and those
-    whose label was ``positive``. ``right`` is empty where there were no predictions, ``positives`` where the
-    labels have no positive class or the score is not its probability.
+    ``labelled``, ``right`` and ``positives`` are counts of rows: all, those that were predicted right, and
+    those whose label was ``positive``. ``right`` is empty where there were no predictions, ``positives``
+    where the labels have no positive class or the score is not its probability.
     """
 
     labelled: tuple[int, ...]

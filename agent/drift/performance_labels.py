@@ -17,7 +17,7 @@ from agent.drift.reference import Reference
 from agent.drift.rows import LABEL, PREDICTION, ROW_ID, SCORE
 
 TIME_TO_LIVE: Final = 7 * 86_400.0
-"""Seconds for which a row waits for its label at most; it waits for half of that at least, if there is room."""
+"""Seconds for which a row waits for its label at most; for half of that at least, if there is room."""
 MOST_WAITING: Final = 100_000
 """Rows of all models that wait, some 20 MiB."""
 BINARY: Final = ("true_positive", "false_positive", "true_negative", "false_negative")
@@ -70,8 +70,9 @@ def _key(model: tuple[str, str], row: object) -> int:
 def joined(
     model: tuple[str, str], columns: Mapping[str, Sequence[object]], awaited: Awaited, now: float
 ) -> tuple[dict[str, list[object]], int]:
-    """Return the rows of a batch that have a label, with what the model said of them; and how many
-    labels have no row. What the model says of rows without a label waits for it.
+    """Return the rows of a batch that have a label, and how many labels have no row that is known.
+
+    What the model says of rows without a label waits for it in ``awaited``.
     """
     size = max(map(len, columns.values()), default=0)
     blank: Sequence[object] = [None] * size

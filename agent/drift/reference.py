@@ -191,9 +191,7 @@ def _bins(content: Mapping[str, Any]) -> NumericBins | CategoryBins:
 def _calibration(content: Mapping[str, Any] | None) -> Calibration | None:
     if content is None:
         return None
-    counts = {
-        key: tuple(content.get(key, ())) for key in ("labelled", "right", "positives")
-    }
+    counts = {key: tuple(content.get(key, ())) for key in ("labelled", "right", "positives")}
     if any(type(count) is not int for each in counts.values() for count in each):
         raise InvalidReferenceError("calibration: a count is no whole number")
     return Calibration(**counts, positive=str(content.get("positive", "")))

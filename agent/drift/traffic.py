@@ -11,8 +11,10 @@ from typing import Final
 from agent.drift.counting import FeatureCounter, counter
 from agent.drift.embedding import Projection
 from agent.drift.learning import LENGTH, FeatureLearner
+from agent.drift.performance_labels import Awaited, LabelCounter, joined
+from agent.drift.performance_learning import PerformanceSample
 from agent.drift.reference import Reference
-from agent.drift.rows import Rows
+from agent.drift.rows import LABEL, ROW_ID, SCORE, Rows
 
 MAX_FEATURES: Final = 50
 """Of a model, by default: 12 series each. More names are counted as schema violations, not as series."""
@@ -45,8 +47,14 @@ class Traffic:
         learning: Learning | None = None,
         most_features: int = MAX_FEATURES,
         embeddings: bool = False,
+        awaited: Awaited | None = None,
     ) -> None:
         self._embeddings = embeddings
+        self._awaited = Awaited() if awaited is None else awaited
+        self._performance = PerformanceSample()
+        self.labels: LabelCounter | None = None
+        """What labels said; `None` until there are any, unless the reference was learned with some."""
+        self.labels_unmatched = 0
         self.model = model
         self.model_version = model_version
         self.reference: Reference | None = None
@@ -70,9 +78,13 @@ class Traffic:
         self._projections = {each.name: each for each in reference.projections}
         self.rows = self._whole_rows = 0
         self._learners = {}
+        self._performance = PerformanceSample()
+        expected = reference.calibration is not None or LABEL in reference.by_name
+        self.labels = LabelCounter(reference) if expected else None
 
     def add(self, rows: Rows) -> Reference | None:
         """Take in rows; return the reference if these completed it."""
+        rows = self._judge(rows)
         if self.reference is not None:
             self._count(rows)
             return None
@@ -87,16 +99,38 @@ class Traffic:
         learned = [found for each in self._learners.values() if (found := each.freeze())]
         if not learned:
             return None
+        features = tuple(feature for each in learned for feature in each.features)
+        score = next((feature for feature in features if feature.name == SCORE), None)
         reference = Reference(
             self.model,
             self.model_version,
-            tuple(feature for each in learned for feature in each.features),
+            features,
             tuple(each.projection for each in learned if each.projection),
+            self._performance.calibrate(score.bins) if score else None,
             origin=f"learned from {self.rows} rows of live traffic",
             created=now,
         )
         self.use(reference)
         return reference
+
+    def _judge(self, rows: Rows) -> Rows:
+        """Hold the labels in a batch against the predictions; return the rows less their ids.
+
+        A label that is not there yet is not missing: what is left of the column are those that came.
+        """
+        if LABEL not in rows.columns and ROW_ID not in rows.columns:
+            return rows
+        model = self.model, self.model_version
+        found, unmatched = joined(model, rows.columns, self._awaited, rows.time)
+        self.labels_unmatched += unmatched
+        if self.reference is None:
+            self._performance.add(found)
+        elif found[LABEL]:
+            self.labels = self.labels or LabelCounter(self.reference)
+            self.labels.add(found)
+        columns = {name: values for name, values in rows.columns.items() if name != ROW_ID}
+        known = [value for value in columns.pop(LABEL, ()) if value is not None]
+        return rows._replace(columns={**columns, LABEL: known} if known else columns)
 
     def _has_learned(self, now: float) -> bool:
         began = now if self._began is None else self._began
@@ -112,12 +146,12 @@ class Traffic:
                     self.schema_violations += 1
                     continue
                 learner = self._learners[name] = FeatureLearner(name, embeddings=self._embeddings)
-                learner.add_missing(self._whole_rows)
+                learner.add_missing(self._whole_rows if name != LABEL else 0)
             learner.add(values)
         for name, learner in self._learners.items():
-            if rows.whole and name not in rows.columns:
+            if rows.whole and name not in rows.columns and name != LABEL:
                 learner.add_missing(rows.size)
-        self.rows += rows.size
+        self.rows += _size(rows)
         self._whole_rows += rows.size if rows.whole else 0
 
     def _count(self, rows: Rows) -> None:
@@ -130,13 +164,13 @@ class Traffic:
             for feature, derived in told.items():
                 known = self.counters[feature]
                 known.add(derived)
-                known.add_missing(size - len(derived))
+                known.add_missing(size - len(derived) if name != LABEL else 0)
                 met.add(feature)
         for feature, known in self.counters.items():
-            if rows.whole and feature not in met:
+            if rows.whole and feature not in met and feature != LABEL:
                 known.add_missing(size)
                 self.schema_violations += 1
-        self.rows += size
+        self.rows += _size(rows)
 
     def _told(self, name: str, values: Sequence[object]) -> Mapping[str, Sequence[object]]:
         """Return the features that a column is, or that are made of it; none for a column nobody knows."""
@@ -147,6 +181,11 @@ class Traffic:
         if name in self._projections:
             return self._projections[name].columns(values)
         return {}
+
+
+def _size(rows: Rows) -> int:
+    """Return how many rows these are; labels that came late are none."""
+    return rows.size if rows.columns.keys() - {LABEL} else 0
 
 
 def _length(value: object) -> object:

@@ -1,7 +1,8 @@
 """Plain rows: the road for whoever can send their own features, with no serving stack in between.
 
 ``{"model", "model_version", "rows": [{feature: value}], "predictions": [..]}``, or NDJSON with a row a line
-and the model in the query. ``scores``, ``labels`` and ``latencies`` may stand beside ``predictions``.
+and the model in the query. ``scores``, ``labels``, ``latencies`` and ``ids`` may stand beside
+``predictions``. Labels that come late come with the ``ids`` of their rows and without ``rows``.
 """
 
 from collections.abc import Mapping
@@ -10,13 +11,14 @@ from typing import Any, Final
 from agent.drift.intake.flatten import columns
 from agent.drift.intake.json_body import parse, parse_lines
 from agent.drift.intake.refusal import RefusedError
-from agent.drift.rows import LABEL, LATENCY, PREDICTION, SCORE, Rows
+from agent.drift.rows import LABEL, LATENCY, PREDICTION, ROW_ID, SCORE, Rows
 
 _BESIDE: Final = {
     "predictions": PREDICTION,
     "scores": SCORE,
     "labels": LABEL,
     "latencies": LATENCY,
+    "ids": ROW_ID,
 }
 _KNOWN: Final = frozenset({"model", "model_version", "rows", *_BESIDE})
 MAX_MODEL_NAME: Final = 128
@@ -34,14 +36,16 @@ def from_json(data: bytes, now: float) -> Rows:
             "malformed",
             f"the key {unknown[0][:40]!r} is not known; known are {', '.join(sorted(_KNOWN))}",
         )
-    rows = body.get("rows")
+    late = "rows" not in body and {"ids", "labels"} <= body.keys() and isinstance(body["ids"], list)
+    rows = [{}] * len(body["ids"]) if late else body.get("rows")
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         raise RefusedError(400, "malformed", '"rows" must be a list of objects, one a row')
     found = columns(rows)
     for key, name in _BESIDE.items():
         if key in body:
             found[name] = _beside(key, body[key], len(rows))
-    return Rows(model_name(body.get("model")), version(body.get("model_version")), found, now)
+    name, which = model_name(body.get("model")), version(body.get("model_version"))
+    return Rows(name, which, found, now, whole=not late)
 
 
 def from_lines(data: bytes, query: Mapping[str, str], now: float) -> Rows:

@@ -176,3 +176,21 @@ async def test_models_have_a_limit(process: Process) -> None:
     assert process.refused() == {"too_many_models": 3}
     problems, _ = process.models.take()
     assert {problem.reason for problem in problems} == {"too_many_models"}
+
+
+async def test_labels_may_come_late(process: Process) -> None:
+    """Ids beside the rows, then ids and labels alone: the label is that of the row, and no row of its own."""
+    ids = {"ids": ["a", "b"]}
+    rows = {**GOOD, **ids, "rows": [{"age": 1}, {"age": 2}], "predictions": ["x", "y"]}
+    late = {"model": "churn", "model_version": "3", **ids, "labels": ["x", "x"]}
+
+    first = await process.client.post("/v1/rows", json=rows)
+    process.models.count()
+    second = await process.client.post("/v1/rows", json=late)
+    wrong = await process.client.post("/v1/rows", json={**late, "labels": ["x"]})
+
+    assert (first.status, second.status, wrong.status) == (200, 200, 400)
+    process.models.count()
+    traffic = process.models.find("churn", "3")
+    assert traffic is not None
+    assert (traffic.rows, traffic.labels_unmatched) == (2, 0)
