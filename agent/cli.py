@@ -148,7 +148,41 @@ def _add_drift(commands: "_Commands[argparse.ArgumentParser]") -> None:
     )
     run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     run.set_defaults(module="drift", function="run")
+    _add_calibrate(parts)
     _add_reference(parts)
+
+
+def _add_calibrate(parts: "_Commands[argparse.ArgumentParser]") -> None:
+    calibrate = parts.add_parser(
+        "calibrate",
+        help="learn from history what is normal, and how often it would alert",
+        description="Reads the recorded drift scores of the last weeks from Prometheus, writes a bound "
+        "for each, and predicts the alerts a month that it gives.",
+    )
+    _add_source(calibrate)
+    calibrate.add_argument("--prometheus", required=True, metavar="URL", help="where scores are")
+    calibrate.add_argument(
+        "--bearer-token-file", type=Path, metavar="FILE", help="a token that Prometheus asks for"
+    )
+    calibrate.add_argument(
+        "--days", type=float, default=28.0, metavar="N", help="of history to read; default 28"
+    )
+    calibrate.add_argument(
+        "--least-days",
+        type=float,
+        default=14.0,
+        metavar="N",
+        help="of measured time below which a feature gets no bound; default 14, two week-ends",
+    )
+    calibrate.add_argument("--model", default="", help="of this model only")
+    calibrate.add_argument(
+        "--output", type=Path, metavar="FILE", help="default: thresholds.json in `state_dir`"
+    )
+    calibrate.add_argument(
+        "--evidence", type=Path, metavar="FILE", help="write a page that shows history and bounds"
+    )
+    calibrate.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    calibrate.set_defaults(module="drift_calibrate", function="calibrate")
 
 
 def _add_reference(parts: "_Commands[argparse.ArgumentParser]") -> None:

@@ -18,6 +18,7 @@ from agent.drift.intake.tally import IntakeTally
 from agent.drift.models import Models
 from agent.drift.selection import Selection
 from agent.drift.store import reference_store
+from agent.drift.thresholds import FILE, ThresholdFile
 from agent.drift.traffic import Learning
 from agent.lifecycle import until_told
 from agent.pushing import Push, UnusableSettingError, otlp_settings
@@ -26,6 +27,14 @@ from exporters.prometheus import Exposition
 from exporters.web import make_intake_app, serve
 
 INTAKE: Final = "/v1/"
+
+
+def thresholds(config: Config) -> ThresholdFile | None:
+    """Return the file of learned thresholds: as configured, else in the state directory, if there is one."""
+    configured = config.drift.thresholds if config.drift else None
+    if configured:
+        return ThresholdFile(Path(configured))
+    return ThresholdFile(Path(config.state_dir) / FILE) if config.state_dir else None
 
 
 def selection(model: DriftModel) -> Selection:
@@ -80,7 +89,11 @@ async def run(
     intake = Intake(models, tally)
     push = Push(receivers)
     sampler = Sampler(
-        [DriftCollector(models, tally, time.time, settle=intake.settle)],
+        [
+            DriftCollector(
+                models, tally, time.time, settle=intake.settle, thresholds=thresholds(config)
+            )
+        ],
         interval=INTERVAL,
         exporters=push.states,
     )

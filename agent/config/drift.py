@@ -128,6 +128,12 @@ class Drift:
         example="false",
         default=False,
     )
+    thresholds: str | None = option(
+        TEXT,
+        "File that `warpwatch drift calibrate` wrote; read again when it changes. Default: "
+        "thresholds.json in `state_dir`.",
+        example="/etc/warpwatch/drift-thresholds.json",
+    )
     models: tuple[DriftModel, ...] = sections(
         DriftModel,
         "What of which model is looked at; the first entry that fits a model is for it. Default: all "
