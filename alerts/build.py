@@ -17,6 +17,7 @@ from agent.catalogue.attributes import COLLECTOR, GPU_INDEX, NODE, SERVER
 from alerts import (
     agent,
     drift,
+    drift_performance,
     drift_scores,
     gpu,
     gpu_condition,
@@ -49,6 +50,7 @@ GROUPS: Final = {
     "warpwatch-probe": probe.rules,
     "warpwatch-slo": slo.rules,
     "warpwatch-drift": drift.rules,
+    "warpwatch-drift-performance": drift_performance.rules,
 }
 RECORDINGS: Final = {
     "warpwatch-inference": inference.recordings,
@@ -57,6 +59,9 @@ RECORDINGS: Final = {
     "warpwatch-drift-reference": drift_scores.reference_recordings,
     "warpwatch-drift-1h": drift_scores.hour_recordings,
     "warpwatch-drift-1d": drift_scores.day_recordings,
+    "warpwatch-drift-performance-reference": drift_performance.reference_recordings,
+    "warpwatch-drift-performance-1h": drift_performance.hour_recordings,
+    "warpwatch-drift-performance-1d": drift_performance.day_recordings,
 }
 INTERVAL: Final = "30s"
 """How often the rules are evaluated: twice within the shortest time that one must hold."""
@@ -66,6 +71,10 @@ SLOW: Final = {
     "warpwatch-drift-1h": "1m",
     "warpwatch-drift-1d": "4m",
     "warpwatch-drift": "1m",
+    "warpwatch-drift-performance-reference": "1m",
+    "warpwatch-drift-performance-1h": "1m",
+    "warpwatch-drift-performance-1d": "4m",
+    "warpwatch-drift-performance": "1m",
 }
 """Groups that are evaluated more rarely, but often enough that Prometheus does not call them stale (5m)."""
 
