@@ -11,7 +11,7 @@ from agent.catalogue import drift
 from agent.catalogue import recorded_drift as recorded
 from agent.catalogue.attributes import BIN, DRIFT_MODEL, DRIFT_MODEL_VERSION, FEATURE, REFERENCE
 from agent.catalogue.metric import Attribute
-from agent.catalogue.promql import equals, labels, select, value
+from agent.catalogue.promql import aggregate, equals, labels, select, value
 from agent.catalogue.recorded_drift import PER_FEATURE
 from alerts.drift_scores import FEWEST_PER_BIN
 from alerts.rule import DRIFT_DASHBOARD, Component, Rule, Severity
@@ -21,6 +21,8 @@ DIVERGED: Final = 0.25
 TOGETHER: Final = 0.1
 """PSI of all replicas together below which the fleet as a whole has not moved."""
 LEARNING_TOO_LONG: Final = "7d"
+REMEMBERED: Final = "1d"
+"""How long a model that nobody tells of any more is missed."""
 MISSING_MORE: Final = 0.05
 """Share of values by which more are missing than in the reference."""
 
@@ -30,6 +32,7 @@ _MODEL: Final = (
 )
 _FEATURE: Final = f"{{{{ $labels.{FEATURE.label} }}}}"
 _AGAINST: Final = f"the reference {{{{ $labels.{REFERENCE.label} }}}}"
+_UP_OR_DOWN: Final = "moved {{ if gt $value 0.0 }}up{{ else }}down{{ end }}"
 _CHOSEN: Final = (DRIFT_MODEL, FEATURE)
 
 
@@ -53,11 +56,10 @@ def _shift(window: str, alert: str, hold: str, linger: str) -> Rule:
         expression=f"{shift}\nand {_on()} (abs({shift}) > {_on()} {threshold})",
         hold=hold,
         linger=linger,
-        summary=f"{_MODEL}: {_FEATURE} has shifted by {{{{ $value | printf `%+.2f` }}}} within {window}",
-        description=f"Values of the last {window} are above those of {_AGAINST} with a probability of 50 % "
-        "{{ if gt $value 0.0 }}and more{{ else }}and less{{ end }}: the shift is "
-        "{{ $value | printf `%+.3f` }} of at most 0.5, beyond what this feature did while its threshold was "
-        "learned.",
+        summary=f"{_MODEL}: {_FEATURE} has {_UP_OR_DOWN} ({{{{ $value | printf `%+.2f` }}}} over {window})",
+        description=f"Values of the last {window} are mostly "
+        f"{{{{ if gt $value 0.0 }}}}above{{{{ else }}}}below{{{{ end }}}} those of {_AGAINST}: the probability that one is above is 0.5 "
+        "{{ $value | printf `%+.3f` }}, where 0.5 is no change. This is beyond the feature's threshold.",
         action="See in the dashboard which bins grew, on which replicas, since when; compare with releases.",
     )
 
@@ -102,33 +104,40 @@ def _missing() -> Rule:
         expression=f"({share} - {_on()} {before} > {MISSING_MORE})\nand {_on()} ({enough})",
         hold="10m",
         linger="30m",
-        summary=f"{_MODEL}: {_FEATURE} is missing in {{{{ $value | humanizePercentage }}}} more rows",
-        description="{{ $value | humanizePercentage }} of the rows of the last hour lack a value that the "
-        f"rows of {_AGAINST} had. The model answers all the same, with less to go by.",
+        summary=f"{_MODEL}: {_FEATURE} is missing in {{{{ $value | humanizePercentage }}}} more of the rows",
+        description=f"Of the rows of the last hour so many more lack a value than of those of {_AGAINST}. "
+        "The model answers all the same, with less to go by.",
         action="Find out which client or pipeline stopped sending it.",
     )
 
 
 def _not_measured() -> Rule:
-    """Tell what nobody looks at: too few rows, none at all, or a reference that is never finished."""
+    """Tell what nobody looks at: too few rows or none, a reference that is never finished, no process."""
     samples, bins = recorded.SAMPLES["1d"].name, recorded.BINS["1d"].name
-    too_few = f"({samples} < {FEWEST_PER_BIN} * {bins})"
-    none = f"({recorded.REF_SAMPLES.name} unless {_on()} {samples})"
     model = (DRIFT_MODEL, DRIFT_MODEL_VERSION)
+    known = recorded.REF_SAMPLES.name
+    too_few = f"({samples} < {FEWEST_PER_BIN} * {bins} and {_on()} {known})"
+    none = f"({known} unless {_on()} {samples})"
     rows = select(drift.LEARNING_ROWS)
     learning = (
         f"({value(drift.LEARNING_ROWS, model)}\n"
-        f"and on ({labels(model)}) max by ({labels(model)}) ({rows} offset {LEARNING_TOO_LONG}))"
+        f"and on ({labels(model)}) {aggregate('max', model, f'{rows} offset {LEARNING_TOO_LONG}')})"
+    )
+    # By model alone: a version that another one follows is not missed.
+    gone = (
+        f"({aggregate('max', model, f'{known} offset {REMEMBERED}')}\n"
+        f"unless on ({labels(model[:1])}) {known}\nunless on ({labels(model[:1])}) {rows})"
     )
     return _rule(
         alert="DriftNotMeasured",
-        expression=f"max by ({labels(model)}) (\n{too_few}\nor {none}\n)\nor {learning}",
+        expression=f"{aggregate('max', model, f'{too_few} or {none}')}\nor {learning}\nor {gone}",
         hold="6h",
         linger="1h",
         summary=f"{_MODEL}: drift is not measured",
-        description="There are too few rows to tell whether this model's traffic has drifted, or it is still "
-        "learning what to compare with. Silence of the other drift alerts says nothing.",
-        action="Check that payloads still arrive (model_drift_intake_rows_total), or wait for more traffic.",
+        description="Too few rows came within a day to tell whether this model's traffic has drifted, or its "
+        "reference is not finished after a week, or the drift processes that told of it are gone. That no "
+        "other drift alert fires says nothing about this model.",
+        action="See whether rows still arrive and are taken (model_drift_intake_rows_total by road).",
         chosen=(DRIFT_MODEL,),
     )
 

@@ -37,6 +37,8 @@ HOURS_OF_DAY: Final = "23h59m59s999ms:1h"
 Just short of a day, because Prometheus 2 takes both ends of a range and Prometheus 3 only one: these are 24
 hours to both.
 """
+COUNTED_FOR_A_DAY: Final = f"last_over_time({recorded.BINS['1h'].name}[1h] offset 23h)"
+"""A day's score needs the whole day: of a morning alone, the daily cycle would be drift."""
 SEASON: Final = "1w"
 
 
@@ -142,6 +144,8 @@ def _worst_replica(window: str) -> str:
 def _judged(window: str) -> tuple[Recording, ...]:
     """Return the scores where there are samples enough, and what they are held against."""
     enough = f"{recorded.SAMPLES[window].name} >= {FEWEST_PER_BIN} * {recorded.BINS[window].name}"
+    if window == "1d":
+        enough += f" and {_on(PER_FEATURE)} {COUNTED_FOR_A_DAY}"
     return (
         _record(recorded.PSI_GUARDED[window], f"{recorded.PSI[window].name} and ({enough})"),
         _record(
