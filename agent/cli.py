@@ -150,6 +150,7 @@ def _add_drift(commands: "_Commands[argparse.ArgumentParser]") -> None:
     run.set_defaults(module="drift", function="run")
     _add_calibrate(parts)
     _add_reference(parts)
+    _add_report(parts)
 
 
 def _add_calibrate(parts: "_Commands[argparse.ArgumentParser]") -> None:
@@ -183,6 +184,50 @@ def _add_calibrate(parts: "_Commands[argparse.ArgumentParser]") -> None:
     )
     calibrate.add_argument("--json", action="store_true", help="print JSON instead of a table")
     calibrate.set_defaults(module="drift_calibrate", function="calibrate")
+
+
+def _add_report(parts: "_Commands[argparse.ArgumentParser]") -> None:
+    report = parts.add_parser(
+        "report",
+        help="write Evidently's report of a model, as HTML and JSON",
+        description="Compares rows, or rows rebuilt from the counts that a process exports, with a "
+        "reference. Needs `pip install 'warpwatch[report]'`; runs in a process of its own, within limits.",
+    )
+    _add_source(report)
+    current = report.add_mutually_exclusive_group(required=True)
+    current.add_argument(
+        "--current", type=Path, metavar="FILE", help="rows: .ndjson, .jsonl, .csv or .parquet"
+    )
+    current.add_argument(
+        "--metrics", metavar="URL|FILE", help="the metrics page of a drift process, or a saved one"
+    )
+    current.add_argument("--prometheus", metavar="URL", help="the counts of all replicas")
+    report.add_argument(
+        "--reference",
+        type=Path,
+        metavar="FILE",
+        help="rows, or a reference's .json; default: the one in use, or the one that is exported",
+    )
+    report.add_argument("--window", default="1d", help="how far back in Prometheus; default 1d")
+    report.add_argument("--bearer-token-file", type=Path, metavar="FILE", help="for Prometheus")
+    report.add_argument("--model", default="", help="which, where there are several")
+    report.add_argument("--model-version", default="", metavar="VERSION", help="as --model")
+    report.add_argument("--reference-id", default="", metavar="ID", help="as --model")
+    report.add_argument(
+        "--output", type=Path, default=Path(), metavar="FOLDER", help="default: this folder"
+    )
+    report.add_argument("--threshold", type=float, default=0.25, help="PSI of drift; default 0.25")
+    for name, default, unit in (
+        ("--memory", 1_536, "MiB of address space"),
+        ("--cpu", 60, "seconds of processor time"),
+        ("--wall", 120, "seconds on the clock"),
+        ("--rows", 5_000, "rows a side; of more, a sample"),
+        ("--columns", 50, "columns; of more, those that differ most"),
+    ):
+        report.add_argument(
+            name, type=int, default=default, metavar="N", help=f"{unit}; default {default}"
+        )
+    report.set_defaults(module="drift_report", function="report")
 
 
 def _add_reference(parts: "_Commands[argparse.ArgumentParser]") -> None:

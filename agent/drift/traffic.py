@@ -158,7 +158,7 @@ class Traffic:
         size = rows.size
         met = set()
         for name, values in rows.columns.items():
-            told = self._told(name, values)
+            told = self.derived(name, values)
             if not told:
                 self.schema_violations += 1
             for feature, derived in told.items():
@@ -172,7 +172,7 @@ class Traffic:
                 self.schema_violations += 1
         self.rows += _size(rows)
 
-    def _told(self, name: str, values: Sequence[object]) -> Mapping[str, Sequence[object]]:
+    def derived(self, name: str, values: Sequence[object]) -> Mapping[str, Sequence[object]]:
         """Return the features that a column is, or that are made of it; none for a column nobody knows."""
         if name in self.counters:
             return {name: values}
