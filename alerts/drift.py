@@ -58,7 +58,8 @@ def _shift(window: str, alert: str, hold: str, linger: str) -> Rule:
         linger=linger,
         summary=f"{_MODEL}: {_FEATURE} has {_UP_OR_DOWN} ({{{{ $value | printf `%+.2f` }}}} over {window})",
         description=f"Values of the last {window} are mostly "
-        f"{{{{ if gt $value 0.0 }}}}above{{{{ else }}}}below{{{{ end }}}} those of {_AGAINST}: the probability that one is above is 0.5 "
+        f"{{{{ if gt $value 0.0 }}}}above{{{{ else }}}}below{{{{ end }}}} those of {_AGAINST}: the "
+        "probability that one is above is 0.5 "
         "{{ $value | printf `%+.3f` }}, where 0.5 is no change. This is beyond the feature's threshold.",
         action="See in the dashboard which bins grew, on which replicas, since when; compare with releases.",
     )

@@ -24,6 +24,8 @@ LEAST: Final[Mapping[tuple[str, str], float]] = {
 """Effects that are smaller are not worth anybody's time, however surely they are there."""
 HOLD: Final = {"1h": 15 * 60.0, "1d": 30 * 60.0}
 """Seconds for which the alert rules want a score above its bound."""
+LINGER: Final = {"1h": 30 * 60.0, "1d": 2 * 3600.0}
+"""Seconds for which an alert goes on once its score is back below: what rises again within is no new one."""
 DAYS: Final = 14.0
 """Of history at least: two weekends."""
 _DAY: Final = 86_400.0
@@ -130,19 +132,27 @@ def alerts_per_month(
     for number, week in weeks.items():
         others = (each for other, found in weeks.items() if other != number for each in found)
         bound = bound_of(others, statistic, window, factor)
-        alerts += episodes(week, bound, hold=HOLD[window], step=step)
+        alerts += episodes(week, bound, hold=HOLD[window], linger=LINGER[window], step=step)
     return alerts * _MONTH / (measured_days(points, step) * _DAY)
 
 
-def episodes(points: Sequence[Point], bound: float, *, hold: float, step: float) -> int:
-    """Count how often a score was above a bound for at least ``hold`` seconds; a gap ends an episode."""
-    count, since, last, told = 0, 0.0, None, False
+def episodes(
+    points: Sequence[Point], bound: float, *, hold: float, step: float, linger: float = 0.0
+) -> int:
+    """Count how often a score was above a bound for at least ``hold`` seconds; a gap ends an episode.
+
+    One that comes back within ``linger`` seconds is the same.
+    """
+    count, since, last, over = 0, 0.0, None, None
     for time, value in points:
         if last is None or time - last > _GAP * step:
-            told, since = False, time
-        if abs(value) <= bound:
-            told, since = False, time + step
-        elif not told and time - since >= hold - step:
-            count, told = count + 1, True
+            since, over = time, None
+        if abs(value) > bound:
+            if over is not None:
+                over = time
+            elif time - since >= hold - step:
+                count, over = count + 1, time
+        elif over is None or time - over > linger:
+            since, over = time + step, None
         last = time
     return count

@@ -52,11 +52,16 @@ def _section(each: Calibrated) -> str:
     head = f"<h2>{named}: {escape(who.feature)}, {each.statistic} of {each.window}</h2>"
     if each.threshold is None:
         return f'{head}<p class="none">No bound: {escape(each.why_not)}.</p>{_chart(each)}'
+    first, last = (_day(each.points[place].time) for place in (0, -1))
     return (
-        f"{head}<p>Bound {each.threshold.value:.4f}, from {each.days:.1f} days; "
+        f"{head}<p>Bound {each.threshold.value:.4f}, from {each.days:.1f} days, {first} to {last}; "
         f"{each.threshold.alerts_per_month:.2f} alerts a month. Reference {escape(who.reference)}.</p>"
         f"{_chart(each)}"
     )
+
+
+def _day(time: float) -> str:
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d")
 
 
 def _chart(each: Calibrated) -> str:
