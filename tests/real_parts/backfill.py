@@ -26,6 +26,7 @@ def start_with_history(
         file.write("# EOF\n")
     promtool = path_of("promtool")
     # Blocks as long as the history: by default there would be one for each two hours of it.
-    run(promtool, "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=9600h", text, storage)  # fmt: skip
+    make = (promtool, "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=9600h")
+    run(*make, text, storage)
     path.write_text(config, encoding="utf-8")
     return start_prometheus(programs, path, _RETENTION, storage=storage)

@@ -32,6 +32,12 @@ def swinging(days: float, most: float, end: float) -> Iterator[tuple[float, floa
         yield at, most * math.sin(2 * math.pi * at / DAY)
 
 
+def calibrated(url: str, output: Path, *words: str) -> int:
+    """Return the exit code of the command."""
+    told = ("--prometheus", url, "--output", str(output), *words)
+    return main(["drift", "calibrate", *told])
+
+
 @pytest.fixture
 def prometheus(programs: Programs, tmp_path: Path) -> Prometheus:
     """Run a Prometheus with three weeks of two models' scores, and five days of a feature."""
@@ -174,9 +180,7 @@ def test_what_cannot_be_done_is_said(
     """Wrong options and a Prometheus that is not there end in a sentence, never in a traceback."""
     url = f"http://127.0.0.1:{free_port}"
 
-    ended = main(
-        ["drift", "calibrate", "--prometheus", url, "--output", str(tmp_path / "t.json"), *words]
-    )
+    ended = calibrated(url, tmp_path / "t.json", *words)
 
     assert ended == code
     assert why in capsys.readouterr().err
