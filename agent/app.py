@@ -4,16 +4,12 @@ The explicit list of collectors is here, and so is the order in which they win w
 series: NVML before dcgm-exporter.
 """
 
-import asyncio
 import logging
 import os
-import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from agent.collector import Collector
 from agent.collectors.nvml.collector import RELEASE_SECONDS, NvmlCollector
@@ -22,18 +18,14 @@ from agent.collectors.scrape import Connections
 from agent.collectors.serving.budget import SeriesBudget
 from agent.collectors.xid.collector import XidCollector
 from agent.config import Config
+from agent.lifecycle import Part, until_told
+from agent.pushing import Push, UnusableSettingError, otlp_settings
 from agent.sampler import Sampler
-from agent.snapshot import ExporterState
-from agent.worker import Worker
 from agent.xid.ledger import XidLedger
 from agent.xid.policy import Policy
 from exporters.prometheus import Exposition
 from exporters.release import ReleaseEndpoint
 from exporters.web import HEALTH_LIMIT, make_app, serve
-
-if TYPE_CHECKING:
-    from exporters.otlp.exporter import OtlpExporter
-    from exporters.otlp.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -103,33 +95,6 @@ def make_collectors(
     return collectors
 
 
-def otlp_settings(
-    config: Config, environment: Mapping[str, str], node: str
-) -> "tuple[Settings, ...]":
-    """Return the settings of each OTLP receiver, configured or named by the environment.
-
-    Raises `ValueError` with all that is wrong with the OTEL_* variables and the files they name.
-    """
-    from exporters.otlp import settings as otlp  # noqa: PLC0415 - knows the variables, loads no SDK
-
-    settings = otlp.otlp_settings(
-        [(each.endpoint, each.protocol, each.headers_file, each.interval) for each in config.otlp],
-        environment,
-        node=node,
-        cluster=config.cluster or "",
-    )
-    if unusable := [problem for each in settings for problem in otlp.unusable_files(each)]:
-        raise otlp.SettingsError(unusable)
-    return settings
-
-
-def make_otlp(settings: "Iterable[Settings]") -> "tuple[OtlpExporter, ...]":
-    """Return an exporter for each. Loads OpenTelemetry; raises `ValueError` where one cannot work."""
-    from exporters.otlp.exporter import OtlpExporter  # noqa: PLC0415 - only where there is a receiver
-
-    return tuple(OtlpExporter(each) for each in settings)
-
-
 async def run(
     config: Config,
     environment: Mapping[str, str] = os.environ,
@@ -144,15 +109,7 @@ async def run(
     """
     node = node_name(config, environment)
     settings = otlp_settings(config, environment, node)
-    otlp: list[OtlpExporter] = []
-
-    idle = tuple(
-        ExporterState(target.name, target.signal) for each in settings for target in each.targets
-    )
-
-    def exporter_states() -> tuple[ExporterState, ...]:
-        return tuple(state for each in otlp for state in each.states()) if otlp else idle
-
+    push = Push(settings)
     connections, series = Connections(), SeriesBudget()
     collectors = make_collectors(config, gpu_driver(config), connections, series)
     sampler = Sampler(
@@ -160,7 +117,7 @@ async def run(
         interval=config.interval,
         window=config.window,
         distributions=config.distributions,
-        exporters=exporter_states,
+        exporters=push.states,
     )
     gpus = [each for each in collectors if isinstance(each, NvmlCollector)]
     web = make_app(
@@ -170,22 +127,26 @@ async def run(
         release=_release_endpoint(config.release_from, gpus),
     )
     runner, port = await serve(web, config.listen.host, config.listen.port)
+
+    def release() -> list[Part]:
+        _log.info("SIGUSR1: the driver is let go of for %g s", RELEASE_SECONDS)
+        return [each.release() for each in gpus]
+
     host = f"[{config.listen.host}]" if ":" in config.listen.host else config.listen.host
     ready(f"http://{host}:{port}")
     try:
-        await _until_told(
+        await until_told(
             [
                 sampler.run(),
-                _push(settings, otlp, sampler),
+                push.run(sampler),
                 *_adopt_others(config, environment, node, sampler, connections, series),
             ],
-            gpus,
+            on_user_signal=release,
         )
-    except* _Refused as refusals:
+    except* UnusableSettingError as refusals:
         raise ValueError(str(refusals.exceptions[0])) from refusals
     finally:
-        for each in otlp:
-            await each.close()
+        await push.close()
         await runner.cleanup()
 
 
@@ -207,7 +168,7 @@ def _adopt_others(
     sampler: Sampler,
     connections: Connections,
     series: SeriesBudget,
-) -> Iterator[Coroutine[None, None, None]]:
+) -> Iterator[Part]:
     """Let the sampler run what needs it: the search for servers, and what is computed from the others.
 
     Gives what must run beside the sampler.
@@ -232,49 +193,3 @@ def _gpu_holders(sampler: Sampler) -> set[int]:
     """Return the processes that hold a GPU, as NVML last told."""
     batches = sampler.snapshot.batches.values() if sampler.snapshot else ()
     return {holder.pid for batch in batches for holder in batch.holders}
-
-
-class _Refused(Exception):  # noqa: N818 - tells a wrong setting from a fault of ours
-    """A setting turned out to be unusable after the start."""
-
-
-async def _push(
-    settings: "Sequence[Settings]", otlp: "list[OtlpExporter]", sampler: Sampler
-) -> None:
-    """Push to each receiver. OpenTelemetry is loaded beside the first readings, which come sooner."""
-    if not settings:
-        return
-    loader = Worker("load OpenTelemetry")
-    await loader.call(lambda: import_module("exporters.otlp.exporter"))
-    loader.close()
-    try:
-        otlp += make_otlp(settings)
-    except ValueError as error:
-        raise _Refused(str(error)) from error
-    async with asyncio.TaskGroup() as tasks:
-        for each in otlp:
-            tasks.create_task(each.run(sampler))
-
-
-async def _until_told(
-    parts: Sequence[Coroutine[None, None, None]], releasing: Sequence[NvmlCollector]
-) -> None:
-    """Run ``parts`` side by side until a signal asks for the end; an error in one ends them all.
-
-    SIGUSR1 asks those in ``releasing`` to let go of their driver.
-    """
-    loop = asyncio.get_running_loop()
-    told = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
-    async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(part) for part in parts]
-
-        def release() -> None:
-            _log.info("SIGUSR1: the driver is let go of for %g s", RELEASE_SECONDS)
-            running.extend(tasks.create_task(each.release()) for each in releasing)
-
-        loop.add_signal_handler(signal.SIGUSR1, release)
-        await told.wait()
-        for task in running:
-            task.cancel()

@@ -2,9 +2,10 @@
 
 from typing import Any, Final
 
-from agent.catalogue.attributes import CLUSTER, HW_ID, MODEL, NODE, SERVER
+from agent.catalogue.attributes import CLUSTER, DRIFT_MODEL, HW_ID, MODEL, NODE, SERVER
 from agent.catalogue.promql import PER_NODE
 from agent.catalogue.recorded import PROMISED
+from agent.catalogue.recorded_drift import PER_FEATURE
 from alerts.rule import Severity
 from alerts.slo import BURNS
 
@@ -15,20 +16,22 @@ TEMPLATES: Final = "*.tmpl"
 
 _PLACE: Final = [attribute.label for attribute in PER_NODE]
 _PROMISE: Final = [attribute.label for attribute in PROMISED]
+_FEATURE: Final = [attribute.label for attribute in PER_FEATURE]
 
 
 def configuration() -> dict[str, Any]:
     """Return the configuration.
 
     One page per cluster, node and component: a fault on a node is one incident, however many GPUs tell of
-    it. The two severities are routes of their own, so that an open warning never swallows a page: PagerDuty
+    it. Drift belongs to no node but to a model, and is one incident, however many of its features drift.
+    The two severities are routes of their own, so that an open warning never swallows a page: PagerDuty
     knows an incident by a key that is made of route and group.
     """
     return {
         "templates": [TEMPLATES],
         "route": {
             "receiver": "pagerduty",
-            "group_by": [CLUSTER.label, NODE.label, "component"],
+            "group_by": [CLUSTER.label, NODE.label, "component", DRIFT_MODEL.label],
             "group_wait": "30s",
             "group_interval": "5m",
             "repeat_interval": "4h",
@@ -70,6 +73,8 @@ def _inhibitions() -> list[dict[str, Any]]:
             _mutes(fast.alert, "|".join(slow.alert for slow in BURNS[place:]), equal=_PROMISE)
             for place, fast in enumerate(BURNS[:-1], 1)
         ),
+        # Where values are missing, the shares of all bins are others.
+        _mutes("ModelFeatureMissing", "ModelFeatureShapeChanged", equal=_FEATURE),
         # A server that does nothing has a queue that grows.
         _mutes("ModelServerHung", "ModelQueueGrowing", equal=[SERVER.label, MODEL.label, *_PLACE]),
     ]

@@ -5,18 +5,26 @@ from enum import Enum
 from typing import Any, Final
 
 from agent.catalogue import Attribute
-from agent.catalogue.attributes import CLUSTER, HW_ID, NODE
+from agent.catalogue.attributes import CLUSTER, DRIFT_MODEL, FEATURE, HW_ID, NODE
 from agent.catalogue.promql import PER_NODE
 
 RUNBOOKS: Final = "runbooks"
 """Folder of the runbooks, beside the rules: what a link to one starts with where no base is given."""
 NODE_DASHBOARD: Final = "/d/warpwatch-gpu-node"
 """Path of the GPU node dashboard in any Grafana; its uid never changes."""
+DRIFT_DASHBOARD: Final = "/d/warpwatch-drift"
+"""Path of the drift dashboard."""
 HEALTH_DASHBOARD: Final = "/d/warpwatch-gpu-health"
 """Path of the GPU health dashboard."""
 
 
-_VARIABLES: Final = {CLUSTER.label: "cluster", NODE.label: "node", HW_ID.label: "gpu"}
+_VARIABLES: Final = {
+    CLUSTER.label: "cluster",
+    NODE.label: "node",
+    HW_ID.label: "gpu",
+    DRIFT_MODEL.label: "model",
+    FEATURE.label: "feature",
+}
 """What the dashboard calls its variables."""
 
 
@@ -33,6 +41,7 @@ class Component(Enum):
     GPU = "gpu"
     AGENT = "agent"
     SERVING = "serving"
+    MODEL = "model"
 
 
 @dataclass(frozen=True, kw_only=True)

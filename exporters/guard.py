@@ -23,6 +23,8 @@ HEADERS: Final = {
 STRICTEST_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
 """For all answers that are not the status page, which brings its own."""
 
+ENDPOINTS: Final = "/, /metrics, /metrics/dcgm, /api/v1/status, /healthz and /readyz"
+"""What the agent answers."""
 _PROBES: Final = frozenset({"/healthz", "/readyz"})
 """They tell nothing about the node, and are asked by programs that may use any name."""
 
@@ -34,16 +36,17 @@ async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.setdefault("Content-Security-Policy", STRICTEST_POLICY)
 
 
-def guard(hosts: Collection[str]) -> Middleware:
+def guard(hosts: Collection[str], *, intake: str = "", endpoints: str = ENDPOINTS) -> Middleware:
     """Return the middleware that refuses bodies and, on loopback, names that are not this machine.
 
     ``hosts`` are further names by which browsers may ask for a server on loopback, behind a proxy.
+    Below the path ``intake`` bodies are taken. ``endpoints`` tells whoever is lost what there is.
     """
     known = frozenset(name.lower() for name in hosts)
 
     @web.middleware
     async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.can_read_body:
+        if request.can_read_body and not (intake and request.path.startswith(intake)):
             return _refusal(413, "this endpoint takes no request body\n")
         if request.path not in _PROBES and not _is_ours(request, known):
             return _refusal(
@@ -56,12 +59,9 @@ def guard(hosts: Collection[str]) -> Middleware:
         try:
             return await handler(request)
         except web.HTTPNotFound:
-            return web.Response(status=404, text=f"nothing here; there is {_ENDPOINTS}\n")
+            return web.Response(status=404, text=f"nothing here; there is {endpoints}\n")
 
     return refuse
-
-
-_ENDPOINTS: Final = "/, /metrics, /metrics/dcgm, /api/v1/status, /healthz and /readyz"
 
 
 def _refusal(status: int, text: str) -> web.Response:

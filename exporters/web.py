@@ -38,22 +38,20 @@ _STOPPING: Final = 2.0
 """Seconds that open requests get when the server stops."""
 
 
-class _Endpoint:
-    """The handlers."""
+class _Telling:
+    """The handlers that every process of ours has: metrics and probes."""
 
-    def __init__(
-        self,
-        source: Source,
-        exposition: Exposition,
-        dcgm: "DcgmExposition | None",
-        board: Board,
-        health_limit: float,
-    ) -> None:
+    def __init__(self, source: Source, exposition: Exposition, health_limit: float) -> None:
         self._source = source
         self._exposition = exposition
-        self._dcgm = dcgm
-        self._board = board
         self._health_limit = health_limit
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/metrics", self.metrics),
+            web.get("/healthz", self.healthz),
+            web.get("/readyz", self.readyz),
+        ]
 
     async def metrics(self, request: web.Request) -> web.Response:
         snapshot = self._source.snapshot
@@ -70,6 +68,40 @@ class _Endpoint:
             headers["Content-Type"] = CLASSIC
             body = self._exposition.text(snapshot, compressed=compressed)
         return web.Response(body=body, headers=headers)
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        idle = self._source.idle_seconds
+        if idle <= self._health_limit:
+            return web.Response(text="ok\n")
+        why = f"the sampling loop last turned {idle:.0f} s ago (limit {self._health_limit:g} s)\n"
+        return web.Response(status=503, text=why)
+
+    async def readyz(self, _: web.Request) -> web.Response:
+        return web.Response(text="ready\n") if self._source.snapshot else _not_yet()
+
+
+class _Endpoint(_Telling):
+    """The handlers of the agent."""
+
+    def __init__(
+        self,
+        source: Source,
+        exposition: Exposition,
+        dcgm: "DcgmExposition | None",
+        board: Board,
+        health_limit: float,
+    ) -> None:
+        super().__init__(source, exposition, health_limit)
+        self._dcgm = dcgm
+        self._board = board
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            *super().routes(),
+            web.get("/", self.page),
+            web.get("/metrics/dcgm", self.dcgm_metrics),
+            web.get("/api/v1/status", self.status),
+        ]
 
     async def dcgm_metrics(self, request: web.Request) -> web.Response:
         snapshot = self._source.snapshot
@@ -88,16 +120,6 @@ class _Endpoint:
 
             self._dcgm = DcgmExposition(self._exposition.node)
         return self._dcgm
-
-    async def healthz(self, _: web.Request) -> web.Response:
-        idle = self._source.idle_seconds
-        if idle <= self._health_limit:
-            return web.Response(text="ok\n")
-        why = f"the sampling loop last turned {idle:.0f} s ago (limit {self._health_limit:g} s)\n"
-        return web.Response(status=503, text=why)
-
-    async def readyz(self, _: web.Request) -> web.Response:
-        return web.Response(text="ready\n") if self._source.snapshot else _not_yet()
 
     async def page(self, _: web.Request) -> web.Response:
         snapshot = self._source.snapshot
@@ -144,17 +166,7 @@ def make_app(
     streams = Streams(source, board)
     endpoint = _Endpoint(source, exposition, dcgm, board, health_limit)
     app = web.Application(middlewares=[guard(hosts)], client_max_size=1)
-    app.add_routes(
-        [
-            web.get("/", endpoint.page),
-            web.get("/metrics", endpoint.metrics),
-            web.get("/metrics/dcgm", endpoint.dcgm_metrics),
-            web.get("/healthz", endpoint.healthz),
-            web.get("/readyz", endpoint.readyz),
-            web.get("/api/v1/status", endpoint.status),
-            web.get("/stream", streams.handle),
-        ]
-    )
+    app.add_routes([*endpoint.routes(), web.get("/stream", streams.handle)])
     if release is not None:
         app.router.add_post(RELEASE_PATH, release.handle)
     app.on_response_prepare.append(add_headers)
@@ -168,6 +180,28 @@ def make_app(
             await task
 
     app.cleanup_ctx.append(follow)
+    return app
+
+
+def make_intake_app(
+    source: Source,
+    exposition: Exposition,
+    routes: Collection[web.RouteDef],
+    *,
+    intake: str,
+    health_limit: float = HEALTH_LIMIT,
+) -> web.Application:
+    """Return the application of a process that also takes bodies, by ``routes`` below the path ``intake``.
+
+    Bounding the bodies is up to the handlers of ``routes``.
+    """
+    named = ", ".join(sorted({route.path for route in routes}))
+    endpoints = f"/metrics, /healthz, /readyz and, to POST to, {named}"
+    app = web.Application(
+        middlewares=[guard((), intake=intake, endpoints=endpoints)], client_max_size=1
+    )
+    app.add_routes([*_Telling(source, exposition, health_limit).routes(), *routes])
+    app.on_response_prepare.append(add_headers)
     return app
 
 

@@ -12,11 +12,15 @@ import promql_parser as promql
 
 from agent.catalogue import CATALOGUE, COMMON, Attribute, Metric
 from agent.catalogue.recorded import RECORDED
+from agent.catalogue.recorded_drift import INSTANCE, RECORDED_DRIFT
+from agent.catalogue.recorded_performance import RECORDED_PERFORMANCE
 
 SERIES: Final[dict[str, Metric]] = {
     series: metric for metric in CATALOGUE for series in metric.series
 }
-RECORDED_SERIES: Final = {each.name: each for each in RECORDED}
+RECORDED_SERIES: Final = {
+    each.name: each for each in (*RECORDED, *RECORDED_DRIFT, *RECORDED_PERFORMANCE)
+}
 BOUND: Final = "le"
 ALERTS: Final = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
 """Series that Prometheus writes about the rules that it evaluates."""
@@ -96,7 +100,9 @@ def _of_selector(node: promql.VectorSelector) -> frozenset[str]:
     if recorded is not None:
         attributes = {attribute.label: attribute for attribute in recorded.attributes}
     elif metric is not None:
-        attributes = {attribute.label: attribute for attribute in (*COMMON, *metric.attributes)}
+        # Elsewhere nothing may depend on the target; replicas are told apart by it.
+        target = (INSTANCE,) if metric.group == "drift" else ()
+        attributes = {each.label: each for each in (*COMMON, *target, *metric.attributes)}
     else:
         raise UnknownName(f"no metric {node.name!r} in the catalogue")
     known = frozenset(attributes) | ({BOUND} if str(node.name).endswith("_bucket") else set())

@@ -8,6 +8,7 @@ from typing import Final
 
 from agent.catalogue import (
     discovery,
+    drift,
     gpu,
     gpu_errors,
     gpu_health,
@@ -35,6 +36,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     *gpu_owners.METRICS,
     *window.METRICS,
     *serving.METRICS,
+    *drift.METRICS,
     *serving_gpu.METRICS,
     *serving_slo.METRICS,
     *probe.METRICS,

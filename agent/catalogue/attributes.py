@@ -316,6 +316,49 @@ EVENT_NAME = Attribute("event.name", "The kind of event; see the list of events.
 VERSION = Attribute("service.version", "The agent's version.")
 PYTHON = Attribute("process.runtime.version", "The version of Python that runs the agent.")
 
+# Of drift. Short, because people write rules on them by hand, for models of any kind.
+DRIFT_MODEL = Attribute("model", "The model, as the payloads or the configuration name it.")
+DRIFT_MODEL_VERSION = Attribute("model_version", "The model's version, as they name it.")
+REFERENCE = Attribute(
+    "reference", "Hash of the content of the reference: other edges or counts, another reference."
+)
+FEATURE = Attribute("feature", "The feature; a part of an embedding or a text has a dotted name.")
+BIN = Attribute(
+    "bin",
+    "The bin: number and ends, or the category; `__missing__` where there was no value, `__other__` "
+    "for what fits no other bin.",
+)
+DRIFT_WINDOW = Attribute("window", "Over how long the score is made.", ("1h", "1d"))
+STATISTIC = Attribute("statistic", "Which score the threshold is for.", ("rank_shift", "psi"))
+QUALITY_ISSUE = Attribute(
+    "issue",
+    "What is wrong with a value; one that is missing is in the bin `__missing__`.",
+    ("out_of_range", "new_category", "type_error"),
+)
+
+OUTCOME = Attribute(
+    "outcome",
+    "How a prediction and its label agree; `right` and `wrong` where no class is the positive one.",
+    ("true_positive", "false_positive", "true_negative", "false_negative", "right", "wrong"),
+)
+ROAD = Attribute(
+    "road", "The road by which payloads come in.", ("kserve", "rows", "otlp", "bentoml", "triton")
+)
+REFUSAL = Attribute(
+    "refusal",
+    "Why something that came in was refused.",
+    (
+        "malformed",
+        "no_model",
+        "too_large",
+        "wrong_type",
+        "duplicate",
+        "unpaired",
+        "overload",
+        "too_many_models",
+    ),
+)
+
 # Attributes of events only: an event is one record, so a value per process or per moment is fine there.
 PROCESS_ID = Attribute("process.pid", "The process, where one is known.")
 PROCESS_NAME = Attribute("process.executable.name", "Its executable's name, never its arguments.")

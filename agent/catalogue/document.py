@@ -17,6 +17,7 @@ _GROUPS: Final = {
     "gpu": "GPU",
     "serving": "Model servers",
     "system": "The node",
+    "drift": "Drift of models",
     "agent": "The agent itself",
 }
 _RECORDED: Final = """\

@@ -10,6 +10,8 @@ from agent.catalogue.attributes import (
     CONFIDENCE,
     CONTAINER_ID,
     DETAIL,
+    DRIFT_MODEL,
+    DRIFT_MODEL_VERSION,
     DRIVER_EVENT,
     GPU_INSTANCE,
     GPU_PCI,
@@ -27,6 +29,7 @@ from agent.catalogue.attributes import (
     PROCESS_ID,
     PROCESS_NAME,
     PROVIDER,
+    REFERENCE,
     SERVER,
     SWITCH_PCI,
     SXID,
@@ -202,6 +205,12 @@ COLLECTOR_RECOVERED = EventKind(
     description="A collector that had failed gives data again.",
     attributes=(COLLECTOR,),
 )
+REFERENCE_IN_USE = EventKind(
+    name="model.drift.reference.in_use",
+    severity=Severity.INFO,
+    description="A model is compared with another reference than before, or with its first.",
+    attributes=(DRIFT_MODEL, DRIFT_MODEL_VERSION, REFERENCE),
+)
 
 EVENT_KINDS: Final = (
     GPU_XID_FATAL,
@@ -226,4 +235,5 @@ EVENT_KINDS: Final = (
     PROBE_ANSWERED,
     COLLECTOR_FAILED,
     COLLECTOR_RECOVERED,
+    REFERENCE_IN_USE,
 )

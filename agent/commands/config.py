@@ -13,7 +13,8 @@ def check(options: argparse.Namespace) -> int:
     config = configured(options)
     if config is None:
         return WRONG_CONFIGURATION
-    from agent.app import gpu_driver, make_collectors, make_otlp, node_name, otlp_settings  # noqa: PLC0415 - loads the whole agent
+    from agent.app import gpu_driver, make_collectors, node_name  # noqa: PLC0415 - loads the whole agent
+    from agent.pushing import make_otlp, otlp_settings  # noqa: PLC0415 - as above
 
     try:
         make_collectors(config, gpu_driver(config))

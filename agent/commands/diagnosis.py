@@ -12,12 +12,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from agent.app import gpu_driver, make_collectors, make_otlp, node_name, otlp_settings
+from agent.app import gpu_driver, make_collectors, node_name
 from agent.catalogue import serving
 from agent.collector import Collector, Unavailable
 from agent.collectors.nvml.driver import DeviceError, DriverGone, GpuDriver
 from agent.collectors.nvml.library import WrongBinding
 from agent.config import Config
+from agent.pushing import make_otlp, otlp_settings
 from agent.snapshot import Batch
 
 _NO_SOURCE_OF_THEIR_OWN: Final = frozenset({"nvml", "xid"})

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.config.discovery import Discovery
+from agent.config.drift import Drift
 from agent.config.fields import option as _option
 from agent.config.fields import required as _required
 from agent.config.fields import section as _section
@@ -275,6 +276,7 @@ class Config:
         example="loopback",
         default="loopback",
     )
+    drift: Drift | None = _section(Drift, "The drift process. Default: its defaults.")
     simulate: str | None = _option(
         TEXT,
         "Simulated GPUs instead of real ones, as COUNTxMODEL, to try the agent without a GPU; with what "

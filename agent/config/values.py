@@ -112,6 +112,20 @@ def url(value: object) -> str:
     return value.strip()
 
 
+def whole_between(low: int, high: int) -> Callable[[object], int]:
+    """Return a parser of whole numbers from ``low`` to ``high``."""
+
+    def parse(value: object) -> int:
+        wrong = f"must be a whole number from {low} to {high}, not {value!r}"
+        if isinstance(value, str) and re.fullmatch(r"\s*\d{1,18}\s*", value, re.ASCII):
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError(wrong)
+        return value
+
+    return parse
+
+
 def one_of(*choices: str) -> Callable[[object], str]:
     """Return a parser that takes one of ``choices``."""
 
@@ -180,6 +194,12 @@ CLASSES: Final = Form(
 def duration_form(low: float, high: float) -> Form:
     """Return the form of a duration from ``low`` to ``high`` seconds."""
     return Form(duration_between(low, high), _DURATION_SCHEMA)
+
+
+def whole_form(low: int, high: int) -> Form:
+    """Return the form of a whole number from ``low`` to ``high``."""
+    schema: dict[str, object] = {"type": "integer", "minimum": low, "maximum": high}
+    return Form(whole_between(low, high), schema)
 
 
 def choice_form(*choices: str) -> Form:

@@ -154,6 +154,50 @@ def test_agents_that_are_all_gone_are_one_page(alertmanager_url: str, pager: Pag
     assert {e["payload"]["source"] for e in events} == {"warpwatch", "n1"}
 
 
+def drifted(model: str, feature: str, alertname: str = "ModelFeatureShifted") -> dict[str, Any]:
+    """Return an alert about a feature of a model."""
+    labels = {"model": model, "model_version": "1", "reference": "r", "feature": feature}
+    kind = {"alertname": alertname, "severity": "warning", "component": "model"}
+    return {
+        "labels": {**kind, **labels},
+        "annotations": {"subject": feature, "summary": f"{model} 1: {feature} has moved up"},
+    }
+
+
+def test_features_that_drift_are_one_incident_per_model(
+    alertmanager_url: str, pager: Pager
+) -> None:
+    """However many features of a model drift, its people are told once, and another model's apart."""
+    features = ("age", "income", "plan")
+    post(
+        alertmanager_url,
+        *(drifted("churn", feature) for feature in features),
+        drifted("fraud", "amount"),
+    )
+
+    events = {event["payload"]["source"]: event["payload"] for event in pager.wait(2)}
+
+    assert events["churn"]["summary"] == (
+        "churn: ModelFeatureShifted age; ModelFeatureShifted income; ModelFeatureShifted plan"
+    )
+    assert events["fraud"]["summary"] == "fraud 1: amount has moved up"
+    assert {each["component"] for each in events.values()} == {"model"}
+
+
+def test_a_missing_field_mutes_its_own_change_of_shape_alone(
+    alertmanager_url: str, pager: Pager
+) -> None:
+    """What follows from a missing field is not told beside it; other features are."""
+    shape = "ModelFeatureShapeChanged"
+    post(alertmanager_url, drifted("churn", "age", "ModelFeatureMissing"))
+    pager.wait(1)
+
+    post(alertmanager_url, drifted("churn", "age", shape), drifted("churn", "plan", shape))
+
+    told = pager.wait(2)[-1]["payload"]["summary"]
+    assert told == "churn: ModelFeatureMissing age; ModelFeatureShapeChanged plan"
+
+
 def test_amtool_accepts_the_configuration(amtool: Path) -> None:
     """Alertmanager's own tool takes the configuration and its templates."""
     said = run(amtool, "check-config", CONFIG)

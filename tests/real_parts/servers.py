@@ -35,15 +35,18 @@ class Prometheus:
         return [(series["metric"], float(series["value"][1])) for series in found]
 
 
-def start_prometheus(programs: Programs, config: Path, *options: str) -> Prometheus:
-    """Start Prometheus with ``config`` and wait until it is ready."""
+def start_prometheus(
+    programs: Programs, config: Path, *options: str, storage: Path | None = None
+) -> Prometheus:
+    """Start Prometheus with ``config`` and wait until it is ready; ``storage`` may hold blocks already."""
     port = free_port()
+    kept = storage or config.parent / f"prometheus-{port}"
     program = programs.start(
         "prometheus",
         [
             path_of("prometheus"),
             f"--config.file={config}",
-            f"--storage.tsdb.path={config.parent / f'prometheus-{port}'}",
+            f"--storage.tsdb.path={kept}",
             f"--web.listen-address=127.0.0.1:{port}",
             *options,
         ],

@@ -88,6 +88,15 @@ def test_every_key_has_a_variable() -> None:
         "OVERRIDES": "{63: page}",
         "END": "stop",
         "FROM": "anywhere",
+        "ROWS": "1000",
+        "FOR": "1h",
+        "FEATURES": "5",
+        "RESERVOIR": "5",
+        "SAMPLE": "0.5",
+        "INCLUDE": "[a]",
+        "EXCLUDE": "[a]",
+        "HASHED": "[a]",
+        "EMBEDDINGS": "true",
         "VERIFY": "true",
         "KUBERNETES": "auto",
         "SOCKETS": "true",
@@ -113,19 +122,18 @@ def test_every_key_has_a_variable() -> None:
         "SERVERS_0_KEY_FILE": "SERVERS_0_CERT_FILE",
         "DISCOVERY_BEARER_TOKEN_FILE": "DISCOVERY_NAMESPACES",
     }
-    samples["END"] = "stop"
+    whole = {
+        **dict.fromkeys(("OTLP", "SERVERS", "SLOS", "PROFILES"), "[]"),
+        "SLOS_0_WINDOW": "28d",
+        "PROFILES_0_NAME": "acme",
+        "DCGM": "{url: 'http://h:1'}",
+        "DISCOVERY": "{sockets: true}",
+        "DRIFT": "{learn_rows: 200}",
+        "DRIFT_MODELS": "[{model: churn}]",
+        "DRIFT_MAX_MODELS": "5",
+    }
     for name in environment_names():
-        value = samples.get(name.rsplit("_", 1)[-1], "http://h:1")
-        if name == "SLOS_0_WINDOW":
-            value = "28d"
-        if name in {"OTLP", "SERVERS", "SLOS", "PROFILES"}:
-            value = "[]"
-        if name == "PROFILES_0_NAME":
-            value = "acme"
-        if name == "DCGM":
-            value = "{url: 'http://h:1'}"
-        if name == "DISCOVERY":
-            value = "{sockets: true}"
+        value = whole.get(name) or samples.get(name.rsplit("_", 1)[-1], "http://h:1")
         environment = {"WARPWATCH_OTLP_0_ENDPOINT": "http://h:1"} if "OTLP_" in name else {}
         environment |= {"WARPWATCH_SERVERS_0_URL": "http://h:1"} if "SERVERS_" in name else {}
         environment |= {"WARPWATCH_DCGM_URL": "http://h:1"} if "DCGM_" in name else {}

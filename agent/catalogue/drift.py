@@ -1,0 +1,178 @@
+"""Metrics of drift: counts per bin and what they are compared with. Scores are made of them in PromQL.
+
+Labels are short here (``model``, not ``gen_ai.request.model``) because people write these rules by hand.
+A model may be any model, not only a generative one.
+"""
+
+from typing import Final
+
+from agent.catalogue.attributes import (
+    BIN,
+    DRIFT_MODEL,
+    DRIFT_MODEL_VERSION,
+    DRIFT_WINDOW,
+    FEATURE,
+    OUTCOME,
+    QUALITY_ISSUE,
+    REFERENCE,
+    REFUSAL,
+    ROAD,
+    STATISTIC,
+)
+from agent.catalogue.metric import Attribute, Kind, Metric
+
+MISSING: Final = "__missing__"
+"""The bin of what was not there."""
+OTHER: Final = "__other__"
+"""The bin of what fits no other one: a word among numbers, a category that the reference has no bin for."""
+
+_OF_VERSION: Final = (DRIFT_MODEL, DRIFT_MODEL_VERSION)
+_OF_MODEL: Final = (*_OF_VERSION, REFERENCE)
+
+
+def _metric(
+    name: str,
+    kind: Kind,
+    unit: str,
+    description: str,
+    *attributes: Attribute,
+    of: tuple[Attribute, ...] = _OF_MODEL,
+) -> Metric:
+    return Metric(
+        name=name,
+        kind=kind,
+        unit=unit,
+        description=description,
+        attributes=(*of, *attributes),
+        group="drift",
+    )
+
+
+FEATURE_OBSERVATIONS = _metric(
+    "model.drift.feature.observations",
+    Kind.COUNTER,
+    "{observation}",
+    "Values per bin since the reference came into use; each bin begins at 0.",
+    FEATURE,
+    BIN,
+)
+REFERENCE_PROPORTION = _metric(
+    "model.drift.reference.proportion",
+    Kind.GAUGE,
+    "{proportion}",
+    "Share of the reference's values in the bin, smoothed by half an observation a bin.",
+    FEATURE,
+    BIN,
+)
+REFERENCE_MIDRANK = _metric(
+    "model.drift.reference.midrank",
+    Kind.GAUGE,
+    "{rank}",
+    "Mean rank, 0 to 1, of the bin's values among the reference's; only of bins that have an order.",
+    FEATURE,
+    BIN,
+)
+REFERENCE_SAMPLES = _metric(
+    "model.drift.reference.samples",
+    Kind.GAUGE,
+    "{sample}",
+    "Values that the reference was made of.",
+    FEATURE,
+)
+SCORE_CORRECTNESS = _metric(
+    "model.drift.score.correctness",
+    Kind.GAUGE,
+    "{probability}",
+    "Probability that a prediction with a score in the bin is right, learned from labelled rows.",
+    FEATURE,
+    BIN,
+)
+SCORE_POSITIVE_RATE = _metric(
+    "model.drift.score.positive_rate",
+    Kind.GAUGE,
+    "{probability}",
+    "Probability that the label of a row with a score in the bin is the positive one.",
+    FEATURE,
+    BIN,
+)
+LABELS = _metric(
+    "model.drift.labels",
+    Kind.COUNTER,
+    "{label}",
+    "Labels that came, by bin of the score and by how they agree with the prediction; each begins at 0.",
+    FEATURE,
+    BIN,
+    OUTCOME,
+)
+LABELS_UNMATCHED = _metric(
+    "model.drift.labels.unmatched",
+    Kind.COUNTER,
+    "{label}",
+    "Labels of rows that are not known, or not any more: they wait for a week at most.",
+    of=_OF_VERSION,
+)
+THRESHOLD = _metric(
+    "model.drift.threshold",
+    Kind.GAUGE,
+    "{score}",
+    "Score above which a feature has drifted, learned by calibration from the model's own traffic.",
+    FEATURE,
+    STATISTIC,
+    DRIFT_WINDOW,
+)
+QUALITY_ISSUES = _metric(
+    "model.drift.quality.issues",
+    Kind.COUNTER,
+    "{value}",
+    "Values that something is wrong with, by what it is; each begins at 0.",
+    FEATURE,
+    QUALITY_ISSUE,
+)
+SCHEMA_VIOLATIONS = _metric(
+    "model.drift.schema.violations",
+    Kind.COUNTER,
+    "{column}",
+    "Columns that came and the reference does not know, or that it knows and did not come, by batch.",
+    of=_OF_VERSION,
+)
+LEARNING_ROWS = _metric(
+    "model.drift.learning.rows",
+    Kind.UP_DOWN_COUNTER,
+    "{row}",
+    "Rows that a reference has been learned from so far; absent once there is one.",
+    of=_OF_VERSION,
+)
+INTAKE_ROWS = _metric(
+    "model.drift.intake.rows",
+    Kind.COUNTER,
+    "{row}",
+    "Rows taken in, by the road they came by.",
+    ROAD,
+    of=(),
+)
+INTAKE_REFUSED = _metric(
+    "model.drift.intake.refused",
+    Kind.COUNTER,
+    "{request}",
+    "Bodies and records refused, by road and reason.",
+    ROAD,
+    REFUSAL,
+    of=(),
+)
+
+METRICS: Final = (
+    FEATURE_OBSERVATIONS,
+    REFERENCE_PROPORTION,
+    REFERENCE_MIDRANK,
+    REFERENCE_SAMPLES,
+    SCORE_CORRECTNESS,
+    SCORE_POSITIVE_RATE,
+    LABELS,
+    LABELS_UNMATCHED,
+    THRESHOLD,
+    QUALITY_ISSUES,
+    SCHEMA_VIOLATIONS,
+    LEARNING_ROWS,
+    INTAKE_ROWS,
+    INTAKE_REFUSED,
+)

@@ -1,0 +1,122 @@
+"""`warpwatch drift calibrate`: what is normal for each feature, from weeks of history."""
+
+import argparse
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from agent.catalogue.attributes import DRIFT_MODEL
+from agent.catalogue.promql import equals
+from agent.catalogue.recorded_drift import PSI_GUARDED, RANK_SHIFT_GUARDED
+from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse
+from agent.commands.table import print_rows
+
+if TYPE_CHECKING:
+    from agent.drift.calibration import Calibrated
+
+STEP: Final = {"1h": 300.0, "1d": 900.0}
+"""Seconds between two points: fine enough for the shortest hold of an alert rule."""
+_SCORES: Final = {"rank_shift": RANK_SHIFT_GUARDED, "psi": PSI_GUARDED}
+
+
+def calibrate(options: argparse.Namespace) -> int:
+    """Learn bounds and write them. Exit codes: 0 some were learned, 1 none, 2 wrong configuration."""
+    output = options.output
+    if output is None:
+        config = configured(options)
+        if config is None:
+            return WRONG_CONFIGURATION
+        if not config.state_dir:
+            return refuse("no `state_dir` is configured; say with --output where to write")
+        from agent.drift.thresholds import FILE  # noqa: PLC0415 - loads what drift needs
+
+        output = Path(config.state_dir) / FILE
+    if not 0 < options.least_days <= options.days <= _MOST_DAYS:
+        return refuse(
+            f"--least-days must be above 0 and at most --days, and that at most {_MOST_DAYS}"
+        )
+    from agent.drift.history import HistoryError  # noqa: PLC0415 - loads aiohttp
+
+    now = time.time()
+    try:
+        found = asyncio.run(_read(options, now))
+        return _tell(found, options, output, now)
+    except HistoryError as error:
+        return refuse(error, 1)
+    except OSError as error:
+        return refuse(error, 1)
+
+
+_MOST_DAYS: Final = 366
+
+
+async def _read(options: argparse.Namespace, now: float) -> "list[Calibrated]":
+    import aiohttp  # noqa: PLC0415 - of this command alone
+
+    from agent.drift import calibration  # noqa: PLC0415 - as above
+    from agent.drift.history import Prometheus  # noqa: PLC0415 - as above
+
+    headers = {}
+    if options.bearer_token_file:
+        token = options.bearer_token_file.read_text(encoding="utf-8").strip()
+        headers = {"Authorization": f"Bearer {token}"}
+    chosen = f"{{{equals(DRIFT_MODEL, options.model)}}}" if options.model else ""
+    found = []
+    async with aiohttp.ClientSession() as session:
+        prometheus = Prometheus(session, options.prometheus, headers)
+        for statistic, series in _SCORES.items():
+            for window, step in STEP.items():
+                history = await prometheus.scores(
+                    f"{series[window].name}{chosen}", end=now, days=options.days, step=step
+                )
+                found += [
+                    calibration.calibrate(
+                        identity, statistic, window, points, step=step, days=options.least_days
+                    )
+                    for identity, points in sorted(history.items())
+                ]
+    return found
+
+
+def _tell(
+    found: "Sequence[Calibrated]", options: argparse.Namespace, output: Path, now: float
+) -> int:
+    from agent.drift.evidence import page  # noqa: PLC0415 - of this command alone
+    from agent.drift.thresholds import to_json  # noqa: PLC0415 - as above
+
+    learned = [each.threshold for each in found if each.threshold]
+    if options.evidence:
+        options.evidence.write_text(page(found, now), encoding="utf-8")
+    if options.json:
+        print(json.dumps([_row(each) for each in found], indent=1))
+    else:
+        head = ("model", "version", "feature", "score", "days", "bound", "alerts a month")
+        print_rows(head, [tuple(map(str, _row(each).values())) for each in found])
+    if not found:
+        where = options.prometheus
+        return refuse(f"{where} has no drift scores; are the recording rules loaded there?", 1)
+    if not learned:
+        return refuse(
+            f"no score has {options.least_days:g} days of history yet; nothing written", 1
+        )
+    output.write_text(to_json(learned, now), encoding="utf-8")
+    if not options.json:
+        print(f"{len(learned)} bounds written to {output}")
+    return 0
+
+
+def _row(each: "Calibrated") -> dict[str, object]:
+    threshold = asdict(each.threshold) if each.threshold else {}
+    return {
+        "model": each.identity.model,
+        "version": each.identity.model_version,
+        "feature": each.identity.feature,
+        "score": f"{each.statistic} {each.window}",
+        "days": round(each.days, 1),
+        "bound": threshold.get("value", each.why_not),
+        "alerts_per_month": threshold.get("alerts_per_month", ""),
+    }

@@ -1,0 +1,222 @@
+"""`warpwatch drift reference`: what models are compared with, on this node's disk."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse
+from agent.commands.table import print_rows
+from agent.config.drift import Drift
+
+if TYPE_CHECKING:
+    from agent.config import Config
+    from agent.drift.reference import Reference
+    from agent.drift.store import ReferenceStore
+
+
+def list_reference(options: argparse.Namespace) -> int:
+    """List every reference that is kept. Exit codes of all: 0 done, 1 failed, 2 wrong configuration."""
+    store = _store(options)
+    if store is None:
+        return WRONG_CONFIGURATION
+    rows = list(_listed(store))
+    if options.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    head = ("model", "version", "reference", "in use", "features", "samples", "created", "origin")
+    print_rows(head, [tuple(str(row[key]) for key in _KEYS) for row in rows])
+    return 0
+
+
+_KEYS = (
+    "model",
+    "model_version",
+    "reference",
+    "in_use",
+    "features",
+    "samples",
+    "created",
+    "origin",
+)
+
+
+def _listed(store: "ReferenceStore") -> Iterator[dict[str, object]]:
+    from agent.drift.reference import InvalidReferenceError  # noqa: PLC0415 - loads numpy
+
+    for model, version in store.models():
+        used = store.history(model, version)[-1:]
+        for identity in store.ids(model, version):
+            row: dict[str, object] = dict.fromkeys(_KEYS, "")
+            row |= {"model": model, "model_version": version, "reference": identity}
+            row["in_use"] = "yes" if used == [identity] else ""
+            try:
+                row |= _facts(store.load(model, version, identity))
+            except InvalidReferenceError as error:
+                row["origin"] = f"unusable: {error}"
+            yield row
+
+
+def _facts(reference: "Reference") -> dict[str, object]:
+    return {
+        "features": len(reference.features),
+        "samples": max((feature.samples for feature in reference.features), default=0),
+        "created": datetime.fromtimestamp(reference.created, UTC).isoformat(timespec="seconds"),
+        "origin": reference.origin,
+    }
+
+
+def show_reference(options: argparse.Namespace) -> int:
+    """Show one reference, bin by bin."""
+    return _with_store(options, _show)
+
+
+def _show(store: "ReferenceStore", options: argparse.Namespace) -> int:
+    reference = _one(store, options, options.reference)
+    if options.json:
+        print(reference.to_json(), end="")
+        return 0
+    print(f"{reference.model} {reference.model_version}".strip(), reference.id, reference.origin)
+    rows = [
+        (feature.name, label, str(count), f"{share:.4f}")
+        for feature in reference.features
+        for label, count, share in zip(
+            feature.bins.labels, feature.counts, feature.proportions, strict=True
+        )
+    ]
+    print_rows(("feature", "bin", "samples", "share"), rows)
+    return 0
+
+
+def diff_reference(options: argparse.Namespace) -> int:
+    """Show how two references differ."""
+    return _with_store(options, _diff)
+
+
+def _diff(store: "ReferenceStore", options: argparse.Namespace) -> int:
+    from agent.drift.difference import differences  # noqa: PLC0415 - loads numpy
+
+    old, new = _one(store, options, options.old), _one(store, options, options.new)
+    rows = [
+        (
+            each.name,
+            each.change,
+            "" if each.psi is None else f"{each.psi:.4f}",
+            "" if each.rank_shift is None else f"{each.rank_shift:+.4f}",
+            f"{each.samples[0]} -> {each.samples[1]}",
+        )
+        for each in differences(old, new)
+    ]
+    print(f"{old.id} -> {new.id}")
+    print_rows(("feature", "change", "PSI", "rank shift", "samples"), rows)
+    return 0
+
+
+def use_reference(options: argparse.Namespace) -> int:
+    """Keep a reference from a file and put it in use."""
+    return _with_store(options, _use)
+
+
+def _use(store: "ReferenceStore", options: argparse.Namespace) -> int:
+    from agent.drift.reference import from_json  # noqa: PLC0415 - loads numpy
+
+    text = (
+        sys.stdin.read() if options.file == Path("-") else options.file.read_text(encoding="utf-8")
+    )
+    reference = from_json(text)
+    store.use(reference)
+    print(f"{reference.model} {reference.model_version}".strip(), "is compared with", reference.id)
+    return 0
+
+
+def rollback_reference(options: argparse.Namespace) -> int:
+    """Go back to the reference before the one in use."""
+    return _with_store(options, _roll_back)
+
+
+def _roll_back(store: "ReferenceStore", options: argparse.Namespace) -> int:
+    reference = store.roll_back(options.model, options.model_version)
+    print(f"{options.model} {options.model_version}".strip(), "is compared with", reference.id)
+    return 0
+
+
+def freeze_reference(options: argparse.Namespace) -> int:
+    """Ask the running process to end learning now."""
+    import asyncio  # noqa: PLC0415 - this action alone asks a process
+
+    config = configured(options)
+    if config is None:
+        return WRONG_CONFIGURATION
+    listen = (config.drift or Drift()).listen
+    url = options.url or f"http://{listen}"
+    return asyncio.run(_freeze(url, options.model, options.model_version))
+
+
+async def _freeze(url: str, model: str, model_version: str) -> int:
+    import aiohttp  # noqa: PLC0415 - as asyncio
+
+    query = {"model": model, "model_version": model_version}
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as session,
+            session.post(f"{url.rstrip('/')}/v1/references/freeze", params=query) as answer,
+        ):
+            said = (await answer.text()).strip()
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        return refuse(f"the drift process at {url} does not answer: {str(error) or 'timeout'}", 1)
+    if answer.status != 200:
+        return refuse(said, 1)
+    print(f"{model} {model_version}".strip(), "is compared with", json.loads(said)["reference"])
+    return 0
+
+
+def _with_store(
+    options: argparse.Namespace,
+    act: "Callable[[ReferenceStore, argparse.Namespace], int]",
+) -> int:
+    from agent.drift.reference import InvalidReferenceError  # noqa: PLC0415 - loads numpy
+
+    store = _store(options)
+    if store is None:
+        return WRONG_CONFIGURATION
+    try:
+        return act(store, options)
+    except InvalidReferenceError as error:
+        return refuse(error, 1)
+    except (OSError, UnicodeDecodeError) as error:
+        return refuse(error, 1)
+
+
+def _store(options: argparse.Namespace) -> "ReferenceStore | None":
+    config = configured(options)
+    if config is None:
+        return None
+    store = _kept(config)
+    if store is None:
+        refuse("no `state_dir` is configured, so no reference is kept; set it to a folder")
+    return store
+
+
+def _kept(config: "Config") -> "ReferenceStore | None":
+    from agent.drift.store import reference_store  # noqa: PLC0415 - loads numpy
+
+    return reference_store(config.state_dir)
+
+
+def _one(store: "ReferenceStore", options: argparse.Namespace, identity: str) -> "Reference":
+    """Return the reference of that id, without one the reference in use."""
+    from agent.drift.reference import InvalidReferenceError  # noqa: PLC0415 - loads numpy
+
+    if identity:
+        return store.load(options.model, options.model_version, identity)
+    current = store.current(options.model, options.model_version)
+    if current is None:
+        known = ", ".join(f"{model} {version}".strip() for model, version in store.models())
+        raise InvalidReferenceError(
+            f"{options.model} {options.model_version}".strip()
+            + f" has no reference; there are some of: {known or 'no model'}"
+        )
+    return current

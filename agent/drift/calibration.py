@@ -1,0 +1,158 @@
+"""Learns from weeks of history what is normal for each score, and says beforehand how often it would alert.
+
+A bound that holds for all traffic is always wrong: a daily cycle of a chat is a scandal for a scoring
+model. The largest value of the reference period, and a third more, is quiet in every traffic that was
+tried (docs/drift-evaluation.md); a minimum effect keeps a bound from being smaller than anybody cares for.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from agent.drift.thresholds import Threshold
+
+FACTOR: Final = 1.3
+"""Of the largest value seen: 0.00 (1h) and 0.06 (1d) false alarms a feature and month in the worst simulated
+traffic; with 1.1 there are 0.44 to 0.75."""
+LEAST: Final[Mapping[tuple[str, str], float]] = {
+    ("rank_shift", "1h"): 0.03,
+    ("rank_shift", "1d"): 0.02,
+    ("psi", "1h"): 0.1,
+    ("psi", "1d"): 0.1,
+}
+"""Effects that are smaller are not worth anybody's time, however surely they are there."""
+HOLD: Final = {"1h": 15 * 60.0, "1d": 30 * 60.0}
+"""Seconds for which the alert rules want a score above its bound."""
+LINGER: Final = {"1h": 30 * 60.0, "1d": 2 * 3600.0}
+"""Seconds for which an alert goes on once its score is back below: what rises again within is no new one."""
+DAYS: Final = 14.0
+"""Of history at least: two weekends."""
+_DAY: Final = 86_400.0
+_MONTH: Final = 30 * _DAY
+_WEEK: Final = 7 * _DAY
+_GAP: Final = 3.0
+"""Steps between two points beyond which nothing was measured between them."""
+
+
+class Identity(NamedTuple):
+    """What a score is of."""
+
+    model: str
+    model_version: str
+    reference: str
+    feature: str
+
+
+class Point(NamedTuple):
+    """A score at a time (Unix seconds)."""
+
+    time: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """What was learned of one score: its bound, or why there is none."""
+
+    identity: Identity
+    statistic: str
+    window: str
+    points: tuple[Point, ...]
+    days: float
+    threshold: Threshold | None
+    why_not: str = ""
+
+
+def calibrate(
+    identity: Identity,
+    statistic: str,
+    window: str,
+    points: Sequence[Point],
+    *,
+    step: float,
+    days: float = DAYS,
+    factor: float = FACTOR,
+) -> Calibrated:
+    """Learn the bound of one score from its history.
+
+    ``step`` is seconds between two points. With less than ``days`` of measured time there is no bound: a
+    week-end that is not in it would be drift.
+    """
+    ordered = tuple(sorted(points))
+    measured = measured_days(ordered, step)
+    if measured < days:
+        why = f"measured for {measured:.1f} days of {days:g}"
+        return Calibrated(identity, statistic, window, ordered, measured, None, why)
+    bound = bound_of(ordered, statistic, window, factor)
+    expected = alerts_per_month(ordered, statistic, window, step=step, factor=factor)
+    threshold = Threshold(
+        **identity._asdict(),
+        statistic=statistic,
+        window=window,
+        value=bound,
+        days=round(measured, 2),
+        alerts_per_month=round(expected, 3),
+    )
+    return Calibrated(identity, statistic, window, ordered, measured, threshold)
+
+
+def bound_of(points: Iterable[Point], statistic: str, window: str, factor: float = FACTOR) -> float:
+    """Return the bound that a history gives: above its largest value, or the least that counts."""
+    largest = max((abs(point.value) for point in points), default=0.0)
+    return max(LEAST[statistic, window], factor * largest)
+
+
+def measured_days(points: Sequence[Point], step: float) -> float:
+    """Return for how long there were scores; gaps do not count."""
+    times = [point.time for point in points]
+    spans = (later - earlier for earlier, later in pairwise(times))
+    return sum(span for span in spans if span <= _GAP * step) / _DAY
+
+
+def alerts_per_month(
+    points: Sequence[Point],
+    statistic: str,
+    window: str,
+    *,
+    step: float,
+    factor: float = FACTOR,
+) -> float:
+    """Return how many alerts a month the history would have given.
+
+    Each week is judged by a bound that was learned from the other weeks: one that had been learned from
+    the week itself would never alert in it. A history of less than two weeks cannot tell.
+    """
+    weeks: dict[int, list[Point]] = {}
+    for point in points:
+        weeks.setdefault(int((point.time - points[0].time) // _WEEK), []).append(point)
+    if len(weeks) < 2:
+        return 0.0
+    alerts = 0
+    for number, week in weeks.items():
+        others = (each for other, found in weeks.items() if other != number for each in found)
+        bound = bound_of(others, statistic, window, factor)
+        alerts += episodes(week, bound, hold=HOLD[window], linger=LINGER[window], step=step)
+    return alerts * _MONTH / (measured_days(points, step) * _DAY)
+
+
+def episodes(
+    points: Sequence[Point], bound: float, *, hold: float, step: float, linger: float = 0.0
+) -> int:
+    """Count how often a score was above a bound for at least ``hold`` seconds; a gap ends an episode.
+
+    One that comes back within ``linger`` seconds is the same.
+    """
+    count, since, last, over = 0, 0.0, None, None
+    for time, value in points:
+        if last is None or time - last > _GAP * step:
+            since, over = time, None
+        if abs(value) > bound:
+            if over is not None:
+                over = time
+            elif time - since >= hold - step:
+                count, over = count + 1, time
+        elif over is None or time - over > linger:
+            since, over = time + step, None
+        last = time
+    return count

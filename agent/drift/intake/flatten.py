@@ -1,0 +1,41 @@
+"""From an object of any shape to features by path: ``{"user": {"age": 3}}`` has the feature ``user.age``."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+MAX_DEPTH: Final = 6
+"""Objects within objects; what lies deeper is one value that is no feature, and is counted as such."""
+MAX_KEYS: Final = 1_000
+"""Features of a row: more is a payload that nobody meant to be one row."""
+MAX_NAME: Final = 128
+"""Characters of a feature's name; it becomes a label."""
+
+
+def flatten(row: Mapping[str, object]) -> dict[str, object]:
+    """Return the leaves of a row by their path. Lists are leaves: a vector is one value."""
+    found: dict[str, object] = {}
+    waiting: list[tuple[str, Mapping[str, object], int]] = [("", row, 1)]
+    while waiting:
+        prefix, level, depth = waiting.pop()
+        for key, value in level.items():
+            name = f"{prefix}{key}"[:MAX_NAME]
+            if isinstance(value, Mapping) and value and depth < MAX_DEPTH:
+                waiting.append((f"{name}.", value, depth + 1))
+            elif len(found) < MAX_KEYS:
+                found[name] = value
+    return found
+
+
+def columns(rows: Sequence[Mapping[str, object]]) -> dict[str, list[object]]:
+    """Return rows as columns; a row that lacks a feature has `None` there."""
+    found: dict[str, list[object]] = {}
+    for number, row in enumerate(rows):
+        for name, value in flatten(row).items():
+            column = found.get(name)
+            if column is None:
+                column = found[name] = [None] * number
+            column.append(value)
+        for column in found.values():
+            if len(column) <= number:
+                column.append(None)
+    return found

@@ -1,0 +1,84 @@
+"""Plain rows: the road for whoever can send their own features, with no serving stack in between.
+
+``{"model", "model_version", "rows": [{feature: value}], "predictions": [..]}``, or NDJSON with a row a line
+and the model in the query. ``scores``, ``labels``, ``latencies`` and ``ids`` may stand beside
+``predictions``. Labels that come late come with the ``ids`` of their rows and without ``rows``.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from agent.drift.intake.flatten import columns
+from agent.drift.intake.json_body import parse, parse_lines
+from agent.drift.intake.refusal import RefusedError
+from agent.drift.rows import LABEL, LATENCY, PREDICTION, ROW_ID, SCORE, Rows
+
+_BESIDE: Final = {
+    "predictions": PREDICTION,
+    "scores": SCORE,
+    "labels": LABEL,
+    "latencies": LATENCY,
+    "ids": ROW_ID,
+}
+_KNOWN: Final = frozenset({"model", "model_version", "rows", *_BESIDE})
+MAX_MODEL_NAME: Final = 128
+
+
+def from_json(data: bytes, now: float) -> Rows:
+    """Return the rows of a JSON document. ``now`` is Unix seconds. Raises `RefusedError`."""
+    body = parse(data)
+    if not isinstance(body, Mapping):
+        raise RefusedError(400, "malformed", 'the body must be an object with "model" and "rows"')
+    unknown = sorted(set(body) - _KNOWN)
+    if unknown:
+        raise RefusedError(
+            400,
+            "malformed",
+            f"the key {unknown[0][:40]!r} is not known; known are {', '.join(sorted(_KNOWN))}",
+        )
+    late = "rows" not in body and {"ids", "labels"} <= body.keys() and isinstance(body["ids"], list)
+    rows = [{}] * len(body["ids"]) if late else body.get("rows")
+    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
+        raise RefusedError(400, "malformed", '"rows" must be a list of objects, one a row')
+    found = columns(rows)
+    for key, name in _BESIDE.items():
+        if key in body:
+            found[name] = _beside(key, body[key], len(rows))
+    name, which = model_name(body.get("model")), version(body.get("model_version"))
+    return Rows(name, which, found, now, whole=not late)
+
+
+def from_lines(data: bytes, query: Mapping[str, str], now: float) -> Rows:
+    """Return the rows of NDJSON, of the model that ``query`` names. Raises `RefusedError`."""
+    rows: list[Mapping[str, Any]] = []
+    for row in parse_lines(data):
+        if not isinstance(row, Mapping):
+            raise RefusedError(400, "malformed", f"row {len(rows) + 1} is no object")
+        rows.append(row)
+    return Rows(
+        model_name(query.get("model")), version(query.get("model_version")), columns(rows), now
+    )
+
+
+def model_name(value: object) -> str:
+    """Return a model's name. Raises `RefusedError` (400) where there is none."""
+    if not isinstance(value, str) or not value.strip():
+        raise RefusedError(
+            400, "no_model", '"model" must name the model (in the body, or ?model= for NDJSON)'
+        )
+    return value.strip()[:MAX_MODEL_NAME]
+
+
+def version(value: object) -> str:
+    """Return a version as text; none is an empty one. Raises `RefusedError` (400) for anything else."""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise RefusedError(400, "malformed", '"model_version" must be text')
+    return str(value).strip()[:MAX_MODEL_NAME]
+
+
+def _beside(key: str, values: object, count: int) -> list[object]:
+    if not isinstance(values, list) or len(values) != count:
+        raise RefusedError(400, "malformed", f'"{key}" must be a list as long as "rows"')
+    return values

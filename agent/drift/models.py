@@ -1,0 +1,212 @@
+"""All models that traffic comes from: gathers rows into batches and counts them, within bounds.
+
+Rows come one by one and counting is cheap only in batches; so they wait here, for less than a second or
+a thousand rows, and nothing else of a payload is kept.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from agent.catalogue import events
+from agent.drift.performance_labels import Awaited
+from agent.drift.reference import InvalidReferenceError, Reference
+from agent.drift.rows import Rows
+from agent.drift.selection import EVERYTHING, Reservoir, Selection, selection_of
+from agent.drift.store import ReferenceStore
+from agent.drift.traffic import MAX_FEATURES, Learning, Traffic
+from agent.snapshot import Event, Problem
+
+MAX_MODELS: Final = 40
+"""Models and versions on a node; more are refused, and counted."""
+BATCH: Final = 1_024
+"""Rows that are counted at once: beyond it, a value gets no cheaper."""
+
+
+class _Waiting:
+    """Rows of one version of a model that are not counted yet."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, list[object]] = {}
+        self.size = 0
+
+    def add(self, rows: Rows) -> None:
+        size = rows.size
+        for name, values in rows.columns.items():
+            column = self.columns.setdefault(name, [])
+            column += [None] * (self.size - len(column))
+            column += values
+        self.size += size
+
+    def take(self) -> dict[str, list[object]]:
+        for column in self.columns.values():
+            column.extend([None] * (self.size - len(column)))
+        taken, self.columns, self.size = self.columns, {}, 0
+        return taken
+
+
+class Models:
+    """What is known of each version of each model. ``clock`` gives Unix seconds.
+
+    ``store`` keeps references; without one they live as long as the process. ``embeddings``: keep a sample
+    of vectors while a reference is learned. Not for several threads.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float],
+        store: ReferenceStore | None = None,
+        learning: Learning | None = None,
+        most_features: int = MAX_FEATURES,
+        most_models: int = MAX_MODELS,
+        embeddings: bool = False,
+        selections: Sequence[Selection] = (),
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._learning = learning
+        self._most_features = most_features
+        self._most_models = most_models
+        self._embeddings = embeddings
+        self._selections = selections
+        self._selected: dict[str, Selection] = {}
+        self._chance = random.Random()  # noqa: S311 - a sample, not a secret
+        self._reservoirs: dict[tuple[str, str], Reservoir] = {}
+        self._traffic: dict[tuple[str, str], Traffic] = {}
+        self._awaited = Awaited()
+        self._waiting: dict[tuple[str, str, bool], _Waiting] = {}
+        self._problems: list[Problem] = []
+        self._events: list[Event] = []
+        self._refused: set[tuple[str, str]] = set()
+        self._unusable: dict[tuple[str, str], str] = {}
+
+    def add(self, rows: Rows) -> bool:
+        """Take in rows; False where there are too many models already."""
+        key = rows.model, rows.model_version
+        if key not in self._traffic and not self._meet(key):
+            return False
+        selection = self._selected[rows.model]
+        if selection is not EVERYTHING:
+            rows = selection.apply(rows, self._chance)
+            if not rows.size:
+                return True
+        if selection.reservoir:
+            self._sample(key, selection.reservoir, rows)
+        waiting = self._waiting.setdefault((*key, rows.whole), _Waiting())
+        waiting.add(rows)
+        if waiting.size >= BATCH:
+            self._count(key, waiting, whole=rows.whole)
+        return True
+
+    def count(self) -> None:
+        """Count all rows that wait."""
+        for (model, version, whole), waiting in self._waiting.items():
+            if waiting.size:
+                self._count((model, version), waiting, whole=whole)
+
+    def __iter__(self) -> Iterator[Traffic]:
+        """Return what is known of each model and version."""
+        return iter(self._traffic.values())
+
+    def find(self, model: str, model_version: str) -> Traffic | None:
+        """Return what is known of one."""
+        return self._traffic.get((model, model_version))
+
+    def sample(self, model: str, model_version: str) -> list[dict[str, object]]:
+        """Return the rows that are kept of a model, none where that was not asked for."""
+        reservoir = self._reservoirs.get((model, model_version))
+        return list(reservoir.rows) if reservoir else []
+
+    def _sample(self, key: tuple[str, str], most: int, rows: Rows) -> None:
+        if key not in self._reservoirs:
+            self._reservoirs[key] = Reservoir(most, self._chance)
+        self._reservoirs[key].add(rows)
+
+    def freeze(self, model: str, model_version: str) -> Reference | None:
+        """End learning now; `None` where nothing was learned, or nothing is being learned."""
+        self.count()
+        traffic = self._traffic.get((model, model_version))
+        if traffic is None or traffic.reference is not None:
+            return None
+        learned = traffic.freeze(self._clock())
+        if learned is not None:
+            self._keep(learned)
+        return learned
+
+    def refresh(self) -> None:
+        """Take up references that were put in use in the store by somebody else."""
+        if self._store is None:
+            return
+        for traffic in self._traffic.values():
+            key = traffic.model, traffic.model_version
+            history = self._store.history(*key)
+            known = traffic.reference.id if traffic.reference else ""
+            if history and history[-1] not in (known, self._unusable.get(key)):
+                reference = self._kept(key)
+                if reference is None:
+                    self._unusable[key] = history[-1]  # told once
+                    continue
+                traffic.use(reference)
+                self._events.append(_in_use(reference, self._clock()))
+
+    def take(self) -> tuple[tuple[Problem, ...], tuple[Event, ...]]:
+        """Return what went wrong and what happened since the last time."""
+        taken = tuple(self._problems), tuple(self._events)
+        self._problems, self._events = [], []
+        return taken
+
+    def _meet(self, key: tuple[str, str]) -> bool:
+        if len(self._traffic) >= self._most_models:
+            if key not in self._refused and len(self._refused) < self._most_models:
+                self._refused.add(key)
+                said = f"there are {self._most_models} models and versions already; see drift.max_models"
+                self._problems.append(Problem("too_many_models", " ".join(key).strip(), said))
+            return False
+        self._selected[key[0]] = selection_of(key[0], self._selections)
+        self._traffic[key] = Traffic(
+            *key,
+            reference=self._kept(key),
+            learning=self._learning,
+            most_features=self._most_features,
+            embeddings=self._embeddings,
+            awaited=self._awaited,
+        )
+        return True
+
+    def _kept(self, key: tuple[str, str]) -> Reference | None:
+        if self._store is None:
+            return None
+        try:
+            return self._store.current(*key)
+        except (InvalidReferenceError, OSError) as error:
+            self._problems.append(Problem("unusable_reference", " ".join(key).strip(), str(error)))
+            return None
+
+    def _count(self, key: tuple[str, str], waiting: _Waiting, *, whole: bool) -> None:
+        now = self._clock()
+        learned = self._traffic[key].add(Rows(*key, waiting.take(), now, whole))
+        if learned is not None:
+            self._keep(learned)
+
+    def _keep(self, learned: Reference) -> None:
+        named = f"{learned.model} {learned.model_version}".strip()
+        if self._store is not None:
+            try:
+                self._store.use(learned)
+            except OSError as error:
+                said = f"the reference {learned.id} could not be kept: {error}"
+                self._problems.append(Problem("reference_not_kept", named, said))
+        self._events.append(_in_use(learned, self._clock()))
+
+
+def _in_use(reference: Reference, now: float) -> Event:
+    named = f"{reference.model} {reference.model_version}".strip()
+    body = f"Model {named} has the reference {reference.id} now, {reference.origin}"
+    told = {
+        "model": reference.model,
+        "model_version": reference.model_version,
+        "reference": reference.id,
+    }
+    pairs = tuple((key, value) for key, value in told.items() if value)
+    return Event(events.REFERENCE_IN_USE, now, body, pairs)

@@ -1,0 +1,330 @@
+"""Evidently's report, with our own score in it: the only file that knows Evidently and pandas.
+
+Evidently cuts both sides together into bins of equal width, so that one outlier hides or makes a drift. Its
+report here scores each column by the PSI of the reference's own bins, counted by the code that counts live
+traffic: the report and the alerts cannot disagree. See `agent.drift.report_job` for what confines it.
+"""
+
+import json
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from html import escape
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import pandas as pd
+from evidently import DataDefinition, Dataset, Report
+from evidently.legacy.calculations.stattests import StatTest, register_stattest
+from evidently.legacy.core import ColumnType
+from evidently.presets import DataDriftPreset
+
+from agent.drift.bins import NumericBins
+from agent.drift.difference import psi, rank_shift
+from agent.drift.intake.flatten import columns as flattened
+from agent.drift.intake.json_body import parse_lines
+from agent.drift.intake.refusal import RefusedError
+from agent.drift.reference import FeatureReference, InvalidReferenceError, Reference, from_json
+from agent.drift.report_bins import rebuilt
+from agent.drift.report_job import Job, Side, UnusableInputError
+from agent.drift.rows import ROW_ID, Rows
+from agent.drift.traffic import Learning, Traffic
+
+STATTEST: Final = "reference_bins_psi"
+"""What our score is called among Evidently's."""
+_BATCH: Final = 10_000
+"""Rows of a file that are in memory at once."""
+
+Columns = Mapping[str, Sequence[object]]
+
+
+class _Rows(NamedTuple):
+    """Rows of one side: ``seen`` of them there were, of which those in ``columns`` were chosen."""
+
+    columns: dict[str, list[object]]
+    seen: int
+    size: int
+
+
+class _Compared(NamedTuple):
+    """One column of the report."""
+
+    feature: FeatureReference
+    current: FeatureReference
+    sides: tuple[list[object], list[object]]
+    """Values to show, of the reference and of the current side."""
+
+    @property
+    def psi(self) -> float:
+        return psi(self.feature, self.current)
+
+
+def write(job: Job) -> None:
+    """Write the report of a job as HTML and as JSON. Raises `UnusableInputError`, OSError as files do."""
+    notes: list[str] = []
+    compared = _chosen(job, _compared(job, notes), notes)
+    snapshot = _run(job, compared)
+    told = {"warpwatch": _summary(job, compared, notes), "evidently": snapshot.dict()}
+    folder = Path(job.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / "drift-report.json", json.dumps(told, indent=1, default=str))
+    page = snapshot.get_html_str(as_iframe=False)
+    _replace(folder / "drift-report.html", _headed(page, job, notes))
+
+
+def _compared(job: Job, notes: list[str]) -> list[_Compared]:
+    """Count both sides by the reference's bins."""
+    before = _rows("reference", job.reference, job, notes) if job.reference.file else None
+    reference = _learned(job, before) if before else _given(job.reference)
+    now = _rows("current", job.current, job, notes) if job.current.file else None
+    then = _counted(reference, before) if before else {}
+    shown = _counted(reference, now) if now else {}
+    found = []
+    for feature in reference.features:
+        if now is not None and feature.name not in shown:
+            notes.append(f"{feature.name} is in the reference and not in the current rows")
+            continue
+        if now is None:
+            counts = tuple(job.current.counts.get(feature.name, ()))
+            if not sum(counts):
+                notes.append(f"{feature.name} has no current values")
+                continue
+            values: list[object] = [*rebuilt(feature, counts, job.limits.rows)]
+        else:
+            counts, values = shown[feature.name]
+        old = then[feature.name][1] if feature.name in then else None
+        if old is None:
+            old = [*rebuilt(feature, feature.counts, job.limits.rows)]
+        found.append(_Compared(feature, replace(feature, counts=counts), (old, values)))
+    return found
+
+
+def _counted(reference: Reference, rows: _Rows) -> dict[str, tuple[tuple[int, ...], list[object]]]:
+    """Return the counts of each feature, as live traffic is counted, and its values."""
+    traffic = Traffic(reference.model, reference.model_version, reference=reference)
+    told: dict[str, list[object]] = {}
+    for name, values in rows.columns.items():
+        told |= {key: list(each) for key, each in traffic.derived(name, values).items()}
+    traffic.add(Rows(reference.model, reference.model_version, rows.columns, 0.0))
+    return {
+        name: (tuple(traffic.counters[name].counts), values)
+        for name, values in told.items()
+        if name in traffic.counters
+    }
+
+
+def _learned(job: Job, rows: _Rows) -> Reference:
+    """Return the reference that rows give, as it would be learned from live traffic."""
+    traffic = Traffic(
+        job.model,
+        job.model_version,
+        learning=Learning(rows=1, seconds=0.0),
+        most_features=max(1, len(rows.columns)),
+    )
+    reference = traffic.add(Rows(job.model, job.model_version, rows.columns, 0.0))
+    if reference is None:
+        raise UnusableInputError(f"{job.reference.file}: no column in it could be compared with")
+    return reference
+
+
+def _given(side: Side) -> Reference:
+    try:
+        return from_json(side.reference)
+    except InvalidReferenceError as error:
+        raise UnusableInputError(f"the reference: {error}") from error
+
+
+def _rows(name: str, side: Side, job: Job, notes: list[str]) -> _Rows:
+    """Read a side's file; of more rows than may be, a uniform sample (reservoir), and say so."""
+    chance, most = random.Random(0), job.limits.rows  # noqa: S311 - a sample, not a secret
+    kept: list[Mapping[str, object]] = []
+    seen = 0
+    for row in _read(Path(side.file)):
+        seen += 1
+        if len(kept) < most:
+            kept.append(row)
+        elif (place := chance.randrange(seen)) < most:
+            kept[place] = row
+    if not kept:
+        raise UnusableInputError(f"{side.file}: there are no rows in it")
+    if seen > most:
+        notes.append(f"{most} of {seen} {name} rows, chosen at random: the limit is {most}")
+    columns = flattened(kept)
+    columns.pop(ROW_ID, None)
+    return _Rows(columns, seen, len(kept))
+
+
+def _read(path: Path) -> Iterator[Mapping[str, object]]:
+    """Return the rows of a file, by its name's ending."""
+    kind = path.suffix.lower()
+    try:
+        if kind in {".csv", ".gz"}:
+            for chunk in pd.read_csv(path, chunksize=_BATCH):
+                yield from _plain(chunk)
+        elif kind in {".parquet", ".pq"}:
+            import pyarrow.parquet  # noqa: PLC0415 - of this kind of file alone
+
+            with pyarrow.parquet.ParquetFile(path) as file:
+                for batch in file.iter_batches(batch_size=_BATCH):
+                    yield from batch.to_pylist()
+        elif kind in {".ndjson", ".jsonl", ".json"}:
+            with path.open("rb") as lines:
+                while batch := b"".join(islice(lines, _BATCH)):
+                    yield from _objects(batch)
+        else:
+            raise UnusableInputError(
+                f"{path}: rows are read from .ndjson, .jsonl, .csv, .csv.gz, .parquet and .pq"
+            )
+    except (
+        RefusedError,
+        ValueError,
+    ) as error:  # pandas' and Arrow's errors of content are ValueErrors
+        if isinstance(error, UnusableInputError):
+            raise
+        raise UnusableInputError(f"{path}: {error}") from error
+
+
+def _objects(batch: bytes) -> Iterator[Mapping[str, object]]:
+    for row in parse_lines(batch):
+        if not isinstance(row, Mapping):
+            raise UnusableInputError("each line must be one JSON object: a row")
+        yield row
+
+
+def _plain(frame: pd.DataFrame) -> Iterator[Mapping[str, object]]:
+    """Return rows of Python's own types, as JSON would have them; what is missing is `None`."""
+    names = [str(name) for name in frame.columns]
+    values = [
+        [
+            None if gone else value
+            for value, gone in zip(frame[name].tolist(), frame[name].isna(), strict=True)
+        ]
+        for name in frame.columns
+    ]
+    for row in zip(*values, strict=True):
+        yield dict(zip(names, row, strict=True))
+
+
+def _chosen(job: Job, compared: list[_Compared], notes: list[str]) -> list[_Compared]:
+    """Return the columns that the report may have: those that differ most."""
+    if not compared:
+        raise UnusableInputError("the two sides have no feature in common")
+    most = job.limits.columns
+    ranked = sorted(compared, key=lambda each: -each.psi)
+    if len(ranked) > most:
+        notes.append(
+            f"{most} of {len(ranked)} columns, those that differ most: the limit is {most}"
+        )
+    return ranked[:most]
+
+
+def _run(job: Job, compared: Sequence[_Compared]) -> Any:
+    scores = {each.feature.name: each.psi for each in compared}
+
+    def score(
+        reference: "pd.Series[Any]",
+        _current: "pd.Series[Any]",
+        _kind: ColumnType,
+        threshold: float,
+    ) -> tuple[float, bool]:
+        # Evidently drops what is missing before it calls; the counts have it.
+        value = scores[str(reference.name)]
+        return value, value > threshold
+
+    register_stattest(
+        StatTest(
+            name=STATTEST,
+            display_name="PSI in the reference's own bins",
+            allowed_feature_types=[ColumnType.Numerical, ColumnType.Categorical],
+            default_threshold=job.threshold,
+        ),
+        default_impl=score,
+    )
+    numeric = [each.feature.name for each in compared if isinstance(each.feature.bins, NumericBins)]
+    words = [each.feature.name for each in compared if each.feature.name not in numeric]
+    definition = DataDefinition(numerical_columns=numeric, categorical_columns=words)
+    before, now = (
+        Dataset.from_pandas(_frame(compared, side), data_definition=definition) for side in (0, 1)
+    )
+    return Report([DataDriftPreset(method=STATTEST)], include_tests=True).run(now, before)
+
+
+def _frame(compared: Sequence[_Compared], side: int) -> pd.DataFrame:
+    """Return one side as a table; a column that is shorter ends in missing values."""
+    size = max(len(each.sides[side]) for each in compared)
+    table = {}
+    for each in compared:
+        values = [*each.sides[side], *[None] * (size - len(each.sides[side]))]
+        numeric = isinstance(each.feature.bins, NumericBins)
+        table[each.feature.name] = pd.Series(
+            [_number(value) for value in values] if numeric else [_word(value) for value in values],
+            dtype="float64" if numeric else "object",
+        )
+    return pd.DataFrame(table)
+
+
+def _number(value: object) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else None  # type: ignore[arg-type]
+
+
+def _word(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _summary(job: Job, compared: Sequence[_Compared], notes: Sequence[str]) -> dict[str, object]:
+    return {
+        "model": job.model,
+        "model_version": job.model_version,
+        "reference": job.identity,
+        "reference_from": job.reference.origin,
+        "current_from": job.current.origin,
+        "rebuilt_from_bins": _rebuilt(job),
+        "threshold": job.threshold,
+        "limits": asdict(job.limits),
+        "notes": list(notes),
+        "features": [_facts(job, each) for each in compared],
+    }
+
+
+def _facts(job: Job, each: _Compared) -> dict[str, object]:
+    shift = rank_shift(each.feature, each.current)
+    return {
+        "feature": each.feature.name,
+        "psi": each.psi,
+        "drifted": each.psi > job.threshold,
+        "rank_shift": shift,
+        "reference_samples": each.feature.samples,
+        "current_samples": each.current.samples,
+    }
+
+
+def _rebuilt(job: Job) -> list[str]:
+    sides = {"reference": job.reference, "current": job.current}
+    return [name for name, side in sides.items() if side.is_rebuilt]
+
+
+def _headed(page: str, job: Job, notes: Sequence[str]) -> str:
+    """Return the page with what it is about above it, and with a warning where rows are none."""
+    model = " ".join(filter(None, (job.model, job.model_version)))
+    lines = [f"Reference: {job.reference.origin}", f"Current: {job.current.origin}", *notes]
+    if sides := _rebuilt(job):
+        lines.insert(
+            0,
+            f"REBUILT FROM BINS: the {' and '.join(sides)} rows are made of counts per bin. Each column is "
+            "distributed as it was counted; no row is a real one, and what correlates means nothing.",
+        )
+    told = "".join(f"<p>{escape(line)}</p>" for line in lines)
+    style = (
+        "font-family:sans-serif;padding:8px 24px;background:#fff4d6;border-bottom:2px solid #c90"
+    )
+    banner = f'<div id="warpwatch" style="{style}"><h1>Drift of {escape(model)}</h1>{told}</div>'
+    return page.replace("<body>", f"<body>{banner}", 1)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    beside = path.with_name(path.name + ".new")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)

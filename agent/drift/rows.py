@@ -1,0 +1,42 @@
+"""What every road in ends in: rows of one model, column by column.
+
+The roads (KServe, Seldon, Triton, BentoML, OTLP, plain rows, files) differ; what is counted does not.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+Value = float | str | bool | Sequence[float] | None
+"""One value: a number, a word, a vector, or nothing. Anything else is a type error, and is counted as one."""
+
+PREDICTION = "prediction"
+"""The column of what the model answered: a class or a number."""
+SCORE = "score"
+"""The column of how sure the model was, 0 to 1."""
+LABEL = "label"
+"""The column of what turned out to be true, where it is known."""
+LATENCY = "latency"
+"""The column of how long the answer took, seconds."""
+ROW_ID = "row_id"
+"""The column of what tells a row from all others, by which its label finds it later; it is no feature."""
+OWN = frozenset({PREDICTION, SCORE, LABEL, LATENCY, ROW_ID})
+
+
+class Rows(NamedTuple):
+    """Rows of one model. All columns are equally long; a missing value is `None`.
+
+    ``columns`` are by feature, the reserved ones (`OWN`) included. ``time`` is Unix seconds, by the
+    receiver's clock: a sender's clock may be wrong by hours. ``whole`` is false where only a request or
+    only an answer is known: what the other side would have told is not missing then, but unknown.
+    """
+
+    model: str
+    model_version: str
+    columns: Mapping[str, Sequence[object]]
+    time: float
+    whole: bool = True
+
+    @property
+    def size(self) -> int:
+        """How many rows there are."""
+        return max(map(len, self.columns.values()), default=0)

@@ -1,0 +1,110 @@
+"""Keeps references on disk: every version that was ever in use, and which one is.
+
+A folder per model and version, a file per reference named by its id, and a history whose last line is the
+one in use; going back is one more line. Files are written whole or not at all.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, unquote
+
+from agent.drift.reference import InvalidReferenceError, Reference, from_json
+
+_HISTORY: Final = "history"
+_FOLDER: Final = "references"
+"""Within the state directory."""
+
+
+class ReferenceStore:
+    """References under ``folder``, which is made when the first one is kept. Raises OSError as files do."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def models(self) -> Iterator[tuple[str, str]]:
+        """Return the models and versions that there are references of, sorted."""
+        if not self._folder.is_dir():
+            return
+        for model in sorted(self._folder.iterdir()):
+            for version in sorted(model.iterdir()) if model.is_dir() else ():
+                yield unquote(model.name), unquote(version.name)[1:]
+
+    def ids(self, model: str, model_version: str) -> list[str]:
+        """Return the ids of all references of a model's version, in the order of first use."""
+        return list(dict.fromkeys(self.history(model, model_version)))
+
+    def history(self, model: str, model_version: str) -> list[str]:
+        """Return the ids in the order of use; the last one is in use."""
+        try:
+            text = (self._of(model, model_version) / _HISTORY).read_text(encoding="ascii")
+        except FileNotFoundError:
+            return []
+        return text.split()
+
+    def current(self, model: str, model_version: str) -> Reference | None:
+        """Return the reference in use. Raises `InvalidReferenceError` where its file is damaged."""
+        history = self.history(model, model_version)
+        return self.load(model, model_version, history[-1]) if history else None
+
+    def load(self, model: str, model_version: str, identity: str) -> Reference:
+        """Return one reference; the first digits of its id are enough where they are one's alone.
+
+        Raises `InvalidReferenceError` where there is none, or its file is damaged.
+        """
+        found = [each for each in self.ids(model, model_version) if each.startswith(identity)]
+        if len(found) != 1:
+            how = "no reference" if not found else f"{len(found)} references"
+            raise InvalidReferenceError(f"{model} {model_version}: {how} {identity!r}".strip())
+        path = self._of(model, model_version) / f"{found[0]}.json"
+        try:
+            return from_json(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidReferenceError(f"{path}: {error}") from error
+        except InvalidReferenceError as error:
+            raise InvalidReferenceError(f"{path}: {error}") from error
+
+    def use(self, reference: Reference) -> None:
+        """Keep a reference and put it in use."""
+        folder = self._of(reference.model, reference.model_version)
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / f"{reference.id}.json", reference.to_json())
+        history = [*self.history(reference.model, reference.model_version), reference.id]
+        _write(folder / _HISTORY, "\n".join(history) + "\n")
+
+    def roll_back(self, model: str, model_version: str) -> Reference:
+        """Put the reference in use that was before this one, and return it.
+
+        Raises `InvalidReferenceError` where there is none before it.
+        """
+        history = self.history(model, model_version)
+        before = [each for each in history if each != history[-1]]
+        if not before:
+            raise InvalidReferenceError(f"{model} {model_version}: there is no earlier reference")
+        reference = self.load(model, model_version, before[-1])
+        self.use(reference)
+        return reference
+
+    def _of(self, model: str, model_version: str) -> Path:
+        # "v" because a version may be empty or "..", which are no names of folders
+        return (
+            self._folder
+            / quote(model, safe="").replace(".", "%2E")
+            / f"v{quote(model_version, safe='')}"
+        )
+
+
+def reference_store(state_dir: str | None) -> ReferenceStore | None:
+    """Return where references are kept; `None` without a state directory."""
+    return ReferenceStore(Path(state_dir) / _FOLDER) if state_dir else None
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all, as far as the disk keeps its word."""
+    beside = path.with_name(path.name + ".new")
+    with beside.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)

@@ -1,0 +1,195 @@
+"""One version of one model: learns its reference from traffic, then counts against it.
+
+While it learns, nothing is counted and so nothing is measured: that is said (`agent.drift.readings`), not
+pretended to be calm.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from agent.drift.counting import FeatureCounter, counter
+from agent.drift.embedding import Projection
+from agent.drift.learning import LENGTH, FeatureLearner
+from agent.drift.performance_labels import Awaited, LabelCounter, joined
+from agent.drift.performance_learning import PerformanceSample
+from agent.drift.reference import Reference
+from agent.drift.rows import LABEL, ROW_ID, SCORE, Rows
+
+MAX_FEATURES: Final = 50
+"""Of a model, by default: 12 series each. More names are counted as schema violations, not as series."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learning:
+    """When a reference has been learned: both must be reached."""
+
+    rows: int = 20_000
+    """So that the reference's own sampling noise is small beside that of a window."""
+    seconds: float = 86_400.0
+    """A day, so that the reference knows night and noon."""
+
+
+class Traffic:
+    """What is known of one version of one model.
+
+    With a ``reference`` it counts from the first row; without, it learns one first. ``clock`` values come
+    with the rows. ``schema_violations`` counts rows' columns that the reference does not know, and columns
+    that it misses in a whole batch.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        model_version: str,
+        *,
+        reference: Reference | None = None,
+        learning: Learning | None = None,
+        most_features: int = MAX_FEATURES,
+        embeddings: bool = False,
+        awaited: Awaited | None = None,
+    ) -> None:
+        self._embeddings = embeddings
+        self._awaited = Awaited() if awaited is None else awaited
+        self._performance = PerformanceSample()
+        self.labels: LabelCounter | None = None
+        """What labels said; `None` until there are any, unless the reference was learned with some."""
+        self.labels_unmatched = 0
+        self.model = model
+        self.model_version = model_version
+        self.reference: Reference | None = None
+        self.counters: Mapping[str, FeatureCounter] = {}
+        self.rows = 0
+        """Since the start, or since the reference came into use."""
+        self.schema_violations = 0
+        self._learning = learning or Learning()
+        self._most = most_features
+        self._learners: dict[str, FeatureLearner] = {}
+        self._projections: Mapping[str, Projection] = {}
+        self._began: float | None = None
+        self._whole_rows = 0
+        if reference is not None:
+            self.use(reference)
+
+    def use(self, reference: Reference) -> None:
+        """Count against ``reference`` from now on, from 0."""
+        self.reference = reference
+        self.counters = {feature.name: counter(feature) for feature in reference.features}
+        self._projections = {each.name: each for each in reference.projections}
+        self.rows = self._whole_rows = 0
+        self._learners = {}
+        self._performance = PerformanceSample()
+        expected = reference.calibration is not None or LABEL in reference.by_name
+        self.labels = LabelCounter(reference) if expected else None
+
+    def add(self, rows: Rows) -> Reference | None:
+        """Take in rows; return the reference if these completed it."""
+        rows = self._judge(rows)
+        if self.reference is not None:
+            self._count(rows)
+            return None
+        self._learn(rows)
+        return self.freeze(rows.time) if self._has_learned(rows.time) else None
+
+    def freeze(self, now: float) -> Reference | None:
+        """End learning: make the reference of what was seen and count against it.
+
+        `None` where there was nothing to make one of. ``now`` is Unix seconds.
+        """
+        learned = [found for each in self._learners.values() if (found := each.freeze())]
+        if not learned:
+            return None
+        features = tuple(feature for each in learned for feature in each.features)
+        score = next((feature for feature in features if feature.name == SCORE), None)
+        reference = Reference(
+            self.model,
+            self.model_version,
+            features,
+            tuple(each.projection for each in learned if each.projection),
+            self._performance.calibrate(score.bins) if score else None,
+            origin=f"learned from {self.rows} rows of live traffic",
+            created=now,
+        )
+        self.use(reference)
+        return reference
+
+    def _judge(self, rows: Rows) -> Rows:
+        """Hold the labels in a batch against the predictions; return the rows less their ids.
+
+        A label that is not there yet is not missing: what is left of the column are those that came.
+        """
+        if LABEL not in rows.columns and ROW_ID not in rows.columns:
+            return rows
+        model = self.model, self.model_version
+        found, unmatched = joined(model, rows.columns, self._awaited, rows.time)
+        self.labels_unmatched += unmatched
+        if self.reference is None:
+            self._performance.add(found)
+        elif found[LABEL]:
+            self.labels = self.labels or LabelCounter(self.reference)
+            self.labels.add(found)
+        columns = {name: values for name, values in rows.columns.items() if name != ROW_ID}
+        known = [value for value in columns.pop(LABEL, ()) if value is not None]
+        return rows._replace(columns={**columns, LABEL: known} if known else columns)
+
+    def _has_learned(self, now: float) -> bool:
+        began = now if self._began is None else self._began
+        return self.rows >= self._learning.rows and now - began >= self._learning.seconds
+
+    def _learn(self, rows: Rows) -> None:
+        if self._began is None or rows.time < self._began:  # the clock may have been set back
+            self._began = rows.time
+        for name, values in rows.columns.items():
+            learner = self._learners.get(name)
+            if learner is None:
+                if len(self._learners) >= self._most:
+                    self.schema_violations += 1
+                    continue
+                learner = self._learners[name] = FeatureLearner(name, embeddings=self._embeddings)
+                learner.add_missing(self._whole_rows if name != LABEL else 0)
+            learner.add(values)
+        for name, learner in self._learners.items():
+            if rows.whole and name not in rows.columns and name != LABEL:
+                learner.add_missing(rows.size)
+        self.rows += _size(rows)
+        self._whole_rows += rows.size if rows.whole else 0
+
+    def _count(self, rows: Rows) -> None:
+        size = rows.size
+        met = set()
+        for name, values in rows.columns.items():
+            told = self.derived(name, values)
+            if not told:
+                self.schema_violations += 1
+            for feature, derived in told.items():
+                known = self.counters[feature]
+                known.add(derived)
+                known.add_missing(size - len(derived) if name != LABEL else 0)
+                met.add(feature)
+        for feature, known in self.counters.items():
+            if rows.whole and feature not in met and feature != LABEL:
+                known.add_missing(size)
+                self.schema_violations += 1
+        self.rows += _size(rows)
+
+    def derived(self, name: str, values: Sequence[object]) -> Mapping[str, Sequence[object]]:
+        """Return the features that a column is, or that are made of it; none for a column nobody knows."""
+        if name in self.counters:
+            return {name: values}
+        if name + LENGTH in self.counters:
+            return {name + LENGTH: [_length(value) for value in values]}
+        if name in self._projections:
+            return self._projections[name].columns(values)
+        return {}
+
+
+def _size(rows: Rows) -> int:
+    """Return how many rows these are; labels that came late are none."""
+    return rows.size if rows.columns.keys() - {LABEL} else 0
+
+
+def _length(value: object) -> object:
+    """Return a text's length in characters; what is no text stays what it is, and is counted so."""
+    if isinstance(value, str):
+        return len(value)
+    return None if value is None else ()

@@ -1,0 +1,312 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.drift.intake.inference_body import request_columns, response_columns
+from agent.drift.intake.kserve import Joining, read
+from agent.drift.intake.pairing import Pairing, Side
+from agent.drift.intake.refusal import RefusedError
+from agent.drift.rows import Rows
+
+PAYLOADS = Path(__file__).parents[3] / "fixtures/payloads"
+IRIS = [[6.8, 6.0], [2.8, 3.4], [4.8, 4.5], [1.4, 1.6]]
+
+
+def event(kind: str = "request", identity: str = "1", **more: str) -> dict[str, str]:
+    """Return the headers of a binary event."""
+    return {
+        "Ce-Specversion": "1.0",
+        "Ce-Type": f"org.kubeflow.serving.inference.{kind}",
+        "Ce-Id": identity,
+        "Ce-Inferenceservicename": "iris",
+        **more,
+    }
+
+
+def sent(file: str) -> list[tuple[dict[str, str], bytes]]:
+    """Return the requests of a capture."""
+    return [
+        (each["headers"], each["body"].encode())
+        for each in json.loads((PAYLOADS / file).read_text())
+    ]
+
+
+def joined(requests: list[tuple[dict[str, str], bytes]]) -> list[Rows]:
+    """Return the rows that come of requests."""
+    joining, found = Joining(), []
+    for headers, body in requests:
+        for logged in read(headers, "application/json", body):
+            found += joining.add(logged, now=50.0) or []
+    return found
+
+
+@pytest.mark.parametrize(
+    ("file", "model", "features", "took"),
+    [
+        ("kserve_logger_http_2020_specversion02.json", "iris", "input", 0.004068),
+        ("kserve_logger_http_v2_current_synthetic.json", "sklearn-iris", "input-0", 0.008),
+    ],
+)
+@pytest.mark.parametrize("answer_first", [False, True])
+def test_captured_events_become_rows(
+    file: str, model: str, features: str, took: float, answer_first: bool
+) -> None:
+    """Loggers of 2020 and of today give the same rows, whichever event comes first."""
+    requests = sent(file)
+
+    (rows,) = joined(requests[::-1] if answer_first else requests)
+
+    assert (rows.model, rows.model_version, rows.whole, rows.size) == (model, "", True, 2)
+    latency = rows.columns["latency"]
+    assert latency == [pytest.approx(took, abs=2e-6)] * 2
+    assert {name: list(values) for name, values in rows.columns.items() if name != "latency"} == {
+        **{f"{features}.{place}": values for place, values in enumerate(IRIS)},
+        "prediction": [1, 1],
+    }
+
+
+def test_structured_and_batched_events_are_the_same() -> None:
+    """The content type tells the mode; data may be JSON or base64."""
+    one = {
+        "specversion": "1.0",
+        "type": "org.kubeflow.serving.inference.request",
+        "id": "a",
+        "inferenceservicename": "iris",
+        "namespace": "ml",
+        "data": {"instances": [{"age": 3}]},
+    }
+    two = {**one, "id": "b", "data_base64": "eyJpbnN0YW5jZXMiOiBbeyJhZ2UiOiA0fV19"}
+    del two["data"]
+
+    (single,) = read({}, "application/cloudevents+json", json.dumps(one).encode())
+    batch = read({}, "application/cloudevents-batch+json", json.dumps([one, two]).encode())
+
+    assert single.model == "ml/iris"
+    assert [each.side.columns for each in batch] == [{"age": [3]}, {"age": [4]}]
+
+
+@pytest.mark.parametrize(
+    ("body", "columns"),
+    [
+        ({"instances": [1, 2]}, {"input": [1, 2]}),
+        ({"instances": [{"a": 1}, {"b": "x"}]}, {"a": [1, None], "b": [None, "x"]}),
+        ({"instances": [[0.0] * 60]}, {"input": [[0.0] * 60]}),
+        ({"inputs": {"a": [1, 2], "b": [3]}}, {"a": [1, 2], "b": [3, None]}),
+        (
+            {"inputs": [{"name": "a", "shape": [2], "datatype": "BYTES", "data": ["x", "y"]}]},
+            {"a": ["x", "y"]},
+        ),
+        (
+            {"inputs": [{"name": "a", "shape": [2, 2], "datatype": "FP32", "data": [1, 2, 3, 4]}]},
+            {"a.0": [1, 3], "a.1": [2, 4]},
+        ),
+        (
+            {"inputs": [{"name": "e", "shape": [1, 60], "datatype": "FP32", "data": [0] * 60}]},
+            {"e": [[0] * 60]},
+        ),
+        (
+            {"messages": [{"role": "user", "content": "abc"}], "max_tokens": 5},
+            {"messages": [1], "prompt_characters": [3], "max_tokens": [5]},
+        ),
+        (
+            {"messages": [{"content": [{"type": "text", "text": "abcd"}, {"type": "image_url"}]}]},
+            {"messages": [1], "prompt_characters": [4]},
+        ),
+        ({"prompt": ["ab", "c"]}, {"prompt_characters": [3]}),
+    ],
+)
+def test_requests_become_features(body: dict[str, Any], columns: dict[str, list[object]]) -> None:
+    """Every shape of body has features, named as the payload names them; texts only their length."""
+    assert request_columns(json.dumps(body).encode()) == columns
+
+
+@pytest.mark.parametrize(
+    ("body", "columns", "version"),
+    [
+        (b'{"predictions": [0.5]}', {"prediction": [0.5]}, ""),
+        (b'{"predictions": [[0.1, 0.9]]}', {"prediction.0": [0.1], "prediction.1": [0.9]}, ""),
+        (b'{"predictions": [{"cls": "a"}]}', {"prediction.cls": ["a"]}, ""),
+        (
+            b'{"model_version": "7", "outputs": [{"name": "y", "shape": [2, 1], "data": [1, 2]}]}',
+            {"prediction": [1, 2]},
+            "7",
+        ),
+        (
+            (
+                b'{"outputs": [{"name": "y", "shape": [1], "data": [1]},'
+                b' {"name": "p", "shape": [1], "data": [2]}]}'
+            ),
+            {"prediction.y": [1], "prediction.p": [2]},
+            "",
+        ),
+        (
+            (
+                b'{"choices": [{"finish_reason": "stop"}],'
+                b' "usage": {"prompt_tokens": 9, "completion_tokens": 4}}'
+            ),
+            {"prompt_tokens": [9], "completion_tokens": [4], "finish_reason": ["stop"]},
+            "",
+        ),
+        (
+            (
+                b'data: {"choices": [{"delta": {"content": "x"}}]}\n\n'
+                b'data: {"choices": [{"finish_reason": "length"}]}\n\n'
+                b'data: {"choices": [], "usage": {"completion_tokens": 4}}\n\ndata: [DONE]\n'
+            ),
+            {"completion_tokens": [4], "finish_reason": ["length"]},
+            "",
+        ),
+    ],
+)
+def test_answers_become_columns(
+    body: bytes, columns: dict[str, list[object]], version: str
+) -> None:
+    """A prediction, or what a generated text is like; the text itself is nowhere."""
+    assert response_columns(body) == (columns, version)
+
+
+@pytest.mark.parametrize(
+    ("headers", "kind", "body", "said"),
+    [
+        ({}, "application/json", b"{}", "neither Ce- headers"),
+        (event(**{"Ce-Specversion": "9"}), "application/json", b"{}", "specversion"),
+        (event(identity=""), "application/json", b"{}", "has no id"),
+        (event("explanation"), "application/json", b"{}", "neither an inference's request"),
+        (event(), "application/grpc", b"\0\0", "must be JSON"),
+        (event(**{"Ce-Inferenceservicename": ""}), "", b"{}", "no inferenceservicename"),
+        (event(), "", b"{}", "neither instances"),
+        (
+            event(),
+            "",
+            b'{"inputs": [{"name": "a", "shape": [2], "data": [1]}]}',
+            "size of its shape",
+        ),
+        (event(), "", b'{"inputs": [{"name": "a", "shape": [-1], "data": [1]}]}', "list of sizes"),
+        (
+            event(),
+            "",
+            b'{"inputs": [{"name": "a", "shape": [1e99], "data": [1]}]}',
+            "list of sizes",
+        ),
+        (event(), "", b'{"inputs": [{"name": "a", "shape": [99999999], "data": [1]}]}', "size of"),
+        (event(), "", b'{"inputs": [{"name": "a", "shape": [1]}]}', "not beside it"),
+        (event("response"), "", b"[]", "neither predictions"),
+        (event(), "", b"[" * 10_000, "nested too deep"),
+        ({}, "application/cloudevents+json", b"[]", "a JSON object"),
+        ({}, "application/cloudevents-batch+json", b"{}", "is a list"),
+        (
+            {},
+            "application/cloudevents+json",
+            b'{"specversion": "1.0", "type": "x", "id": "1", "data_base64": "%"}',
+            "no base64",
+        ),
+    ],
+)
+def test_what_is_no_inference_is_refused_in_words(
+    headers: dict[str, str], kind: str, body: bytes, said: str
+) -> None:
+    """Nothing raises but a refusal, and it says what is wrong."""
+    with pytest.raises(RefusedError, match=said):
+        read(headers, kind, body)
+
+
+@given(st.binary(max_size=200), st.sampled_from(["request", "response"]))
+def test_any_body_is_read_or_refused(body: bytes, kind: str) -> None:
+    """No bytes make it fail otherwise."""
+    refusal = None
+    try:
+        read(event(kind), "application/json", body)
+    except RefusedError as error:
+        refusal = error
+
+    assert refusal is None or 400 <= refusal.status < 500
+
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=3)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(
+                ["name", "shape", "data", "inputs", "outputs", "choices", "usage", "a"]
+            ),
+            inner,
+            max_size=4,
+        ),
+    ),
+    max_leaves=12,
+)
+
+
+@given(
+    st.sampled_from(
+        ["instances", "inputs", "messages", "prompt", "predictions", "outputs", "choices"]
+    ),
+    JSON,
+)
+def test_any_json_is_read_or_refused(key: str, value: object) -> None:
+    """Bodies that are almost right are refused or read, and columns are equally long."""
+    body = json.dumps({key: value}).encode()
+    for columns_of in (request_columns, lambda data: response_columns(data)[0]):
+        try:
+            columns = columns_of(body)
+        except RefusedError:
+            continue
+        assert len(set(map(len, columns.values()))) <= 1
+
+
+def test_a_replay_is_known() -> None:
+    """The same event twice is told once, also after its answer came."""
+    joining = Joining()
+    (request,) = read(event(), "", b'{"instances": [{"a": 1}]}')
+    (answer,) = read(event("response"), "", b'{"predictions": [1]}')
+
+    assert joining.add(request, 0.0) == []
+    assert joining.add(request, 0.0) is None
+    assert len(joining.add(answer, 0.0) or ()) == 1
+    assert joining.add(answer, 0.0) is None
+    assert joining.add(request, 0.0) is None
+
+
+def test_one_side_alone_is_told_in_the_end() -> None:
+    """A logger may log requests only: what the answer would have told is unknown, not missing."""
+    joining = Joining(Pairing(patience=60))
+    (request,) = read(event(), "", b'{"instances": [{"a": 1}]}')
+    joining.add(request, 0.0)
+
+    assert joining.overdue(59.0) == []
+    (rows,) = joining.overdue(60.0)
+    assert (rows.columns, rows.whole) == ({"a": [1]}, False)
+
+
+def test_a_clock_set_back_keeps_nobody_waiting() -> None:
+    """What came in the future is told."""
+    joining = Joining()
+    (request,) = read(event(), "", b'{"instances": [{"a": 1}]}')
+    joining.add(request, 1_000.0)
+
+    assert len(joining.overdue(500.0)) == 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.booleans(), st.integers(0, 9)), max_size=60))
+def test_waiting_takes_bounded_memory_and_loses_nothing(
+    events: list[tuple[int, bool, int]],
+) -> None:
+    """However events come, each side is told exactly once, and few wait."""
+    pairing = Pairing(patience=1e9, most_waiting=4, most_values=20)
+    told, added = [], 0
+    for identity, answer, size in events:
+        side = Side({"a": [0.0] * size})
+        done = pairing.add("m", str(identity), side, answer=answer, now=0.0)
+        added += done is not None
+        told += done or []
+        assert len(pairing._waiting) <= 4
+        assert pairing._values <= 20
+    told += pairing.overdue(2e9)
+
+    assert sum(bool(pair.request) + bool(pair.response) for pair in told) == added
+    assert pairing._values == 0
