@@ -6,7 +6,16 @@ By metric and never by panel or rule: what is shipped over any other metric has 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from agent.catalogue import Attribute, Metric, gpu_errors, gpu_health, gpu_mig, gpu_work, window
+from agent.catalogue import (
+    Attribute,
+    Metric,
+    gpu_errors,
+    gpu_health,
+    gpu_mig,
+    gpu_work,
+    system,
+    window,
+)
 from agent.catalogue.attributes import RECOVERY_ACTION
 
 OLD_NODE: Final = "gpu-node-08"
@@ -36,6 +45,7 @@ single NVLinks are told where they are asked for."""
 
 NOWHERE: Final[Mapping[Metric, str]] = {
     gpu_errors.SXID_EVENTS: "SXIDs come from the kernel log, which a simulated node does not have",
+    system.OOM_KILLS: "so do the processes that the kernel killed",
 }
 """What no simulated node has, and why."""
 
