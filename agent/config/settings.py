@@ -228,7 +228,8 @@ class Config:
     )
     kernel_log: str = _option(
         PATH_OR_OFF,
-        "Where XIDs are read beside NVML: /dev/kmsg, a file such as /var/log/kern.log, or off.",
+        "Where XIDs and processes killed for want of memory are read: /dev/kmsg, a file such as "
+        "/var/log/kern.log, or off.",
         example="/dev/kmsg",
         default="/dev/kmsg",
     )

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
-from agent.catalogue import Attribute, Metric, gpu, gpu_errors, gpu_health, gpu_work, window
+from agent.catalogue import Attribute, Metric, gpu, gpu_errors, gpu_health, gpu_work, system, window
 from agent.catalogue.attributes import (
     CONFIDENCE,
     DRIVER_EVENT,
     ERROR_TYPE,
     NVLINK_STATE,
+    OOM_LIMIT,
     PEER_SIGNAL,
     RECOVERY_ACTION,
     SWITCH_PCI,
@@ -60,7 +61,14 @@ def rows() -> tuple[Row, ...]:
                 *(Tile(panel, 12, 8) for panel in _verdict()),
             ),
         ),
-        Row("Errors of the driver", [Tile(panel, 8, 7) for panel in _errors()]),
+        Row(
+            "Errors of the driver",
+            [
+                *(Tile(panel, 12, 7) for panel in _xids()),
+                *(Tile(panel, 8, 7) for panel in _other_errors()),
+            ],
+        ),
+        Row("Out of memory", [Tile(panel, 12, 7) for panel in _out_of_memory()]),
         Row("Held down", [Tile(panel, 12, 8) for panel in _held()]),
     )
 
@@ -166,7 +174,7 @@ def _verdict() -> tuple[Panel, ...]:
     )
 
 
-def _errors() -> tuple[Panel, ...]:
+def _xids() -> tuple[Panel, ...]:
     return (
         growth(
             "XID errors, by urgency",
@@ -175,6 +183,11 @@ def _errors() -> tuple[Panel, ...]:
             note="Alert: GPUFatalXid.",
         ),
         growth("XID errors, by code", gpu.XID_EVENTS, by=(XID,)),
+    )
+
+
+def _other_errors() -> tuple[Panel, ...]:
+    return (
         _on_node(
             "Bursts of errors, by urgency",
             Query(happened(gpu_errors.XID_BURSTS, (URGENCY,), *ON_NODE), legend(URGENCY)),
@@ -189,11 +202,22 @@ def _errors() -> tuple[Panel, ...]:
             gpu_errors.SXID_EVENTS.description,
         ),
         growth("Announced by the driver", gpu_errors.DRIVER_EVENTS, by=(DRIVER_EVENT,)),
+    )
+
+
+def _out_of_memory() -> tuple[Panel, ...]:
+    """Draw both ways in which work dies for want of memory: a GPU's, which is inferred, and the node's."""
+    return (
         growth(
             "Out of GPU memory, by confidence",
             gpu.OOM_EVENTS,
             by=(CONFIDENCE,),
             note="Alert: GPUOutOfMemory.",
+        ),
+        _on_node(
+            "Killed by the kernel, by whose memory was out",
+            Query(happened(system.OOM_KILLS, (OOM_LIMIT,), *ON_NODE), legend(OOM_LIMIT)),
+            f"{system.OOM_KILLS.description} The event names the process and its container.",
         ),
     )
 

@@ -15,6 +15,7 @@ from agent.catalogue import (
     gpu_work,
     probe,
     serving_gpu,
+    system,
     window,
 )
 from agent.catalogue.attributes import RECOVERY_ACTION
@@ -51,6 +52,7 @@ NOWHERE: Final[Mapping[Metric, str]] = {
     ),
     serving_gpu.KV_CACHE_SIZE: "neither vLLM nor Triton tells its KV cache in bytes",
     gpu_errors.SXID_EVENTS: "SXIDs come from the kernel log, which a simulated node does not have",
+    system.OOM_KILLS: "so do the processes that the kernel killed",
 }
 """What no simulated node has, and why."""
 

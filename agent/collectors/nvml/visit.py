@@ -296,12 +296,12 @@ def _announcement_event(now: float, gpu: Gpu, event: XidEvent) -> Event:
 def _oom_event(now: float, gpu: Gpu, death: oom.Death) -> Event:
     holding = death.holding
     share = 100 * holding.memory / death.total
-    part = f"part {death.part.profile or death.part.gpu_instance} of " if death.part else ""
+    part = death.part and f"part {death.part.gpu_instance} ({death.part.profile or 'MIG'}) of "
     return Event(
         events.GPU_OOM,
         now,
         f"{holding.name or 'a process'} (pid {holding.pid}) vanished from "
-        f"{part}{title(gpu.series.identity, gpu.index)}, holding {share:.0f} % of its memory while "
+        f"{part or ''}{title(gpu.series.identity, gpu.index)}, holding {share:.0f} % of its memory while "
         f"{100 * death.used / death.total:.0f} % was in use: out of memory, confidence {death.confidence}",
         (
             (HW_ID.key, gpu.uuid),

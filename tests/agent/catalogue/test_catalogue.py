@@ -48,7 +48,7 @@ def test_metric_is_well_formed(metric: Metric) -> None:
     """A metric has a dotted name, a base unit, a group and one ASCII sentence that ends in a point."""
     assert DOTTED.fullmatch(metric.name)
     assert UNITS.fullmatch(metric.unit)
-    assert metric.group in {"gpu", "serving", "drift", "agent"}
+    assert metric.group in {"gpu", "serving", "drift", "system", "agent"}
     assert SENTENCE.fullmatch(metric.description)
     assert metric.description.isascii()
 

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.catalogue import events
 from agent.catalogue.attributes import THROTTLE_REASON
+from agent.collectors.nvml.collector import NvmlCollector
 from agent.collectors.nvml.driver import (
     DeviceError,
     DriverGone,
@@ -18,6 +20,7 @@ from agent.collectors.nvml.oom import Watched, observe
 from agent.simulation.gpus import SimulatedGpus
 from agent.simulation.scenario import PERIOD, Part
 from agent.simulation.spec import MODELS, parse_spec
+from agent.snapshot import Event
 
 
 class Clock:
@@ -306,3 +309,20 @@ def test_every_value_is_possible(model: str, elapsed: float, index: int) -> None
     assert 0 < (s.power or 0) <= (s.power_limit or 0)
     assert 0 < (s.graphics_clock or 0) <= (identity.graphics_clock_limit or 0)
     assert 20 < (s.temperature or 0) < (identity.shutdown_temperature or 0)
+
+
+async def test_parts_run_out_of_memory_one_by_one() -> None:
+    """On a node divided by MIG the play's leak ends in each part that has a tenant, and nowhere else."""
+    gpus, clock = node("2xH100/3g.40gb+4x1g.10gb")
+    collector = NvmlCollector(gpus, clock=lambda: clock.now)
+    told: list[Event] = []
+
+    for _ in range(120):
+        clock.now += 1
+        told += (await collector.collect()).events
+    await collector.close()
+
+    deaths = [dict(event.attributes) for event in told if event.kind is events.GPU_OOM]
+    assert sorted(str(one["hw.gpu.mig.profile"]) for one in deaths) == [*["1g.10gb"] * 3, "3g.40gb"]
+    assert len({one["hw.gpu.mig.gpu_instance.id"] for one in deaths}) == len(deaths)
+    assert {one["warpwatch.confidence"] for one in deaths} == {"high"}

@@ -381,7 +381,7 @@ def test_out_of_memory_within_an_instance(node: Node, divide: Divide) -> None:
     (event,) = batch.events
     told = dict(event.attributes)
     assert event.kind.name == events.GPU_OOM.name
-    assert "part 1g.10gb of GPU 0" in event.body
+    assert "part 7 (1g.10gb) of GPU 0" in event.body
     assert told["hw.id"] == uuid(0)
     assert (told["hw.gpu.mig.gpu_instance.id"], told["hw.gpu.mig.profile"]) == ("7", "1g.10gb")
     assert told["process.pid"] == 11
