@@ -131,11 +131,11 @@ class _Reading:
                 continue
             try:
                 amount = float(value)
-            except ValueError:
-                self._refuse(line)
+            except ValueError:  # perhaps a number and a time stamp with a tab between them
+                self._read_carefully(line)
                 continue
             if "_" in value:  # 1_000 is a number to Python, not to Prometheus
-                self._refuse(line)
+                self._read_carefully(line)
             else:
                 entry[1].append((series, amount))
 
