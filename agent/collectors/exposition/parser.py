@@ -28,8 +28,10 @@ MAX_SAMPLES: Final = 200_000
 _UNUSUAL: Final = 10
 _SLICE: Final = 2**18
 """Characters that are split into lines at once: the lines of a whole page would double its memory."""
-_SLACK: Final = 1_000
+_SLACK: Final = 100
 """Series that may be remembered beyond twice those of the last page."""
+_MOST_UNWANTED: Final = 1_000
+"""Names and beginnings of ``# HELP`` lines that are passed over at once; vLLM's page has some 150."""
 _EXAMPLE_LENGTH: Final = 120
 _TYPES: Final = frozenset(
     {"counter", "gauge", "summary", "histogram", "gaugehistogram", "info", "stateset", "unknown"}
@@ -79,7 +81,7 @@ class Parser:
             for known in self._known.values():
                 known.clear()
             self._interned.clear()
-        if len(self._unwanted) > _SLACK:
+        if len(self._unwanted) > _MOST_UNWANTED:
             self._unwanted.clear()
 
 
@@ -131,11 +133,11 @@ class _Reading:
                 continue
             try:
                 amount = float(value)
-            except ValueError:
-                self._refuse(line)
+            except ValueError:  # perhaps a number and a time stamp with a tab between them
+                self._read_carefully(line)
                 continue
             if "_" in value:  # 1_000 is a number to Python, not to Prometheus
-                self._refuse(line)
+                self._read_carefully(line)
             else:
                 entry[1].append((series, amount))
 
@@ -158,8 +160,7 @@ class _Reading:
         if not line:
             return
         if line.startswith("#"):
-            if not line.startswith("# HELP"):
-                self._read_comment(line)
+            self._read_comment(line)
             return
         self._effort += 1
         bare = line.partition(" ")[0]
@@ -206,6 +207,10 @@ class _Reading:
     def _read_comment(self, line: str) -> None:
         """Take in a ``# TYPE``. A family declared twice, differently, has no type that can be believed."""
         self._effort += 1
+        if line.startswith("# HELP"):  # what begins like it is the same: passed over from now on
+            start = line.partition("{")[0]
+            self._names[start] = self._unwanted[start] = None
+            return
         parts = line.split(None, 3)
         if len(parts) < 3 or parts[1] != "TYPE":
             return

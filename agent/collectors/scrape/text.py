@@ -22,11 +22,12 @@ def text_of(body: Body, shown: str) -> Text:
     """Return the page as text. Raises `ScrapeError` where it cannot be metrics at all.
 
     A page that ends with the connection, without a line's end, may have lost the end of a number, which
-    then looks like another number: that line is left out.
+    then looks like another number: that line is left out. So may one whose length a server counted in
+    characters: it has some that are more than a byte.
     """
     data = body.data.removeprefix(b"\xef\xbb\xbf")  # the mark that some editors put before UTF-8
     _sniff(data[:512].lstrip(), shown)
-    cut = not body.complete and not data.endswith(b"\n")
+    cut = not data.endswith(b"\n") and not (body.complete and data.isascii())
     if cut:
         data = data[: data.rfind(b"\n") + 1]
     try:

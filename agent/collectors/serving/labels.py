@@ -15,7 +15,7 @@ MODEL_AT: Final = 2
 ENGINE_AT: Final = 4
 _DIGITS: Final = 10
 """More than any rank has."""
-_SLACK: Final = 1_000
+_SLACK: Final = 100
 """Series that may be remembered beyond twice those of the page."""
 
 
