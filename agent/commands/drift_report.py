@@ -148,7 +148,7 @@ async def _done(job: "Job") -> int:
     from agent.drift.report_job import ENVIRONMENT  # noqa: PLC0415 - as above
 
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "agent.drift.report_job"),
+        *(sys.executable, "-m", "agent.drift.report_process"),
         env={**os.environ, **ENVIRONMENT},
         stdin=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -2,7 +2,7 @@
 
 Evidently cuts both sides together into bins of equal width, so that one outlier hides or makes a drift. Its
 report here scores each column by the PSI of the reference's own bins, counted by the code that counts live
-traffic: the report and the alerts cannot disagree. See `agent.drift.report_job` for what confines it.
+traffic: the report and the alerts cannot disagree. See `agent.drift.report_process` for what confines it.
 """
 
 import json
@@ -68,9 +68,10 @@ def write(job: Job) -> None:
     told = {"warpwatch": _summary(job, compared, notes), "evidently": snapshot.dict()}
     folder = Path(job.output)
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / "drift-report.json", json.dumps(told, indent=1, default=str))
-    page = snapshot.get_html_str(as_iframe=False)
-    _replace(folder / "drift-report.html", _headed(page, job, notes))
+    summary = json.dumps(told, indent=1, default=str)
+    page = _headed(snapshot.get_html_str(as_iframe=False), job, notes)
+    _replace(folder / "drift-report.json", summary)
+    _replace(folder / "drift-report.html", page)
 
 
 def _compared(job: Job, notes: list[str]) -> list[_Compared]:
