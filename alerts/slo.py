@@ -13,16 +13,12 @@ from typing import Final
 from agent.catalogue import recorded, serving_slo
 from agent.catalogue.attributes import CLUSTER, MODEL, SLO
 from agent.catalogue.promql import labels, rate, value
-from agent.catalogue.recorded import PROMISED
+from agent.catalogue.recorded import BURN_BASE, BURN_RATES, OUTAGE, PROMISED
 from alerts.recording import Recording
 from alerts.rule import Component, Rule, Severity
 
-BASE_WINDOW: Final = 30 * 24 * 3600
-"""Seconds of the window that the burn rates are for; those of another objective's window scale with it."""
 LEAST_EVENTS: Final = 100
 """Events in the long window below which a share says too little: one failure of few is no page at night."""
-OUTAGE: Final = 0.95
-"""Share of bad events that is always fast enough: a loose objective would ask for more than all of them."""
 _OBJECTIVE: Final = (SLO, CLUSTER)
 
 
@@ -45,7 +41,7 @@ class Burn:
 BURNS: Final = (
     Burn(
         alert="ModelSLOBurningFast",
-        rate=14.4,
+        rate=BURN_RATES["1h"],
         long="1h",
         short="5m",
         severity=Severity.CRITICAL,
@@ -56,7 +52,7 @@ BURNS: Final = (
     ),
     Burn(
         alert="ModelSLOBurning",
-        rate=6,
+        rate=BURN_RATES["6h"],
         long="6h",
         short="30m",
         severity=Severity.CRITICAL,
@@ -67,7 +63,7 @@ BURNS: Final = (
     ),
     Burn(
         alert="ModelSLOBurningForDay",
-        rate=3,
+        rate=BURN_RATES["1d"],
         long="1d",
         short="2h",
         severity=Severity.WARNING,
@@ -78,7 +74,7 @@ BURNS: Final = (
     ),
     Burn(
         alert="ModelSLOBurningForDays",
-        rate=1,
+        rate=BURN_RATES["3d"],
         long="3d",
         short="6h",
         severity=Severity.WARNING,
@@ -144,6 +140,6 @@ def _limit(burn_rate: float) -> str:
     objective = value(serving_slo.SLO_OBJECTIVE, _OBJECTIVE)
     window = value(serving_slo.SLO_WINDOW, _OBJECTIVE)
     scaled = (
-        f"(1 - {objective}) * on ({labels(_OBJECTIVE)}) {window} * {burn_rate:g} / {BASE_WINDOW}"
+        f"(1 - {objective}) * on ({labels(_OBJECTIVE)}) {window} * {burn_rate:g} / {BURN_BASE}"
     )
     return f"clamp_max({scaled}, {OUTAGE:g})"

@@ -1,5 +1,6 @@
 """What dashboards share: variables, marks of what happened, links to each other."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard
@@ -9,10 +10,19 @@ from grafana_foundation_sdk.models import dashboard as model
 from agent.catalogue import gpu, itself
 from agent.catalogue.attributes import CONFIDENCE, EVENT_NAME, XID
 from agent.catalogue.events import COLLECTOR_FAILED, GPU_LOST, SERVER_DOWN
-from agent.catalogue.promql import matches, rate
+from agent.catalogue.promql import Condition, matches, rate
 from dashboards.layout import Built
 from dashboards.panel import BLUE, DATASOURCE, ORANGE, RED, Query
-from dashboards.scope import ON_NODE, RATE, cluster_variables, legend, marks_per_gpu, variables
+from dashboards.scope import (
+    ON_GPU,
+    ON_NODE,
+    RATE,
+    cluster_variables,
+    legend,
+    marks_per_gpu,
+    variables,
+)
+from dashboards.served import fleet_variables, server_variables
 
 TAG: Final = "warpwatch"
 _NEWS: Final = (GPU_LOST, SERVER_DOWN, COLLECTOR_FAILED)
@@ -20,7 +30,7 @@ _NEWS: Final = (GPU_LOST, SERVER_DOWN, COLLECTOR_FAILED)
 
 def about_a_node(title: str, uid: str, description: str) -> dashboard.Dashboard:
     """Return a dashboard without panels, about the chosen node, with marks of what happened on it."""
-    return _empty(title, uid, description).variables(variables()).annotations(_annotations())
+    return _empty(title, uid, description).variables(variables()).annotations(_annotations(ON_GPU))
 
 
 def about_a_fleet(title: str, uid: str, description: str) -> dashboard.Dashboard:
@@ -31,13 +41,24 @@ def about_a_fleet(title: str, uid: str, description: str) -> dashboard.Dashboard
     return _empty(title, uid, description).variables(cluster_variables())
 
 
-def _empty(title: str, uid: str, description: str) -> dashboard.Dashboard:
+def about_models(title: str, uid: str, description: str) -> dashboard.Dashboard:
+    """Return a dashboard without panels, about the chosen models on all their servers; without marks."""
+    return _empty(title, uid, description, "inference").variables(fleet_variables())
+
+
+def about_a_server(title: str, uid: str, description: str) -> dashboard.Dashboard:
+    """Return a dashboard without panels, about one model server, with marks of what happened on its node."""
+    board = _empty(title, uid, description, "inference")
+    return board.variables(server_variables()).annotations(_annotations(ON_NODE))
+
+
+def _empty(title: str, uid: str, description: str, kind: str = "gpu") -> dashboard.Dashboard:
     """Return what all have: the menu leads to the others, with what is chosen and the time kept."""
     return (
         dashboard.Dashboard(title)
         .uid(uid)
         .description(f"{description} Generated; changes made here are lost.")
-        .tags([TAG, "gpu"])
+        .tags([TAG, kind])
         .readonly()
         .refresh("30s")
         .time("now-3h", "now")
@@ -65,7 +86,7 @@ def leading_to(title: str, uid: str) -> dashboard.DashboardLink:
     )
 
 
-def _annotations() -> list[Builder[model.AnnotationQuery]]:
+def _annotations(where: Sequence[Condition]) -> list[Builder[model.AnnotationQuery]]:
     """Mark on every graph what happened: counters that grew."""
     news = "|".join(kind.name.replace(".", "\\.") for kind in _NEWS)
     told = rate(
@@ -77,8 +98,8 @@ def _annotations() -> list[Builder[model.AnnotationQuery]]:
         function="increase",
     )
     return [
-        _mark("XID errors", marks_per_gpu(gpu.XID_EVENTS, XID), RED),
-        _mark("Out of GPU memory", marks_per_gpu(gpu.OOM_EVENTS, CONFIDENCE), ORANGE),
+        _mark("XID errors", marks_per_gpu(gpu.XID_EVENTS, XID, where), RED),
+        _mark("Out of GPU memory", marks_per_gpu(gpu.OOM_EVENTS, CONFIDENCE, where), ORANGE),
         _mark(
             "Lost GPUs, silent servers and collectors",
             Query(f"{told} > 0", legend(EVENT_NAME)),

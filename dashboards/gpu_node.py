@@ -4,10 +4,10 @@ from typing import Final
 
 from grafana_foundation_sdk.models import dashboard as model
 
-from dashboards import gpu_fleet, gpu_health, gpu_mig
+from dashboards import gpu_fleet, gpu_health, gpu_mig, served
 from dashboards.frame import about_a_node, leading_to
 from dashboards.layout import place
-from dashboards.rows import between, hardware, inside, serving, state
+from dashboards.rows import between, hardware, inside, models, state
 from dashboards.rows import itself as agent_row
 
 UID: Final = "warpwatch-gpu-node"
@@ -26,6 +26,7 @@ def build() -> model.Dashboard:
         .link(leading_to("GPU fleet", gpu_fleet.UID))
         .link(leading_to("GPU health", gpu_health.UID))
         .link(leading_to("MIG devices", gpu_mig.UID))
+        .link(leading_to("Model server", served.SERVER_UID))
     )
     place(
         node,
@@ -36,7 +37,7 @@ def build() -> model.Dashboard:
             inside.owners_over_time(),
             inside.profiling(),
             between.row(),
-            serving.row(),
+            models.on_node(),
             agent_row.row(),
         ),
     )

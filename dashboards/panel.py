@@ -13,6 +13,7 @@ from grafana_foundation_sdk.builders import (
     bargauge,
     common,
     dashboard,
+    heatmap,
     prometheus,
     stat,
     statetimeline,
@@ -22,7 +23,9 @@ from grafana_foundation_sdk.cog import variants as cogvariants
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common as words
 from grafana_foundation_sdk.models import dashboard as model
+from grafana_foundation_sdk.models import heatmap as heat
 from grafana_foundation_sdk.models import units
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from agent.catalogue import Kind, Metric
 from agent.catalogue.attributes import GPU_INDEX
@@ -86,7 +89,8 @@ class Look:
     """How a graph differs from the plain one.
 
     ``steps`` draw dashed lines at thresholds; ``ceiling`` fixes the top of the axis; ``dashed`` is a pattern
-    for the names of series that are limits and not values; ``narrow`` puts the legend below; ``events``
+    for the names of series that are limits and not values, ``faint`` one for those that say less than the
+    others; ``narrow`` puts the legend below; ``events``
     draws bars, for what happens now and then and has no line between; ``absent`` is what stands there
     where nothing is to be drawn.
     """
@@ -94,6 +98,7 @@ class Look:
     steps: Sequence[Step] = ()
     ceiling: float | None = None
     dashed: str = ""
+    faint: str = ""
     narrow: bool = False
     events: bool = False
     absent: str = NO_DATA
@@ -160,6 +165,8 @@ def _dress(panel: timeseries.Panel, look: Look) -> None:
         )
     if look.dashed:
         panel.override_by_regexp(look.dashed, _AS_LIMIT)
+    if look.faint:
+        panel.override_by_regexp(look.faint, _AS_LIMIT[:1])
 
 
 def number(
@@ -242,6 +249,31 @@ def timeline(
         .row_height(0.8)
         .fill_opacity(80)
         .legend(_legend(_BELOW))
+    )
+
+
+def density(title: str, buckets: str, *, unit: str, description: str, absent: str) -> Panel:
+    """Return how many observations were in each bucket over time: ``buckets`` is cumulative, per ``le``."""
+    asked = (
+        target(Query(buckets, "{{le}}"), "A").format(PromQueryFormat.HEATMAP).interval(EVENT_STEP)
+    )
+    return (
+        heatmap.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .targets([asked])
+        .unit(COUNT)
+        .no_value(absent)
+        .calculate(calculate=False)
+        .y_axis(heatmap.YAxisConfig().unit(unit).axis_placement(words.AxisPlacement.LEFT))
+        .color(
+            heatmap.HeatmapColorOptions()
+            .mode(heat.HeatmapColorMode.SCHEME)
+            .scheme("Oranges")
+            .steps(64)
+        )
+        .show_legend()
     )
 
 

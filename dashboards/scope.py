@@ -43,7 +43,7 @@ RATE: Final = "$__rate_interval"
 IN_CLUSTER: Final = (matches(CLUSTER, "$cluster"),)
 ON_NODE: Final = (*IN_CLUSTER, equals(NODE, "$node"))
 ON_GPU: Final = (*ON_NODE, matches(HW_ID, "$gpu"))
-_EVERYTHING: Final = model.VariableOption(text="All", value="$__all", selected=True)
+EVERYTHING: Final = model.VariableOption(text="All", value="$__all", selected=True)
 
 
 def legend(*attributes: Attribute) -> str:
@@ -75,16 +75,21 @@ def happened(
     return f"floor({grown}) > 0"
 
 
-def marks_per_gpu(metric: Metric, extra: Attribute) -> Query:
+def marks_per_gpu(metric: Metric, extra: Attribute, where: Sequence[Condition] = ON_GPU) -> Query:
     """Return where a counter grew, split by ``extra``: one series per growth, none where it did not."""
-    grown = rate(metric, (*PER_GPU, extra), *ON_GPU, window=RATE, function="increase")
-    return of_gpu(f"{grown} > 0", extra)
+    grown = rate(metric, (*PER_GPU, extra), *where, window=RATE, function="increase")
+    return of_gpu(f"{grown} > 0", extra, where=where)
 
 
-def of_gpu(expression: str, *extra: Attribute, window: str = "") -> Query:
+def of_gpu(
+    expression: str,
+    *extra: Attribute,
+    window: str = "",
+    where: Sequence[Condition] = ON_GPU,
+) -> Query:
     """Return an expression that is per GPU with the GPU's name joined; ``extra`` adds to the legend."""
     shown = f"{EACH_GPU} {legend(*extra)}".rstrip()
-    return Query(named(expression, identity(*ON_GPU, window=window)), shown)
+    return Query(named(expression, identity(*where, window=window)), shown)
 
 
 def mig_identity() -> str:
@@ -117,10 +122,12 @@ def cluster_variables() -> list[Builder[model.VariableModel]]:
     """Return the variables that every dashboard begins with."""
     return [
         dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"),
-        _query("cluster", "Cluster", f"label_values({select(itself.INFO)}, {CLUSTER.label})")
+        query_variable(
+            "cluster", "Cluster", f"label_values({select(itself.INFO)}, {CLUSTER.label})"
+        )
         .include_all(True)
         .all_value(".*")
-        .current(_EVERYTHING),
+        .current(EVERYTHING),
     ]
 
 
@@ -128,18 +135,21 @@ def variables() -> list[Builder[model.VariableModel]]:
     """Return the variables of a dashboard about one node, each narrowing the next."""
     return [
         *cluster_variables(),
-        _query("node", "Node", f"label_values({select(itself.INFO, *IN_CLUSTER)}, {NODE.label})"),
-        _query("gpu", "GPU", f"query_result({select(gpu.INFO, *ON_NODE)})")
+        query_variable(
+            "node", "Node", f"label_values({select(itself.INFO, *IN_CLUSTER)}, {NODE.label})"
+        ),
+        query_variable("gpu", "GPU", f"query_result({select(gpu.INFO, *ON_NODE)})")
         # Shows the index, passes on the UUID: an index can mean another GPU after a reboot.
         .regex(f'/{GPU_INDEX.label}="(?<text>[^"]+)".*{HW_ID.label}="(?<value>[^"]+)"/')
         .multi(True)
         .include_all(True)
         .all_value(".*")
-        .current(_EVERYTHING),
+        .current(EVERYTHING),
     ]
 
 
-def _query(name: str, label: str, query: str) -> dashboard.QueryVariable:
+def query_variable(name: str, label: str, query: str) -> dashboard.QueryVariable:
+    """Return a variable whose values Prometheus gives, with the time shown."""
     return (
         dashboard.QueryVariable(name)
         .label(label)

@@ -133,6 +133,13 @@ SLO_EVENTS: Final = {
     )
     for window in ("1h", "6h", "1d", "3d")
 }
+BURN_BASE: Final = 30 * 24 * 3600
+"""Seconds of the objective's window that `BURN_RATES` are for; those of another window scale with it."""
+BURN_RATES: Final = {"1h": 14.4, "6h": 6.0, "1d": 3.0, "3d": 1.0}
+"""How many times faster than allowed a budget may burn over each window before an alert fires: the Site
+Reliability Workbook's, chapter 5. Alerts and dashboards go by these."""
+OUTAGE: Final = 0.95
+"""Share of bad events that is always fast enough: a loose objective would ask for more than all of them."""
 
 RECORDED: Final = (
     REQUESTS,

@@ -6,8 +6,8 @@ from typing import Final
 from grafana_foundation_sdk.models import units
 
 from agent.catalogue import Attribute
-from agent.catalogue.attributes import GPU_INDEX
-from agent.catalogue.promql import Condition, aggregate, equals
+from agent.catalogue.attributes import CLUSTER, GPU_INDEX, MODEL, NODE, SERVER, SLO
+from agent.catalogue.promql import Condition, aggregate, equals, matches
 from dashboards.panel import BLUE, COUNT, GREEN, ORANGE, RED, Panel, Query, number
 from dashboards.scope import ON_NODE
 from dashboards.tables import Fact, Figure, overview
@@ -60,6 +60,61 @@ def listed() -> Panel:
             ),
             Fact(attribute=ALERT, heading="Alert"),
             Fact(attribute=GPU_INDEX, heading="GPU", width=60, number=True),
+            Figure(
+                expression=f"{aggregate('min', by, since)} * 1000",
+                heading="True since",
+                unit=units.DateTimeFromNow,
+                width=130,
+                steps=((None, BLUE),),
+            ),
+        ),
+        description="Critical ones page. The alert's name is that of its runbook, to which the page leads. "
+        f"{_NOTE}",
+        absent=_NONE,
+    )
+
+
+OF_MODELS: Final = matches(ALERT, "Model.+")
+"""The alerts about model servers, by how they are called."""
+
+
+def objectives(where: Sequence[Condition]) -> Panel:
+    """Return of how many objectives the budget burns fast enough for an alert."""
+    burning = _select(FIRING, *where, equals(STATE, "firing"), matches(ALERT, "ModelSLO.+"))
+    return number(
+        "SLOs burning",
+        Query(f"count({aggregate('group', (SLO, MODEL, CLUSTER), burning)})", "burning"),
+        unit=COUNT,
+        description="Objectives, each of a model, whose budget is used up many times faster than it may be: "
+        f"an alert fires. The row of objectives says which. {_NOTE}",
+        steps=((None, GREEN), (1, RED)),
+        absent=_NONE,
+    )
+
+
+def of_models(where: Sequence[Condition]) -> Panel:
+    """Return a table of the alerts that fire about models and their servers, pages first.
+
+    An alert about a model on all its servers has no server: it is shown wherever its model is chosen.
+    """
+    by = (ALERT, SEVERITY, MODEL, SERVER, NODE, SLO)
+    firing = _select(FIRING, *where, equals(STATE, "firing"), OF_MODELS)
+    since = f"{_select(SINCE, *where, OF_MODELS)} and ignoring ({STATE.label}) {firing}"
+    return overview(
+        "Alerts firing",
+        aggregate("max", by, firing),
+        (
+            Fact(
+                attribute=SEVERITY,
+                heading="Severity",
+                colors=(("critical", RED), ("warning", ORANGE)),
+                width=90,
+            ),
+            Fact(attribute=ALERT, heading="Alert", width=230),
+            Fact(attribute=MODEL, heading="Model"),
+            Fact(attribute=SERVER, heading="Server"),
+            Fact(attribute=NODE, heading="Node"),
+            Fact(attribute=SLO, heading="Objective"),
             Figure(
                 expression=f"{aggregate('min', by, since)} * 1000",
                 heading="True since",

@@ -1,126 +1,217 @@
-"""Row about the model servers on the node: rate, errors and duration, then what they wait for."""
+"""Rows about what model servers do: tokens, batches, queues, how requests end, caches."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from agent.catalogue import Attribute, Metric, serving
-from agent.catalogue.attributes import ENGINE, ERROR_TYPE, FINISH_REASON, MODEL, SERVER
-from agent.catalogue.promql import aggregate, rate, value
+from grafana_foundation_sdk.models import units
+
+from agent.catalogue import Attribute, Metric, recorded, serving
+from agent.catalogue.attributes import ENGINE, ERROR_TYPE, FINISH_REASON, MODEL
+from agent.catalogue.promql import Condition, aggregate
+from agent.catalogue.recorded import FLEET, Recorded
 from dashboards.layout import Row, Tile
-from dashboards.panel import GREEN, RED, Look, Panel, Query, graph, per_second, timeline, unit_of
-from dashboards.scope import ON_NODE, RATE, legend
-
-PER_MODEL: Final = (SERVER, MODEL)
-QUANTILES: Final = (0.5, 0.95, 0.99)
-
-
-def row() -> Row:
-    """Return the row."""
-    return Row(
-        "Model servers on this node",
-        (
-            Tile(_up(), 12, 6),
-            Tile(_level("Scrape duration", serving.SCRAPE_DURATION, (SERVER,)), 12, 6),
-            *(Tile(_latency(title, metric), 12, 8) for title, metric in _DURATIONS),
-            *(Tile(panel, 12, 8) for panel in _work()),
-            *(Tile(panel, 8, 7) for panel in _queue()),
-        ),
-    )
-
-
-_DURATIONS: Final = (
-    ("Request duration", serving.REQUEST_DURATION),
-    ("Time to first token", serving.TIME_TO_FIRST_TOKEN),
-    ("Time per output token", serving.TIME_PER_OUTPUT_TOKEN),
-    ("Time between tokens", serving.INTER_TOKEN_LATENCY),
-    ("Time in the queue", serving.QUEUE_DURATION),
+from dashboards.panel import COUNT, Look, Panel, Query, graph, per_second, unit_of
+from dashboards.scope import legend
+from dashboards.served import (
+    EACH_MODEL,
+    NOT_TOLD,
+    OF_MODELS,
+    ON_ENGINE,
+    acceptance,
+    hit_ratio,
+    mean,
+    now,
+    over,
+    queue_ratio,
+    speed,
+    told,
 )
 
+_SHARE: Final = Look(narrow=True, ceiling=1, absent=NOT_TOLD)
+_LEVEL: Final = Look(narrow=True, absent=NOT_TOLD)
 
-def _work() -> tuple[Panel, ...]:
-    return (
-        _level("KV cache in use", serving.KV_CACHE_UTILIZATION, (*PER_MODEL, ENGINE), ceiling=1),
-        _speed("Tokens generated", serving.TOKENS_GENERATED, "tok"),
-        _speed("Prompt tokens", serving.TOKENS_PROMPT, "tok"),
-        _speed("Requests finished, by reason", serving.REQUESTS_FINISHED, "req", FINISH_REASON),
-        _speed("Requests that failed", serving.REQUESTS_ERRORS, "req", ERROR_TYPE),
+
+@dataclass(frozen=True)
+class Scope:
+    """Whose lines are drawn: by what they are told apart, what they are called, and what is chosen."""
+
+    by: tuple[Attribute, ...]
+    called: str
+    where: Sequence[Condition]
+
+    def level(self, title: str, metric: Metric, operator: str = "sum", note: str = "") -> Panel:
+        """Draw a gauge."""
+        return graph(
+            title,
+            Query(now(metric, self.by, self.where, operator), self.called),
+            unit=unit_of(metric),
+            description=f"{metric.description} {note}".rstrip(),
+            look=_SHARE if unit_of(metric) == units.PercentUnit else _LEVEL,
+        )
+
+    def speed(self, title: str, metric: Metric, word: str, *extra: Attribute) -> Panel:
+        """Draw how fast a counter grows; where it is split further, only what does."""
+        grown = speed(metric, (*self.by, *extra), self.where)
+        look = (
+            Look(narrow=True, absent="none in the time shown, or " + NOT_TOLD) if extra else _LEVEL
+        )
+        return graph(
+            title,
+            Query(f"{grown} > 0" if extra else grown, f"{legend(*extra)} {self.called}".strip()),
+            unit=per_second(word),
+            description=f"{metric.description} Per second.",
+            look=look,
+        )
+
+    def mean(self, title: str, metric: Metric) -> Panel:
+        """Draw the mean of a histogram of things that are counted."""
+        return graph(
+            title,
+            Query(mean(metric, self.by, self.where), self.called),
+            unit=unit_of(metric),
+            description=f"{metric.description} The mean.",
+            look=_LEVEL,
+        )
+
+    def share(self, title: str, expression: str, description: str) -> Panel:
+        """Draw a share, from 0 to all."""
+        return graph(
+            title,
+            Query(expression, self.called),
+            unit=units.PercentUnit,
+            description=description,
+            look=_SHARE,
+        )
+
+    def recorded(self, title: str, series: Recorded, unit: str) -> Panel:
+        """Draw a recorded series, which need not have all labels of the scope."""
+        by = tuple(attribute for attribute in self.by if attribute in series.attributes)
+        return graph(
+            title,
+            Query(aggregate("max", by, told(series, self.where)), legend(*by) or title),
+            unit=unit,
+            description=series.description,
+            look=_LEVEL,
+        )
+
+
+FLEETWIDE: Final = Scope(FLEET, EACH_MODEL, OF_MODELS)
+ENGINES: Final = Scope((MODEL, ENGINE), legend(MODEL, ENGINE), ON_ENGINE)
+
+
+def load(scope: Scope) -> Row:
+    """Return what is asked of the models and what waits for them: are they overloaded?"""
+    panels = (
+        scope.level("Requests running", serving.REQUESTS_RUNNING),
+        scope.level("Requests waiting", serving.REQUESTS_WAITING, note="Alert: ModelQueueGrowing."),
+        scope.share("Queue ratio", queue_ratio(scope.by, scope.where), recorded.QUEUED.description),
+        scope.level("KV cache in use, fullest engine", serving.KV_CACHE_UTILIZATION, "max"),
+        scope.speed("Preemptions", serving.PREEMPTIONS, "req"),
+        scope.mean("Batch size", serving.BATCH_SIZE),
+    )
+    return Row("Load", [Tile(panel, 8, 8) for panel in panels])
+
+
+def tokens(scope: Scope) -> Row:
+    """Return the tokens that go in and come out."""
+    cached, prompt = (
+        speed(metric, scope.by, scope.where)
+        for metric in (serving.TOKENS_CACHED, serving.TOKENS_PROMPT)
+    )
+    panels = (
+        scope.speed("Tokens generated", serving.TOKENS_GENERATED, "tok"),
+        scope.speed("Prompt tokens", serving.TOKENS_PROMPT, "tok"),
+        scope.speed("Prompt tokens from a cache", serving.TOKENS_CACHED, "tok"),
+        scope.share(
+            "Prompt tokens from a cache, share",
+            over(cached, prompt, scope.by),
+            serving.TOKENS_CACHED.description,
+        ),
+        scope.share(
+            "Prefix cache hits",
+            hit_ratio(scope.by, scope.where),
+            f"{serving.PREFIX_CACHE_HITS.description} As a share of those looked up.",
+        ),
+        scope.share(
+            "Speculative tokens accepted",
+            acceptance(scope.by, scope.where),
+            f"{serving.SPECULATIVE_ACCEPTANCE.description} Counted by us where the server counts tokens. "
+            "Low: drafting costs more than it saves.",
+        ),
+    )
+    return Row("Tokens", [Tile(panel, 8, 8) for panel in panels])
+
+
+def endings(scope: Scope) -> Row:
+    """Return how requests end."""
+    panels = (
+        scope.speed(
+            "Requests finished, by reason", serving.REQUESTS_FINISHED, "req", FINISH_REASON
+        ),
+        scope.speed(
+            "Requests that failed, by what went wrong", serving.REQUESTS_ERRORS, "req", ERROR_TYPE
+        ),
+        scope.speed("Requests rejected", serving.REQUESTS_REJECTED, "req", ERROR_TYPE),
+    )
+    return Row("How requests end", [Tile(panel, 8, 8) for panel in panels])
+
+
+def more(scope: Scope) -> Row:
+    """Return what few servers tell, and what few readers ask for."""
+    hits, queries = (
+        speed(metric, scope.by, scope.where)
+        for metric in (serving.RESPONSE_CACHE_HITS, serving.RESPONSE_CACHE_QUERIES)
+    )
+    panels = (
+        scope.mean("Prompt length", serving.PROMPT_LENGTH),
+        scope.mean("Generation length", serving.GENERATION_LENGTH),
+        scope.mean("Tokens per step of the engine", serving.BATCH_TOKENS),
+        _adapters(scope),
+        scope.share(
+            "Response cache hits",
+            over(hits, queries, scope.by),
+            serving.RESPONSE_CACHE_HITS.description,
+        ),
+        scope.level("KV cache capacity", serving.KV_CACHE_CAPACITY),
+    )
+    return Row(
+        "More: lengths, LoRA adapters, caches", [Tile(p, 8, 8) for p in panels], collapsed=True
     )
 
 
-def _queue() -> tuple[Panel, ...]:
-    return (
-        _total("Requests running", serving.REQUESTS_RUNNING),
-        _total("Requests waiting", serving.REQUESTS_WAITING),
-        _speed("Preemptions", serving.PREEMPTIONS, "req", narrow=True),
+def costs(scope: Scope) -> Row:
+    """Return what the tokens cost, by GPU, energy and money; of servers by themselves."""
+    of_fleet = scope is FLEETWIDE
+    pairs = (
+        (
+            "Tokens per GPU-second",
+            recorded.MODEL_TOKENS_PER_GPU_SECOND,
+            recorded.TOKENS_PER_GPU_SECOND,
+        ),
+        ("Tokens per joule", recorded.MODEL_TOKENS_PER_JOULE, recorded.TOKENS_PER_JOULE),
+        ("Cost per million tokens", recorded.MODEL_COST_PER_MILLION, recorded.COST_PER_MILLION),
     )
+    panels = [
+        scope.recorded(title, fleet if of_fleet else one, COUNT) for title, fleet, one in pairs
+    ]
+    return Row("What it costs", [Tile(panel, 8, 8) for panel in panels], collapsed=of_fleet)
 
 
-def _up() -> Panel:
-    return timeline(
-        "Model servers",
-        Query(value(serving.SERVER_UP, (SERVER,), *ON_NODE), legend(SERVER)),
-        description=f"{serving.SERVER_UP.description} Alert: ModelServerNoData.",
-        states=((0, "no data", RED), (1, "gives data", GREEN)),
-    )
-
-
-def _latency(title: str, metric: Metric) -> Panel:
-    """Draw the mean and quantiles of a duration.
-
-    A server that tells no buckets has a mean alone; its quantiles are not known (NaN) and not drawn.
-    """
-    total, count = (
-        rate(metric, PER_MODEL, *ON_NODE, window=RATE, part=p) for p in ("sum", "count")
-    )
-    mean = Query(f"{total} / {count}", f"mean {legend(*PER_MODEL)}")
-    buckets = rate(metric, (*PER_MODEL, _BOUND), *ON_NODE, window=RATE, part="bucket")
-    quantiles = (
-        Query(f"histogram_quantile({q}, {buckets}) >= 0", f"p{q * 100:g} {legend(*PER_MODEL)}")
-        for q in QUANTILES
+def _adapters(scope: Scope) -> Panel:
+    told_of = (
+        ("running", serving.LORA_RUNNING),
+        ("waiting", serving.LORA_WAITING),
+        ("limit", serving.LORA_LIMIT),
     )
     return graph(
-        title,
-        mean,
-        *quantiles,
-        unit=unit_of(metric),
-        description=f"{metric.description} Quantiles are as exact as the server's own buckets; "
-        "a gap means that there were no requests.",
-    )
-
-
-_BOUND: Final = Attribute("le", "A histogram bucket's upper bound, in Prometheus.")
-
-
-def _total(title: str, metric: Metric) -> Panel:
-    """Draw the sum over a model's engines and versions."""
-    each = value(metric, metric.attributes, *ON_NODE)
-    query = Query(aggregate("sum", PER_MODEL, each), legend(*PER_MODEL))
-    return graph(
-        title, query, unit=unit_of(metric), description=metric.description, look=Look(narrow=True)
-    )
-
-
-def _level(
-    title: str,
-    metric: Metric,
-    by: Sequence[Attribute],
-    ceiling: float | None = None,
-) -> Panel:
-    return graph(
-        title,
-        Query(value(metric, by, *ON_NODE), legend(*by)),
-        unit=unit_of(metric),
-        description=metric.description,
-        look=Look(ceiling=ceiling),
-    )
-
-
-def _speed(title: str, metric: Metric, word: str, *extra: Attribute, narrow: bool = False) -> Panel:
-    by = (*PER_MODEL, *extra)
-    return graph(
-        title,
-        Query(rate(metric, by, *ON_NODE, window=RATE), legend(*extra, *PER_MODEL)),
-        unit=per_second(word),
-        description=f"{metric.description} Per second.",
-        look=Look(narrow=narrow),
+        "LoRA adapters",
+        *(
+            Query(now(metric, scope.by, scope.where), f"{word}: {scope.called}")
+            for word, metric in told_of
+        ),
+        unit=COUNT,
+        description=f"{serving.LORA_RUNNING.description} {serving.LORA_WAITING.description} "
+        f"{serving.LORA_LIMIT.description}",
+        look=Look(narrow=True, dashed="/^limit: .*/", absent=NOT_TOLD),
     )

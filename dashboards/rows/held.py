@@ -1,0 +1,202 @@
+"""Row about the GPUs that one server holds: is the model slow because of the GPU?
+
+`inference.gpu.info` says which GPUs. Of a MIG device it is the board that has a clock and a temperature.
+"""
+
+from typing import Final
+
+from grafana_foundation_sdk.models import units
+
+from agent.catalogue import Attribute, Metric, gpu, serving_gpu
+from agent.catalogue.attributes import (
+    ATTRIBUTION,
+    CLOCK,
+    CLUSTER,
+    GPU_INDEX,
+    GPU_TASK,
+    HW_ID,
+    HW_MODEL,
+    HW_PARENT,
+    K8S_CONTAINER,
+    K8S_NAMESPACE,
+    K8S_POD,
+    NODE,
+    SENSOR,
+    THROTTLE_REASON,
+)
+from agent.catalogue.promql import (
+    PER_GPU,
+    PER_NODE,
+    Condition,
+    aggregate,
+    equals,
+    identity,
+    labels,
+    named,
+    select,
+    value,
+)
+from dashboards.layout import Row, Tile
+from dashboards.lines import ALONE
+from dashboards.panel import ORANGE, RED, YELLOW, Look, Panel, Query, graph, timeline, unit_of
+from dashboards.scope import ON_NODE, RATE, of_gpu
+from dashboards.served import NODE_LINK, ON_SERVER
+from dashboards.tables import Fact, Figure, overview
+
+_SM: Final = equals(CLOCK, "sm")
+_UNKNOWN: Final = "not known which GPUs the server holds: see `gpus` of the configuration"
+_BOARD: Final = " Of exactly the GPUs that this server holds; of a MIG device, of its board."
+_SHARE: Final = Look(ceiling=1, narrow=True, absent=_UNKNOWN)
+_GPU_LINK: Final = f"{NODE_LINK}&var-gpu=${{__data.fields.UUID}}"
+
+
+def row() -> Row:
+    """Return the row: under the latency, at the same width, what could be the reason."""
+    tiles = [
+        *(Tile(panel, 12, 7) for panel in _reasons()),
+        *(Tile(panel, 6, 7) for panel in _levels()),
+        Tile(_table(), 24, 6),
+    ]
+    return Row("The GPUs that it holds: is it slow because of them?", tiles)
+
+
+def _held() -> str:
+    """Return one series of value 1 per board that the server holds, or holds a MIG device of."""
+    return aggregate("group", PER_GPU, _boards())
+
+
+def _boards() -> str:
+    info = select(serving_gpu.GPU_INFO, *ON_SERVER)
+    return f'label_replace({info}, "{HW_ID.label}", "$1", "{HW_PARENT.label}", "(.+)")'
+
+
+def _of_held(expression: str, *extra: Attribute) -> Query:
+    only = f"({expression})\nand on ({labels(PER_GPU)}) ({_held()})"
+    return of_gpu(only, *extra, where=ON_NODE)
+
+
+def _reasons() -> tuple[Panel, Panel]:
+    worked = value(gpu.UTILIZATION, PER_GPU, *ON_NODE, equals(GPU_TASK, "general"))
+    held = aggregate(
+        "max",
+        (*PER_GPU, THROTTLE_REASON),
+        f"max_over_time({select(gpu.THROTTLE, *ON_NODE, window=RATE)})",
+    )
+    state = f"{held} > 0"
+    return (
+        _line("GPU utilization", worked, gpu.UTILIZATION.description),
+        timeline(
+            "Clocks held down, by reason",
+            _of_held(state, THROTTLE_REASON),
+            description=f"{THROTTLE_REASON.description}{_BOARD}",
+            states=((0, "no", "transparent"), (1, "held down", YELLOW)),
+            absent="none in the time shown, or " + _UNKNOWN,
+        ),
+    )
+
+
+def _levels() -> tuple[Panel, ...]:
+    power, limit = (value(m, PER_GPU, *ON_NODE) for m in (gpu.POWER, gpu.POWER_LIMIT))
+    clock, most = (value(m, PER_GPU, *ON_NODE, _SM) for m in (gpu.CLOCK_FREQUENCY, gpu.CLOCK_LIMIT))
+    memory = value(gpu.MEMORY_UTILIZATION, PER_GPU, *ON_NODE)
+    margin = value(gpu.TEMPERATURE_MARGIN, PER_GPU, *ON_NODE, operator="min")
+    near = Look(steps=((None, RED), (1, ORANGE), (5, "transparent")), narrow=True, absent=_UNKNOWN)
+    return (
+        _line(
+            "SM clock, share of the highest",
+            f"{clock} / {most}",
+            "Of the streaming multiprocessors. Low while busy: the model is slow because of the GPU.",
+        ),
+        _line(
+            "Temperature margin",
+            margin,
+            gpu.TEMPERATURE_MARGIN.description,
+            unit=unit_of(gpu.TEMPERATURE_MARGIN),
+            look=near,
+        ),
+        _line(
+            "Power, share of its limit",
+            f"{power} / {limit}",
+            "At 100 % the driver lowers the clocks to stay there, which is normal under full load.",
+        ),
+        _line(
+            "Memory used, share",
+            memory,
+            "Model servers allocate most of the memory at their start and keep it: full is normal.",
+        ),
+    )
+
+
+def _line(
+    title: str,
+    expression: str,
+    description: str,
+    unit: str = units.PercentUnit,
+    look: Look = _SHARE,
+) -> Panel:
+    return graph(
+        title,
+        _of_held(expression),
+        unit=unit,
+        description=f"{description}{_BOARD}",
+        look=look,
+        links=(ALONE,),
+    )
+
+
+def _table() -> Panel:
+    facts = (HW_ID, ATTRIBUTION, K8S_NAMESPACE, K8S_POD, K8S_CONTAINER, *PER_NODE)
+    lines = named(aggregate("group", facts, _boards()), identity(*ON_NODE))
+    core = equals(SENSOR, "gpu")
+    return overview(
+        "GPUs of this server",
+        lines,
+        (
+            Fact(
+                attribute=GPU_INDEX,
+                heading="GPU",
+                width=60,
+                number=True,
+                link=_GPU_LINK,
+                link_title="This GPU",
+            ),
+            Fact(attribute=HW_MODEL, heading="Model", width=210),
+            Fact(attribute=HW_ID, heading="UUID", shown=False),
+            Fact(attribute=NODE, heading="Node", shown=False),
+            Fact(attribute=CLUSTER, heading="Cluster", shown=False),
+            Fact(attribute=ATTRIBUTION, heading="How its part is known", width=170),
+            _figure(
+                "Its part", value(serving_gpu.GPU_SHARE, PER_GPU, *ON_SERVER), serving_gpu.GPU_SHARE
+            ),
+            _figure(
+                "Utilization", _now(gpu.UTILIZATION, equals(GPU_TASK, "general")), gpu.UTILIZATION
+            ),
+            _figure("Memory", _now(gpu.MEMORY_USAGE), gpu.MEMORY_USAGE),
+            _figure("Power", _now(gpu.POWER), gpu.POWER),
+            _figure("Temperature", _now(gpu.TEMPERATURE, core), gpu.TEMPERATURE),
+            _figure("Price/h", _now(serving_gpu.GPU_PRICE), serving_gpu.GPU_PRICE),
+            _figure("KV cache", _cache(), serving_gpu.KV_CACHE_SIZE),
+            Fact(attribute=K8S_NAMESPACE, heading="Namespace"),
+            Fact(attribute=K8S_POD, heading="Pod"),
+            Fact(attribute=K8S_CONTAINER, heading="Container"),
+        ),
+        description=f"Click on a GPU to see it on the GPU node dashboard. {serving_gpu.GPU_SHARE.description} "
+        f"{serving_gpu.KV_CACHE_SIZE.description}",
+        absent=_UNKNOWN,
+    )
+
+
+def _now(metric: Metric, *conditions: Condition) -> str:
+    """Return a figure of the held boards alone: one of another would be a line of its own."""
+    return (
+        f"{value(metric, PER_GPU, *ON_NODE, *conditions)}\nand on ({labels(PER_GPU)}) ({_held()})"
+    )
+
+
+def _cache() -> str:
+    size = value(serving_gpu.KV_CACHE_SIZE, PER_NODE, *ON_SERVER)
+    return f"({_held()})\n* on ({labels(PER_NODE)}) group_left () {size}"
+
+
+def _figure(heading: str, expression: str, metric: Metric) -> Figure:
+    return Figure(expression=expression, heading=heading, unit=unit_of(metric), width=100)
