@@ -139,7 +139,5 @@ def _limit(burn_rate: float) -> str:
     """Return the share of bad events at which the budget burns ``burn_rate`` times too fast."""
     objective = value(serving_slo.SLO_OBJECTIVE, _OBJECTIVE)
     window = value(serving_slo.SLO_WINDOW, _OBJECTIVE)
-    scaled = (
-        f"(1 - {objective}) * on ({labels(_OBJECTIVE)}) {window} * {burn_rate:g} / {BURN_BASE}"
-    )
+    scaled = f"(1 - {objective}) * on ({labels(_OBJECTIVE)}) {window} * {burn_rate:g} / {BURN_BASE}"
     return f"clamp_max({scaled}, {OUTAGE:g})"

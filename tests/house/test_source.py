@@ -17,7 +17,7 @@ BROAD = {
     "exporters/otlp/exporter.py": 1,
 }
 """Where a handler may catch everything, and how often: the worker carries any error to its caller; one GPU's
-error must not hide the others (docs/adr/0014-one-gpu-never-hides-another.md); the encoder of OTLP raises
+error must not hide the others (docs/adr/0020-one-gpu-never-hides-another.md); the encoder of OTLP raises
 bare exceptions, and one bad value must not end the agent."""
 
 

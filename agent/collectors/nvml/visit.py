@@ -266,7 +266,7 @@ class Visit:
 def _answer(question: Callable[[], T]) -> T:
     """Return the answer of one GPU; an error that nobody foresaw is a `DeviceError` of that GPU alone.
 
-    See docs/adr/0014-one-gpu-never-hides-another.md.
+    See docs/adr/0020-one-gpu-never-hides-another.md.
     """
     try:
         return question()
