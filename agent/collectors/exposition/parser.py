@@ -171,7 +171,7 @@ class _Reading:
         except ValueError:
             self._refuse(line)
         else:
-            self._effort += 0 if said.plain else _UNUSUAL
+            self._effort += _UNUSUAL if said.costly else 0
             self._take(line, said)
 
     def _take(self, line: str, said: Line) -> None:
