@@ -369,4 +369,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    if "serving" in sys.argv[1:]:
+        from tests.bench import serving_bench
+
+        sys.exit(serving_bench.main())
     sys.exit(main())

@@ -15,9 +15,20 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from agent.collectors.exposition import Faults, Parser
 from agent.collectors.serving.mapping import Translation
+from agent.collectors.serving.profile import Profile
+from agent.collectors.serving.profiles.sglang import SGLANG
+from agent.collectors.serving.profiles.torchserve import TORCHSERVE
+from agent.collectors.serving.profiles.triton import TRITON
 from agent.collectors.serving.profiles.vllm import VLLM
 
-_PAGE: Final = Path(__file__).parents[1] / "fixtures/vllm/vllm_0.33.0_dp1_t1.txt"
+_FIXTURES: Final = Path(__file__).parents[1] / "fixtures"
+_PAGE: Final = _FIXTURES / "vllm/vllm_0.33.0_dp1_t1.txt"
+_OTHERS: Final = (
+    ("SGLang", "sglang/sglang_0.5.23_t0.txt", SGLANG),
+    ("Triton", "triton/triton_2.51.0_cpu_t1.txt", TRITON),
+    ("Triton, more models", "triton/datadog_triton_t4_partial.txt", TRITON),
+    ("TorchServe", "torchserve/torchserve_0.12.0_t0.txt", TORCHSERVE),
+)
 _ENGINE: Final = 'engine="0"'
 _MEGABYTE: Final = 10**6
 _ROUNDS: Final = 40
@@ -61,9 +72,9 @@ def cpu(work: Callable[[], object], rounds: int = _ROUNDS) -> float:
     return median(taken)
 
 
-def report(title: str, page: str) -> None:
+def report(title: str, page: str, profile: Profile = VLLM) -> None:
     """Print what one page costs, each way of reading it."""
-    parser, translation = Parser(VLLM.samples), Translation(VLLM, "bench")
+    parser, translation = Parser(profile.samples), Translation(profile, "bench")
     pages = cycle((page, busier(page)))
 
     def scrape() -> object:
@@ -71,8 +82,8 @@ def report(title: str, page: str) -> None:
         return translation.readings(parser.parse(next(pages)), faults)
 
     def first_time() -> object:
-        return Translation(VLLM, "bench").readings(
-            Parser(VLLM.samples).parse(page), Faults("bench")
+        return Translation(profile, "bench").readings(
+            Parser(profile.samples).parse(page), Faults("bench")
         )
 
     megabytes = len(page) / _MEGABYTE
@@ -88,10 +99,12 @@ def report(title: str, page: str) -> None:
 
 
 def main() -> None:
-    """Print the figures for a page as captured, and for a megabyte."""
+    """Print the figures for pages as captured, and for a megabyte."""
     page = _PAGE.read_text()
     report("vLLM page as captured", page)
     report("vLLM page of many engines", with_engines(page, _MEGABYTE))
+    for title, name, profile in _OTHERS:
+        report(f"{title} page as captured", (_FIXTURES / name).read_text(), profile)
 
 
 if __name__ == "__main__":

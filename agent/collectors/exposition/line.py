@@ -21,12 +21,16 @@ _ESCAPED: Final = {"\\\\": "\\", "\\n": "\n", '\\"': '"'}
 
 
 class Line(NamedTuple):
-    """What a line says. ``plain`` lines hold nothing but the series, one space and the value."""
+    """What a line says. ``plain`` lines hold nothing but the series, one space and the value.
+
+    ``costly`` ones were left to the library, which takes some ten times as long.
+    """
 
     name: str
     labels: dict[str, str]
     value: float
     plain: bool
+    costly: bool = False
 
 
 def number(text: str) -> float:
@@ -64,6 +68,6 @@ def _read_unusual(line: str) -> Line:
     try:
         families = list(text_string_to_metric_families(line))
         sample = families[0].samples[0]
-        return Line(sample.name, dict(sample.labels), float(sample.value), plain=False)
+        return Line(sample.name, dict(sample.labels), float(sample.value), plain=False, costly=True)
     except (ValueError, IndexError, KeyError, AttributeError, OverflowError) as error:
         raise ValueError(f"malformed: {error}") from error

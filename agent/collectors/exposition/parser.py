@@ -52,6 +52,7 @@ class Parser:
         self._known: dict[str, dict[str, Series]] = {name: {} for name in wanted}
         self._interned: dict[tuple[str, ...], Series] = {}
         self._unwanted: dict[str, None] = {}
+        self._declarations: dict[str, tuple[str, str]] = {}
         self._last_size = 0
         self._types: Mapping[str, str] = {}
 
@@ -63,7 +64,7 @@ class Parser:
     def parse(self, text: str) -> Page:
         """Return the wanted part of a page. Never raises: what cannot be read is counted."""
         self._forget()
-        reading = _Reading(self._known, self._interned, self._unwanted)
+        reading = _Reading(self._known, self._interned, self._unwanted, self._declarations)
         reading.run(text)
         page = reading.page(self._types)
         self._types = page.types
@@ -83,6 +84,8 @@ class Parser:
             self._interned.clear()
         if len(self._unwanted) > _MOST_UNWANTED:
             self._unwanted.clear()
+        if len(self._declarations) > _MOST_UNWANTED:
+            self._declarations.clear()
 
 
 class _Reading:
@@ -93,9 +96,11 @@ class _Reading:
         known: dict[str, dict[str, Series]],
         interned: dict[tuple[str, ...], Series],
         unwanted: dict[str, None],
+        declarations: dict[str, tuple[str, str]],
     ) -> None:
         self._interned = interned
         self._unwanted = unwanted
+        self._declarations = declarations
         self._names: dict[str, _Entry | None] = {**unwanted}
         self._samples: dict[str, list[Sample]] = {}
         for name, series in known.items():
@@ -153,6 +158,10 @@ class _Reading:
         )
 
     def _read_carefully(self, line: str) -> None:
+        declared = self._declarations.get(line)
+        if declared is not None:
+            self._declare(*declared)
+            return
         if len(line) > MAX_LINE:
             self._refuse(line)
             return
@@ -171,7 +180,7 @@ class _Reading:
         except ValueError:
             self._refuse(line)
         else:
-            self._effort += 0 if said.plain else _UNUSUAL
+            self._effort += _UNUSUAL if said.costly else 0
             self._take(line, said)
 
     def _take(self, line: str, said: Line) -> None:
@@ -219,9 +228,12 @@ class _Reading:
         if kind not in _TYPES:
             self._refuse(line)
             return
-        before = self._types.setdefault(parts[2], kind)
-        if before != kind:
-            self._types[parts[2]] = CONFLICTING
+        self._declarations[line] = (parts[2], kind)
+        self._declare(parts[2], kind)
+
+    def _declare(self, family: str, kind: str) -> None:
+        if self._types.setdefault(family, kind) != kind:
+            self._types[family] = CONFLICTING
 
     def _refuse(self, line: str) -> None:
         self._effort += _UNUSUAL

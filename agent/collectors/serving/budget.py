@@ -21,7 +21,7 @@ _TYPICAL: Final = 50
 
 
 class SeriesBudget:
-    """What the servers of a node may have together, and what each of them last wanted.
+    """What the servers of a node may have together.
 
     ``most`` is for each `SERVERS` servers, or part of that number. Where a server grows, those that had
     used what it left give way with their next scrapes: until then there can be more.
@@ -29,34 +29,38 @@ class SeriesBudget:
 
     def __init__(self, most: int = MAX_READINGS) -> None:
         self._most = most
-        self._wanted: dict[Share, int] = {}
+        self._shares: set[Share] = set()
 
     def join(self) -> "Share":
         """Return the part of one server more, which will `leave`."""
         share = Share(self)
-        self._wanted[share] = _TYPICAL
+        self._shares.add(share)
         return share
 
     @property
     def total(self) -> int:
         """How many series all of the servers may have."""
-        return self._most * -(-len(self._wanted) // SERVERS)
+        return self._most * -(-len(self._shares) // SERVERS)
 
-    def granted(self, share: "Share", wanted: int) -> int:
-        """Return how many series a server may have that wants so many; none for one that left."""
-        if share not in self._wanted:
+    def offer(self, share: "Share") -> int:
+        """Return how many series a server may have: its part, or what the others have no use for.
+
+        None for one that left.
+        """
+        if share not in self._shares:
             return 0
-        self._wanted[share] = wanted
-        return min(wanted, self._level())
+        level = self._level()
+        others = sum(each.claim(level) for each in self._shares if each is not share)
+        return min(share.wanted, max(level, self.total - others))
 
     def leave(self, share: "Share") -> None:
         """Let the others have what a server had. Safe to call twice."""
-        self._wanted.pop(share, None)
+        self._shares.discard(share)
 
     def _level(self) -> int:
         """Return the most that one server may have: all wishes below it are met."""
         left = self.total
-        wishes = sorted(self._wanted.values())
+        wishes = sorted(share.wanted for share in self._shares)
         for number, wish in enumerate(wishes):
             level = left // (len(wishes) - number)
             if wish > level:
@@ -66,15 +70,24 @@ class SeriesBudget:
 
 
 class Share:
-    """One server's part of the budget."""
+    """One server's part of the budget: what it last wanted, was offered and had, in series."""
 
     def __init__(self, budget: SeriesBudget) -> None:
         self._budget = budget
+        self.wanted = self._offered = self._had = _TYPICAL
+
+    def claim(self, level: int) -> int:
+        """Return what the others must leave: of whole metrics it can have less than it was offered."""
+        part = min(self.wanted, level)
+        return self._had if self._offered >= part else part
 
     def within(self, readings: Sequence[Reading], own: int, faults: Faults) -> list[Reading]:
         """Return what of the readings fits, beside the ``own`` ones that every server has."""
-        granted = self._budget.granted(self, len(readings) + own)
-        return within_budget(readings, max(0, granted - own), faults)
+        self.wanted = len(readings) + own
+        self._offered = self._budget.offer(self)
+        kept = within_budget(readings, max(0, self._offered - own), faults)
+        self._had = len(kept) + own
+        return kept
 
     def leave(self) -> None:
         """Give the part up. Safe to call twice."""

@@ -122,7 +122,7 @@ class ServingCollector:
             Reading(SCRAPE_AGE, self._identity, 0.0),
         )
         faults = Faults(self._server)
-        kept = self._share.within(readings, len(own), faults)
+        kept = self._share.within(readings, len(own) + 1, faults)  # how many are left out is one
         if len(kept) < len(readings):
             dropped = float(len(readings) - len(kept))
             own = (*own, Reading(SERIES_DROPPED, self._identity, dropped))

@@ -185,3 +185,18 @@ def test_types_that_stay_are_one_object() -> None:
     assert same.types is first.types
     assert other.types == {"x": "counter"}
     assert first.types == {"x": "gauge"}
+
+
+def test_time_stamps_make_no_page_too_large() -> None:
+    """A megabyte with a time stamp on each line is read like any other."""
+    names = [f"x{number}" for number in range(10)]
+    text = "\n".join(
+        f'{name}{{id="{number}"}} {number} 1700000000123'
+        for name in names
+        for number in range(2_000)
+    )
+
+    page = Parser(names).parse(text)
+
+    assert not page.overfull
+    assert [len(page.samples[name]) for name in names] == [2_000] * 10

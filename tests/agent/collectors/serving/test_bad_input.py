@@ -228,7 +228,9 @@ class _Families(Collector):
         counter.add_metric(["m", "0"], 40, created=1_700_000_000.5)
         histogram = HistogramMetricFamily(QUEUE, "Queue.", labels=labels)
         exemplar = Exemplar({"trace_id": "ab c"}, 0.25, 1_700_000_000.25)
-        buckets = [("0.3", 3, exemplar), ("1.0", 5, None), ("+Inf", 6, None)]
+        buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = [
+            *(("0.3", 3, exemplar), ("1.0", 5), ("+Inf", 6))
+        ]
         histogram.add_metric(["m", "0"], buckets, 4.5)
         return [counter, histogram]
 
@@ -237,9 +239,8 @@ async def test_openmetrics_is_read_as_what_it_says() -> None:
     """Exemplars, `_created` and the end mark are no values; families without `_total` are counters."""
     registry = CollectorRegistry()
     registry.register(_Families())
-    content = generate_latest(registry).replace(
-        b"\nvllm_", b"\nvllm:"
-    )  # as vLLM itself writes them
+    written: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]  # has no types
+    content = written.replace(b"\nvllm_", b"\nvllm:")  # as vLLM itself writes them
     assert b"# {trace_id" in content
     assert content.endswith(b"# EOF\n")
 

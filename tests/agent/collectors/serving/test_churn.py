@@ -79,13 +79,13 @@ async def _run() -> tuple[list[int], list[int]]:
             tracemalloc.start()
         for _ in range(int(60 / EXPORTED_EACH)):
             await asyncio.sleep(EXPORTED_EACH)
-            assert sampler.snapshot is not None
-            exposition.text(sampler.snapshot)
-            history.feed(sampler.snapshot)
+            snapshot = await sampler.next(0)
+            exposition.text(snapshot)
+            history.feed(snapshot)
         if tracemalloc.is_tracing():
             gc.collect()
             held.append(tracemalloc.get_traced_memory()[0])
-            series.append(sum(len(batch.readings) for batch in sampler.snapshot.batches.values()))
+            series.append(sum(len(batch.readings) for batch in snapshot.batches.values()))
     tracemalloc.stop()
     task.cancel()
     with suppress(asyncio.CancelledError):
