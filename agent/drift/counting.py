@@ -76,9 +76,9 @@ class NumericCounter:
             numbers = np.array(values, dtype=np.float64)
         except OverflowError:  # an integer of hundreds of digits
             numbers = np.array(self._finite(values), dtype=np.float64)
-        if not isfinite(
-            numbers.sum()
-        ):  # or the sum is beyond all floats, which the next lines bear
+        with np.errstate(all="ignore"):
+            total = numbers.sum()
+        if not isfinite(total):  # a value is none, or they are too large together, which is no harm
             self._counts[self._missing] += int(np.isnan(numbers).sum())
             self._counts[-1] += int(np.isinf(numbers).sum())
             numbers = numbers[np.isfinite(numbers)]
