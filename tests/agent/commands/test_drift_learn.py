@@ -63,14 +63,11 @@ def test_files_of_any_kind_give_the_same_rows(tmp_path: Path) -> None:
 
 def test_parquet_and_arrow_are_read(tmp_path: Path) -> None:
     """Columns of both formats, and of Arrow's stream, are those of the rows."""
-    arrow = pytest.importorskip(
-        "pyarrow", reason="pyarrow is in the environment of the report alone"
-    )
-    table = arrow.Table.from_pylist(ROWS)
-    arrow.parquet.write_table(table, tmp_path / "a.parquet")
-    with arrow.ipc.new_file(str(tmp_path / "a.arrow"), table.schema) as file:
+    table = pa.Table.from_pylist(ROWS)
+    parquet.write_table(table, tmp_path / "a.parquet")
+    with ipc.new_file(str(tmp_path / "a.arrow"), table.schema) as file:
         file.write_table(table)
-    with arrow.ipc.new_stream(str(tmp_path / "b.arrow"), table.schema) as stream:
+    with ipc.new_stream(str(tmp_path / "b.arrow"), table.schema) as stream:
         stream.write_table(table)
 
     for name in ("a.parquet", "a.arrow", "b.arrow"):
