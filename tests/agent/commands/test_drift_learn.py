@@ -3,9 +3,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from pyarrow import ipc, parquet
 
 from agent.cli import main
 from agent.drift.bins import NumericBins
