@@ -13,7 +13,7 @@ from typing import Any, Final
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as model
 
-from dashboards import gpu_health, gpu_mig, gpu_node
+from dashboards import drift, gpu_health, gpu_mig, gpu_node
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 FOLDERS: Final = (
@@ -24,6 +24,7 @@ DASHBOARDS: Final[Mapping[str, Callable[[], model.Dashboard]]] = {
     "gpu-node": gpu_node.build,
     "gpu-health": gpu_health.build,
     "gpu-mig": gpu_mig.build,
+    "drift": drift.build,
 }
 
 

@@ -86,6 +86,8 @@ class Look:
     dashed: str = ""
     narrow: bool = False
     events: bool = False
+    signed: bool = False
+    """Below 0 means the other way, so the axis does not begin there."""
 
 
 def graph(
@@ -115,8 +117,8 @@ def graph(
         )
         .data_links(list(links))
     )
-    if unit != units.Celsius:
-        panel.min(0)  # degrees of margin go below 0; nothing else does
+    if unit != units.Celsius and not look.signed:
+        panel.min(0)  # degrees of margin go below 0
     _dress(panel, look)
     return panel
 

@@ -9,6 +9,7 @@ import yaml
 
 from alerts import build
 from alerts.rule import RUNBOOKS, Component, Rule, Severity
+from dashboards import drift as drift_dashboard
 from dashboards import gpu_health, gpu_node
 from tests.promql_catalogue import in_annotation, labels_of
 from tests.real_parts.command import CommandError, run
@@ -16,7 +17,7 @@ from tests.real_parts.command import CommandError, run
 UNIT_TESTS = Path(__file__).resolve().parent.parent / "rules"
 GENERATED = build.GENERATED / "warpwatch.rules.yaml"
 RULES = build.all_rules()
-UIDS = {gpu_node.UID, gpu_health.UID}
+UIDS = {gpu_node.UID, gpu_health.UID, drift_dashboard.UID}
 SECTIONS = ("## Meaning", "## Impact", "## Diagnosis", "## Mitigation")
 
 

@@ -11,7 +11,7 @@ from grafana_foundation_sdk.cog import plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from agent.catalogue import CATALOGUE
-from dashboards import build, frame, gpu_health, gpu_mig, gpu_node
+from dashboards import build, drift, frame, gpu_health, gpu_mig, gpu_node
 from tests.promql_catalogue import in_legend, labels_of, metrics_of, plain
 from tests.real_parts.command import run
 
@@ -21,7 +21,16 @@ MODERN = {"bargauge", "row", "stat", "state-timeline", "table", "timeseries"}
 DASHBOARDS: dict[str, dict[str, Any]] = {
     name: json.loads(build.render(made())) for name, made in build.DASHBOARDS.items()
 }
-UIDS = {"gpu-node": gpu_node.UID, "gpu-health": gpu_health.UID, "gpu-mig": gpu_mig.UID}
+UIDS = {
+    "gpu-node": gpu_node.UID,
+    "gpu-health": gpu_health.UID,
+    "gpu-mig": gpu_mig.UID,
+    "drift": drift.UID,
+}
+CHOOSE = {
+    **{key: ["datasource", "cluster", "node", "gpu"] for key in UIDS},
+    "drift": ["datasource", "model", "feature"],
+}
 
 
 def panels_of(name: str) -> list[dict[str, Any]]:
@@ -56,6 +65,8 @@ def test_query_agrees_with_the_catalogue(panel: dict[str, Any], target: dict[str
 @pytest.mark.parametrize(("panel", "target"), TARGETS)
 def test_query_is_about_the_chosen_node(panel: dict[str, Any], target: dict[str, Any]) -> None:
     """Every selector is narrowed to the chosen cluster and node, and every rate follows the zoom."""
+    if any(panel is each for each in panels_of("drift")):
+        return  # of models: below
     selectors = re.findall(r"{([^{}]*)}", target["expr"])
 
     assert selectors, panel["title"]
@@ -63,6 +74,18 @@ def test_query_is_about_the_chosen_node(panel: dict[str, Any], target: dict[str,
         assert 'k8s_cluster_name=~"$cluster"' in selector
         assert 'k8s_node_name="$node"' in selector
     assert not re.search(r"(rate|increase)\([^\[]*\[\d", target["expr"])
+
+
+@pytest.mark.parametrize("panel", panels_of("drift"), ids=lambda panel: panel["title"])
+def test_query_is_about_the_chosen_models(panel: dict[str, Any]) -> None:
+    """Whatever has a model is narrowed to the chosen ones; what came in has none."""
+    for target in panel["targets"]:
+        series = re.findall(r"(drift:[a-z0-9_:]+|model_drift_\w+)(\{[^}]*\})?", target["expr"])
+
+        assert series
+        for name, conditions in series:
+            of_all = name.startswith("model_drift_intake_")
+            assert of_all or 'model=~"$model"' in conditions, name
 
 
 def test_every_metric_has_a_panel() -> None:
@@ -154,7 +177,7 @@ def test_dashboard_follows_grafanas_advice(name: str) -> None:
     assert made["uid"] == UIDS[name]
     assert made["editable"] is False
     assert frame.TAG in made["tags"]
-    assert variables == ["datasource", "cluster", "node", "gpu"]
+    assert variables == CHOOSE[name]
     assert all(link["keepTime"] and link["includeVars"] for link in made["links"])
 
 
