@@ -166,7 +166,7 @@ def _table() -> Panel:
             Column(_per_feature(shift_bound), "Bound"),
             Column(_per_feature(psi), "PSI 1d"),
             Column(_per_feature(psi_bound), "Bound "),
-            Column(_per_feature(of_model(recorded.REPLICA_PSI_MAX["1h"].name)), "Worst replica 1h"),
+            Column(_per_feature(of_model(recorded.REPLICA_PSI_MAX["1h"].name)), "Replica 1h"),
             Column(
                 _per_feature(of_model(recorded.MISSING_SHARE["1h"].name)), "Missing 1h", share=True
             ),

@@ -79,6 +79,7 @@ def scores(title: str, columns: Sequence[Column], *, description: str) -> table.
         )
         .override_by_name("Feature", [_links(), _width(220)])
         .override_by_name("Version", [_width(90)])
+        .override_by_name("Reference", [_width(130)])
         .sort_by([common.TableSortByFieldState().display_name(columns[0].heading).desc(desc=True)])
     )
     for column in columns:
