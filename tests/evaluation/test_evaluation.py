@@ -20,6 +20,8 @@ PUBLISHED_AUC = (
 """ROC AUC that NannyML's documents estimate (CBPE) for the chunks of the later car loans."""
 OURS = "Warpwatch, calibrated"
 
+pytestmark = pytest.mark.timeout(600)  # the environment may have to be made first
+
 
 @cache
 def found() -> dict[str, Any]:
