@@ -14,10 +14,10 @@ GENERATORS := "-m agent.catalogue.document" "-m agent.collectors.serving.documen
 PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check generate bench lock clean
+.PHONY: help demo test check generate eval-drift bench lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.runtime ## Watch a simulated node with 8 GPUs and model servers; ARGS="..." are passed on
 	$(BIN)/warpwatch demo $(ARGS)
@@ -43,6 +43,9 @@ check: $(VENV)/.dev ## Format, lint, types, layers, spelling, and that generated
 generate: $(VENV)/.dev ## Write all that derives from the catalogue: reference, dashboards, rules, chart
 	@for build in $(GENERATORS); do echo "$(BIN)/python $$build"; \
 	  $(BIN)/python $$build || exit 1; done
+
+eval-drift: $(VENV)/.dev ## Evaluate drift detection on simulated and real series (minutes); writes docs/drift-evaluation.md
+	$(BIN)/python -m tests.evaluation
 
 bench: $(VENV)/.dev ## Measure the agent against its budgets, beside nvitop-exporter (about six minutes)
 	$(BIN)/python -m tests.bench

@@ -292,6 +292,32 @@ def _add_reference(parts: "_Commands[argparse.ArgumentParser]") -> None:
     )
     use = _add_action(actions, "use", "keep a reference from a file and put it in use")
     use.add_argument("file", type=Path, help="a file that `show --json` made; - reads from stdin")
+    learn = _add_action(
+        actions, "learn", "make a reference of a file, or of Prometheus's history", of_model=True
+    )
+    learn.add_argument(
+        "--rows",
+        nargs="+",
+        type=Path,
+        default=(),
+        metavar="FILE",
+        help="files with rows: .ndjson, .csv, .parquet, .arrow",
+    )
+    learn.add_argument(
+        "--prometheus",
+        metavar="URL",
+        help="instead of files: fill the bins of the reference in use with other days' traffic",
+    )
+    learn.add_argument("--bearer-token-file", type=Path, metavar="FILE", help="for Prometheus")
+    learn.add_argument(
+        "--days", type=float, default=14.0, metavar="N", help="of history; default 14"
+    )
+    learn.add_argument(
+        "--ago", type=float, default=0.0, metavar="N", help="days since its end; default 0"
+    )
+    learn.add_argument(
+        "--output", type=Path, metavar="FILE", help="write it there instead of putting it in use"
+    )
     freeze = _add_action(actions, "freeze", "end learning now", of_model=True)
     freeze.add_argument("--url", help="of the process; default: where it is configured to listen")
     _add_action(actions, "rollback", "go back to the reference before this one", of_model=True)
@@ -305,7 +331,8 @@ def _add_action(
     if of_model:
         action.add_argument("model", help="the model's name")
         action.add_argument("--model-version", default="", metavar="VERSION", help="default: none")
-    action.set_defaults(module="drift_reference", function=f"{name}_reference")
+    module = "drift_learn" if name == "learn" else "drift_reference"
+    action.set_defaults(module=module, function=f"{name}_reference")
     return action
 
 

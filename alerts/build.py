@@ -19,6 +19,7 @@ from alerts import (
     drift,
     drift_performance,
     drift_scores,
+    drift_serving,
     gpu,
     gpu_condition,
     gpu_errors,
@@ -51,6 +52,7 @@ GROUPS: Final = {
     "warpwatch-slo": slo.rules,
     "warpwatch-drift": drift.rules,
     "warpwatch-drift-performance": drift_performance.rules,
+    "warpwatch-drift-serving": drift_serving.rules,
 }
 RECORDINGS: Final = {
     "warpwatch-inference": inference.recordings,
@@ -62,6 +64,7 @@ RECORDINGS: Final = {
     "warpwatch-drift-performance-reference": drift_performance.reference_recordings,
     "warpwatch-drift-performance-1h": drift_performance.hour_recordings,
     "warpwatch-drift-performance-1d": drift_performance.day_recordings,
+    "warpwatch-drift-serving-1h": drift_serving.recordings,
 }
 INTERVAL: Final = "30s"
 """How often the rules are evaluated: twice within the shortest time that one must hold."""
@@ -75,6 +78,8 @@ SLOW: Final = {
     "warpwatch-drift-performance-1h": "1m",
     "warpwatch-drift-performance-1d": "4m",
     "warpwatch-drift-performance": "1m",
+    "warpwatch-drift-serving-1h": "2m",
+    "warpwatch-drift-serving": "2m",
 }
 """Groups that are evaluated more rarely, but often enough that Prometheus does not call them stale (5m)."""
 

@@ -55,9 +55,9 @@ def reference_recordings() -> tuple[Recording, ...]:
     )
 
 
-def hour_recordings() -> tuple[Recording, ...]:
-    """Return the scores of the last hour."""
-    increase = f"increase({select(drift.FEATURE_OBSERVATIONS, window='1h')})"
+def hour_recordings(span: str = "1h") -> tuple[Recording, ...]:
+    """Return the scores of the last hour; of another ``span`` for tests that cannot wait for one."""
+    increase = f"increase({select(drift.FEATURE_OBSERVATIONS, window=span)})"
     by = (*PER_BIN, *PER_REPLICA[len(PER_FEATURE) :])
     return _recordings("1h", aggregate("sum", by, increase))
 

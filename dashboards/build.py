@@ -14,7 +14,15 @@ from typing import Any, Final
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as model
 
-from dashboards import gpu_fleet, gpu_health, gpu_mig, gpu_node, inference, inference_server
+from dashboards import (
+    drift,
+    gpu_fleet,
+    gpu_health,
+    gpu_mig,
+    gpu_node,
+    inference,
+    inference_server,
+)
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 FOLDER: Final = ROOT / "dashboards" / "generated"
@@ -26,6 +34,7 @@ DASHBOARDS: Final[Mapping[str, Callable[[], model.Dashboard]]] = {
     "gpu-mig": gpu_mig.build,
     "inference": inference.build,
     "inference-server": inference_server.build,
+    "drift": drift.build,
 }
 
 

@@ -102,6 +102,8 @@ class Look:
     narrow: bool = False
     events: bool = False
     absent: str = NO_DATA
+    signed: bool = False
+    """Below 0 means the other way, so the axis does not begin there."""
 
 
 def graph(
@@ -132,7 +134,7 @@ def graph(
         .data_links(list(links))
         .no_value(look.absent)
     )
-    if unit != units.Celsius:
+    if unit != units.Celsius and not look.signed:
         panel.min(0)  # degrees of margin go below 0; nothing else does
     if any(query.legend == EACH_GPU for query in queries):
         _color_gpus(panel)

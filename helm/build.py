@@ -36,6 +36,7 @@ def values_schema() -> str:
     for key in _SET_BY_THE_CHART:
         config["properties"].pop(key)
     schema["properties"]["config"] = config | {"required": ["listen"]}
+    schema["properties"]["drift"]["properties"]["config"] = config
     return json.dumps(schema, indent=2) + "\n"
 
 

@@ -13,13 +13,15 @@ import promql_parser as promql
 from agent.catalogue import CATALOGUE, COMMON, Attribute, Metric
 from agent.catalogue.recorded import RECORDED
 from agent.catalogue.recorded_drift import INSTANCE, RECORDED_DRIFT
+from agent.catalogue.recorded_drift_serving import RECORDED_DRIFT_SERVING
 from agent.catalogue.recorded_performance import RECORDED_PERFORMANCE
 
 SERIES: Final[dict[str, Metric]] = {
     series: metric for metric in CATALOGUE for series in metric.series
 }
 RECORDED_SERIES: Final = {
-    each.name: each for each in (*RECORDED, *RECORDED_DRIFT, *RECORDED_PERFORMANCE)
+    each.name: each
+    for each in (*RECORDED, *RECORDED_DRIFT, *RECORDED_DRIFT_SERVING, *RECORDED_PERFORMANCE)
 }
 BOUND: Final = "le"
 ALERTS: Final = frozenset({"ALERTS", "ALERTS_FOR_STATE"})

@@ -76,13 +76,19 @@ class NumericCounter:
             numbers = np.array(values, dtype=np.float64)
         except OverflowError:  # an integer of hundreds of digits
             numbers = np.array(self._finite(values), dtype=np.float64)
-        if not np.isfinite(numbers).all():
+        with np.errstate(all="ignore"):
+            total = numbers.sum()
+        if not isfinite(total):  # a value is none, or they are too large together, which is no harm
             self._counts[self._missing] += int(np.isnan(numbers).sum())
             self._counts[-1] += int(np.isinf(numbers).sum())
             numbers = numbers[np.isfinite(numbers)]
+        if not len(numbers):
+            return
         found = np.searchsorted(self._edges, numbers, side="left")
         self._counts += np.bincount(found, minlength=len(self._counts))
-        self._out_of_range += int(((numbers < self._low) | (numbers > self._high)).sum())
+        if numbers.min() < self._low or numbers.max() > self._high:
+            beyond = (numbers < self._low) | (numbers > self._high)
+            self._out_of_range += int(beyond.sum())
 
     def add_missing(self, count: int) -> None:
         """Count rows that did not have the feature at all."""

@@ -22,7 +22,7 @@ class HistoryError(Exception):
 
 
 class Prometheus:
-    """Range queries. ``session`` stays open; ``headers`` go with each request."""
+    """Queries. ``session`` stays open; ``headers`` go with each request."""
 
     def __init__(
         self, session: aiohttp.ClientSession, url: str, headers: Mapping[str, str] | None = None
@@ -48,6 +48,10 @@ class Prometheus:
             start = until + step
         return found
 
+    async def counts(self, expression: str, *, at: float) -> list[dict[str, Any]]:
+        """Return what an instant query gives at a time, Unix seconds. Raises `HistoryError`."""
+        return await self._ask("query", {"query": expression, "time": f"{at:.3f}"})
+
     async def _range(
         self, expression: str, start: float, end: float, step: float
     ) -> list[dict[str, Any]]:
@@ -57,9 +61,12 @@ class Prometheus:
             "end": f"{end:.3f}",
             "step": f"{step:g}",
         }
+        return await self._ask("query_range", form)
+
+    async def _ask(self, kind: str, form: Mapping[str, str]) -> list[dict[str, Any]]:
         try:
             async with self._session.post(
-                f"{self._url}/api/v1/query_range",
+                f"{self._url}/api/v1/{kind}",
                 data=form,
                 headers=self._headers,
                 timeout=aiohttp.ClientTimeout(_TIMEOUT),

@@ -14,12 +14,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import pandas as pd
-from evidently import DataDefinition, Dataset, Report
-from evidently.legacy.calculations.stattests import StatTest, register_stattest
-from evidently.legacy.core import ColumnType
-from evidently.presets import DataDriftPreset
-
 from agent.drift.bins import NumericBins
 from agent.drift.difference import psi, rank_shift
 from agent.drift.intake.flatten import columns as flattened
@@ -161,6 +155,8 @@ def _read(path: Path) -> Iterator[Mapping[str, object]]:
     kind = path.suffix.lower()
     try:
         if kind in {".csv", ".gz"}:
+            import pandas as pd  # noqa: PLC0415 - of this kind of file alone
+
             for chunk in pd.read_csv(path, chunksize=_BATCH):
                 yield from _plain(chunk)
         elif kind in {".parquet", ".pq"}:
@@ -193,7 +189,7 @@ def _objects(batch: bytes) -> Iterator[Mapping[str, object]]:
         yield row
 
 
-def _plain(frame: pd.DataFrame) -> Iterator[Mapping[str, object]]:
+def _plain(frame: Any) -> Iterator[Mapping[str, object]]:
     """Return rows of Python's own types, as JSON would have them; what is missing is `None`."""
     names = [str(name) for name in frame.columns]
     values = [
@@ -221,14 +217,18 @@ def _chosen(job: Job, compared: list[_Compared], notes: list[str]) -> list[_Comp
 
 
 def _run(job: Job, compared: Sequence[_Compared]) -> Any:
+    # Seconds to import: after what was given has been read, so that mistakes in it are told at once.
+    from evidently import DataDefinition, Dataset, Report  # noqa: PLC0415
+    from evidently.legacy.calculations.stattests import (  # noqa: PLC0415
+        StatTest,
+        register_stattest,
+    )
+    from evidently.legacy.core import ColumnType  # noqa: PLC0415
+    from evidently.presets import DataDriftPreset  # noqa: PLC0415
+
     scores = {each.feature.name: each.psi for each in compared}
 
-    def score(
-        reference: "pd.Series[Any]",
-        _current: "pd.Series[Any]",
-        _kind: ColumnType,
-        threshold: float,
-    ) -> tuple[float, bool]:
+    def score(reference: Any, _current: Any, _kind: Any, threshold: float) -> tuple[float, bool]:
         # Evidently drops what is missing before it calls; the counts have it.
         value = scores[str(reference.name)]
         return value, value > threshold
@@ -251,8 +251,10 @@ def _run(job: Job, compared: Sequence[_Compared]) -> Any:
     return Report([DataDriftPreset(method=STATTEST)], include_tests=True).run(now, before)
 
 
-def _frame(compared: Sequence[_Compared], side: int) -> pd.DataFrame:
+def _frame(compared: Sequence[_Compared], side: int) -> Any:
     """Return one side as a table; a column that is shorter ends in missing values."""
+    import pandas as pd  # noqa: PLC0415 - as in `_run`
+
     size = max(len(each.sides[side]) for each in compared)
     table = {}
     for each in compared:

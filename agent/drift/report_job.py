@@ -9,8 +9,11 @@ ENVIRONMENT: Final = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MPLBACKEND": "Agg",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "ARROW_IO_THREADS": "1",
+    "MALLOC_ARENA_MAX": "2",
 }
-"""Of the process: no telemetry, and one thread in each library."""
+"""Of the process: no telemetry, one thread in each library, and no gigabyte of addresses set aside."""
 BEYOND_MEMORY: Final = 3
 """Exit code: the limit of memory was reached."""
 UNUSABLE: Final = 4

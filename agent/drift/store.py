@@ -70,8 +70,9 @@ class ReferenceStore:
         folder = self._of(reference.model, reference.model_version)
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / f"{reference.id}.json", reference.to_json())
-        history = [*self.history(reference.model, reference.model_version), reference.id]
-        _write(folder / _HISTORY, "\n".join(history) + "\n")
+        history = self.history(reference.model, reference.model_version)
+        if history[-1:] != [reference.id]:  # a pod that starts again says the same again
+            _write(folder / _HISTORY, "\n".join([*history, reference.id]) + "\n")
 
     def roll_back(self, model: str, model_version: str) -> Reference:
         """Put the reference in use that was before this one, and return it.

@@ -91,10 +91,11 @@ class Traffic:
         self._learn(rows)
         return self.freeze(rows.time) if self._has_learned(rows.time) else None
 
-    def freeze(self, now: float) -> Reference | None:
+    def freeze(self, now: float, *, origin: str = "") -> Reference | None:
         """End learning: make the reference of what was seen and count against it.
 
-        `None` where there was nothing to make one of. ``now`` is Unix seconds.
+        `None` where there was nothing to make one of. ``now`` is Unix seconds; ``origin`` says where the
+        rows are from, live traffic if not given.
         """
         learned = [found for each in self._learners.values() if (found := each.freeze())]
         if not learned:
@@ -107,7 +108,7 @@ class Traffic:
             features,
             tuple(each.projection for each in learned if each.projection),
             self._performance.calibrate(score.bins) if score else None,
-            origin=f"learned from {self.rows} rows of live traffic",
+            origin=origin or f"learned from {self.rows} rows of live traffic",
             created=now,
         )
         self.use(reference)

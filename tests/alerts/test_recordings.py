@@ -6,6 +6,7 @@ import pytest
 
 from agent.catalogue.recorded import RECORDED
 from agent.catalogue.recorded_drift import RECORDED_DRIFT
+from agent.catalogue.recorded_drift_serving import RECORDED_DRIFT_SERVING
 from agent.catalogue.recorded_performance import RECORDED_PERFORMANCE
 from alerts import build
 from alerts.recording import Recording
@@ -18,7 +19,7 @@ def test_every_declared_series_is_recorded_once() -> None:
     """What panels and alerts may ask for is computed, and nothing else is."""
     names = [each.recorded.name for each in RECORDINGS]
 
-    declared = (*RECORDED, *RECORDED_DRIFT, *RECORDED_PERFORMANCE)
+    declared = (*RECORDED, *RECORDED_DRIFT, *RECORDED_DRIFT_SERVING, *RECORDED_PERFORMANCE)
     assert sorted(names) == sorted(each.name for each in declared)
 
 

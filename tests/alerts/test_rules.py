@@ -9,6 +9,7 @@ import yaml
 
 from alerts import build
 from alerts.rule import RUNBOOKS, Component, Rule, Severity
+from dashboards import drift as drift_dashboard
 from dashboards import gpu_health, gpu_node
 from tests.alerts.reduction import only, reduced, silenced, unit_tests
 from tests.promql_catalogue import in_annotation, labels_of
@@ -18,7 +19,7 @@ UNIT_TESTS = Path(__file__).resolve().parent.parent / "rules"
 GENERATED = build.GENERATED / "warpwatch.rules.yaml"
 GROUPS = yaml.safe_load(GENERATED.read_text(encoding="utf-8"))
 RULES = build.all_rules()
-UIDS = {gpu_node.UID, gpu_health.UID}
+UIDS = {gpu_node.UID, gpu_health.UID, drift_dashboard.UID}
 SECTIONS = ("## Meaning", "## Impact", "## Diagnosis", "## Mitigation")
 
 

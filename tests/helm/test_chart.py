@@ -10,6 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from agent import cli
 from agent.config import load
 from alerts import build as alerts
 from dashboards import build as dashboards
@@ -78,9 +79,12 @@ def test_kinds_by_values(helm4: Path) -> None:
     assert everything == default | {
         "ClusterRole",
         "ClusterRoleBinding",
+        "CronJob",
         "NetworkPolicy",
         "PodMonitor",
         "PrometheusRule",
+        "Service",
+        "StatefulSet",
     }
 
 
@@ -303,3 +307,25 @@ def test_every_value_is_in_the_schema() -> None:
 
     jsonschema.validate(values, schema)
     assert set(values) | {"global"} == set(schema["properties"])
+
+
+def test_each_model_has_a_report_of_its_own(helm4: Path) -> None:
+    """A job a model, confined as the agent is, whose arguments the command takes."""
+    jobs = [each for (kind, _), each in render(helm4, "everything").items() if kind == "CronJob"]
+
+    assert len(jobs) == 2
+    for job in jobs:
+        spec = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+        (container,) = spec["containers"]
+        options = cli._parser().parse_args(container["args"])
+        assert options.function == "report"
+        assert str(options.output.parent) == "/reports"
+        assert container["securityContext"]["readOnlyRootFilesystem"]
+        assert spec["securityContext"]["fsGroup"] == 65532
+        assert not spec["automountServiceAccountToken"]
+
+
+def test_a_report_without_a_source_is_refused(helm: Path) -> None:
+    """Whoever turns it on is told what it needs."""
+    with pytest.raises(CommandError, match="needs `prometheus`, `claim`"):
+        render(helm, "default", "--set", "driftReport.enabled=true")

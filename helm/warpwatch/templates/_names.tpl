@@ -59,3 +59,26 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if ne (get $discovery "kubernetes" | toString) "false" }}true{{ end }}
 {{- end }}
 {{- end }}
+
+{{/* The drift process is an application of its own: the agent's selector must not find its pods. */}}
+{{- define "warpwatch.drift.fullname" -}}
+{{- printf "%s-drift" (include "warpwatch.fullname" . | trunc 57 | trimSuffix "-") }}
+{{- end }}
+
+{{- define "warpwatch.drift.selector" -}}
+app.kubernetes.io/name: {{ printf "%s-drift" (include "warpwatch.name" . | trunc 57 | trimSuffix "-") }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "warpwatch.drift.labels" -}}
+{{ include "warpwatch.labels" . | replace (include "warpwatch.selector" .) (include "warpwatch.drift.selector" .) }}
+{{- end }}
+
+{{- define "warpwatch.drift.image" -}}
+{{- $own := .Values.drift.image }}
+{{- include "warpwatch.image" (dict "Values" (dict "image" (ternary $own .Values.image (ne $own.repository ""))) "Chart" .Chart) }}
+{{- end }}
+
+{{- define "warpwatch.drift.port" -}}
+{{- .Values.drift.config.drift.listen | splitList ":" | last }}
+{{- end }}

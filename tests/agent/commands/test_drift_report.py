@@ -24,6 +24,8 @@ from tests.real_parts import report
 from tests.real_parts.programs import Programs
 from tests.real_parts.servers import scrape_config, start_prometheus
 
+pytestmark = pytest.mark.timeout(400)  # the environment may have to be made first
+
 EDGES: Final = (10.0, 20.0, 30.0, 45.123456789)
 REFERENCE: Final = Reference(
     "churn",

@@ -1,0 +1,130 @@
+"""`warpwatch drift reference learn`: a reference from rows on disk, or from what Prometheus remembers."""
+
+import argparse
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from agent.catalogue.attributes import BIN, DRIFT_MODEL, DRIFT_MODEL_VERSION, FEATURE, REFERENCE
+from agent.catalogue.drift import FEATURE_OBSERVATIONS
+from agent.catalogue.promql import aggregate, equals, select
+from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse
+
+if TYPE_CHECKING:
+    from agent.config import Config
+    from agent.drift.reference import Reference
+
+_DAY = 86_400.0
+_MOST_DAYS = 366
+
+
+def learn_reference(options: argparse.Namespace) -> int:
+    """Make a reference and put it in use. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration."""
+    config = configured(options)
+    if config is None:
+        return WRONG_CONFIGURATION
+    if bool(options.rows) == bool(options.prometheus):
+        return refuse("name either --rows or --prometheus")
+    if not config.state_dir and (options.prometheus or not options.output):
+        return refuse("no `state_dir` is configured, where references are kept; set it to a folder")
+    if not 0 < options.days <= _MOST_DAYS or not 0 <= options.ago <= _MOST_DAYS:
+        return refuse(f"--days and --ago are from 0 to {_MOST_DAYS}")
+    from agent.drift.history import HistoryError  # noqa: PLC0415 - loads what drift needs
+    from agent.drift.reference import InvalidReferenceError  # noqa: PLC0415 - as above
+    from agent.drift.row_files import RowFileError  # noqa: PLC0415 - as above
+
+    try:
+        reference = (
+            _of_history(config, options) if options.prometheus else _of_files(config, options)
+        )
+        return _keep(config, options, reference)
+    except (HistoryError, InvalidReferenceError, RowFileError, OSError, ValueError) as error:
+        return refuse(error, 1)
+
+
+def _keep(config: "Config", options: argparse.Namespace, reference: "Reference") -> int:
+    from agent.drift.store import reference_store  # noqa: PLC0415 - loads what drift needs
+
+    said = f"{reference.model} {reference.model_version}".strip()
+    told = f"{len(reference.features)} features, {reference.origin}"
+    if options.output:
+        options.output.write_text(reference.to_json(), encoding="utf-8")
+        print(f"{reference.id} ({told}) written to {options.output}")
+        return 0
+    store = reference_store(config.state_dir)
+    if store is not None:
+        store.use(reference)
+    print(f"{said} is compared with {reference.id}: {told}")
+    return 0
+
+
+def _of_files(config: "Config", options: argparse.Namespace) -> "Reference":
+    """Learn from rows as a running process would, with the selection that is configured."""
+    import random  # noqa: PLC0415 - beside its only use
+
+    from agent.config.drift import Drift  # noqa: PLC0415 - as above
+    from agent.drift.reference import InvalidReferenceError  # noqa: PLC0415 - as above
+    from agent.drift.row_files import read_rows  # noqa: PLC0415 - as above
+    from agent.drift.rows import Rows  # noqa: PLC0415 - as above
+    from agent.drift.selection import selection_of  # noqa: PLC0415 - as above
+    from agent.drift.traffic import Learning, Traffic  # noqa: PLC0415 - as above
+    from agent.drift_app import selection  # noqa: PLC0415 - as above
+
+    settings, now = config.drift or Drift(), time.time()
+    chosen = selection_of(options.model, [selection(each) for each in settings.models])
+    traffic = Traffic(
+        options.model,
+        options.model_version,
+        learning=Learning(rows=10**15, seconds=0),
+        most_features=settings.max_features,
+        embeddings=settings.embeddings,
+    )
+    for path in options.rows:
+        for columns in read_rows(path):
+            rows = Rows(options.model, options.model_version, columns, now)
+            traffic.add(chosen.apply(rows, random.Random()))  # noqa: S311 - a sample
+    count = traffic.rows
+    reference = traffic.freeze(now, origin=f"learned from {count} rows of files")
+    if reference is None:
+        raise InvalidReferenceError("the files have nothing that could be compared with")
+    return reference
+
+
+def _of_history(config: "Config", options: argparse.Namespace) -> "Reference":
+    from agent.drift.rebase import counts_of, rebased  # noqa: PLC0415 - loads what drift needs
+    from agent.drift.reference import InvalidReferenceError  # noqa: PLC0415 - as above
+    from agent.drift.store import reference_store  # noqa: PLC0415 - as above
+
+    store = reference_store(config.state_dir)
+    current = store.current(options.model, options.model_version) if store else None
+    if current is None:
+        raise InvalidReferenceError(
+            f"{options.model} {options.model_version}".strip()
+            + " has no reference whose bins could be filled"
+        )
+    end = time.time() - options.ago * _DAY
+    result = asyncio.run(_ask(options, current, end))
+    when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(end))
+    origin = f"{options.days:g} days of traffic until {when} UTC, in the bins of {current.id}"
+    return rebased(current, counts_of(result), origin=origin, created=time.time())
+
+
+async def _ask(options: argparse.Namespace, current: "Reference", end: float) -> object:
+    import aiohttp  # noqa: PLC0415 - beside its only use
+
+    from agent.drift.history import Prometheus  # noqa: PLC0415 - as above
+
+    headers = {}
+    if options.bearer_token_file:
+        token = options.bearer_token_file.read_text(encoding="utf-8").strip()
+        headers = {"Authorization": f"Bearer {token}"}
+    counted = select(
+        FEATURE_OBSERVATIONS,
+        equals(DRIFT_MODEL, current.model),
+        equals(DRIFT_MODEL_VERSION, current.model_version),
+        equals(REFERENCE, current.id),
+        window=f"{round(options.days * _DAY)}s",
+    )
+    expression = aggregate("sum", (FEATURE, BIN), f"increase({counted})")
+    async with aiohttp.ClientSession() as session:
+        return await Prometheus(session, options.prometheus, headers).counts(expression, at=end)

@@ -1,0 +1,48 @@
+"""A new reference from what Prometheus remembers: the same bins, filled with the traffic of other days.
+
+For a model whose normal has moved: a new season, a new market. Bins stay, so nothing has to be sent again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from agent.catalogue.attributes import BIN, FEATURE
+from agent.drift.reference import FeatureReference, InvalidReferenceError, Reference
+
+
+def rebased(
+    reference: Reference, counts: Mapping[tuple[str, str], float], *, origin: str, created: float
+) -> Reference:
+    """Return a reference with the bins of ``reference`` and these counts, by feature and bin.
+
+    ``created`` is Unix seconds. Features that were not counted are left out. Raises
+    `InvalidReferenceError` where nothing was counted.
+    """
+    features = tuple(
+        found for feature in reference.features if (found := _rebased(feature, counts)) is not None
+    )
+    if not features:
+        raise InvalidReferenceError(
+            f"Prometheus has no counts of {reference.model} against {reference.id} in that time"
+        )
+    return replace(reference, features=features, origin=origin, created=created)
+
+
+def _rebased(
+    feature: FeatureReference, counts: Mapping[tuple[str, str], float]
+) -> FeatureReference | None:
+    found = tuple(round(counts.get((feature.name, label), 0.0)) for label in feature.bins.labels)
+    return replace(feature, counts=found) if sum(found) > 0 else None
+
+
+def counts_of(result: Any) -> dict[tuple[str, str], float]:
+    """Return counts by feature and bin from the result of an instant query of Prometheus."""
+    found: dict[tuple[str, str], float] = {}
+    for series in result if isinstance(result, list) else ():
+        labels, value = series.get("metric", {}), series.get("value", (0, "0"))
+        try:
+            found[str(labels[FEATURE.label]), str(labels[BIN.label])] = max(0.0, float(value[1]))
+        except (KeyError, IndexError, TypeError, ValueError):
+            continue
+    return found

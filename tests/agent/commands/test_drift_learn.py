@@ -1,0 +1,184 @@
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from pyarrow import ipc, parquet
+
+from agent.cli import main
+from agent.drift.bins import NumericBins
+from agent.drift.rebase import rebased
+from agent.drift.reference import FeatureReference, InvalidReferenceError, Reference
+from agent.drift.row_files import RowFileError, read_rows
+from agent.drift.store import ReferenceStore
+
+ROWS: list[dict[str, Any]] = [
+    {"age": number % 60 + 0.5, "plan": "free" if number % 3 else "pro", "email": None}
+    for number in range(3_000)
+]
+AGE = FeatureReference("age", NumericBins((18.0, 40.0)), (10, 70, 20, 0, 0), 0.0, 90.0)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ReferenceStore:
+    """Give the store that the commands use."""
+    monkeypatch.setenv("WARPWATCH_STATE_DIR", str(tmp_path / "state"))
+    return ReferenceStore(tmp_path / "state" / "references")
+
+
+def as_lines(path: Path) -> Path:
+    """Write the rows as NDJSON."""
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in ROWS))
+    return path
+
+
+def as_csv(path: Path) -> Path:
+    """Write the rows as CSV."""
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ROWS[0])
+        writer.writeheader()
+        writer.writerows(ROWS)
+    return path
+
+
+def learn(*words: str | Path) -> int:
+    """Run the command."""
+    return main(["drift", "reference", "learn", "churn", "--model-version", "3", *map(str, words)])
+
+
+def test_files_of_any_kind_give_the_same_rows(tmp_path: Path) -> None:
+    """NDJSON and CSV, and Parquet and Arrow where pyarrow is there, are read alike, in batches."""
+    files = [as_lines(tmp_path / "a.ndjson"), as_csv(tmp_path / "a.csv")]
+
+    found = [list(read_rows(path)) for path in files]
+
+    assert all(len(batches) == 3 for batches in found)
+    first = found[0][0]
+    assert found[1][0] == first
+    assert first["age"][:2] == [0.5, 1.5]
+    assert first["email"][0] is None
+
+
+def test_parquet_and_arrow_are_read(tmp_path: Path) -> None:
+    """Columns of both formats, and of Arrow's stream, are those of the rows."""
+    table = pa.Table.from_pylist(ROWS)
+    parquet.write_table(table, tmp_path / "a.parquet")
+    with ipc.new_file(str(tmp_path / "a.arrow"), table.schema) as file:
+        file.write_table(table)
+    with ipc.new_stream(str(tmp_path / "b.arrow"), table.schema) as stream:
+        stream.write_table(table)
+
+    for name in ("a.parquet", "a.arrow", "b.arrow"):
+        ages = [age for batch in read_rows(tmp_path / name) for age in batch["age"]]
+        assert ages == [row["age"] for row in ROWS]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.ndjson", b'{"a": 1}\n{"a": \n', "line 2"),
+        ("a.ndjson", b"[1]\n", "a row is an object"),
+        ("a.csv", b"a,b\n1,2,3\n", "line 2: more cells"),
+        ("a.csv", b"\xff\xfe\x00", "codec"),
+        ("a.txt", b"", "the name should end in"),
+    ],
+)
+def test_what_is_no_rows_is_named(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    """File, line and what is wrong with it."""
+    path = tmp_path / name
+    path.write_bytes(content)
+
+    with pytest.raises(RowFileError, match=said) as raised:
+        list(read_rows(path))
+    assert name in str(raised.value)
+
+
+def test_a_reference_is_learned_from_files(
+    store: ReferenceStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All rows of all files make it, and it is in use at once."""
+    assert learn("--rows", as_lines(tmp_path / "a.ndjson"), as_csv(tmp_path / "b.csv")) == 0
+
+    reference = store.current("churn", "3")
+    assert reference is not None
+    assert reference.origin == "learned from 6000 rows of files"
+    assert reference.by_name["age"].samples == 6_000
+    assert reference.id in capsys.readouterr().out
+
+
+def test_a_reference_can_be_written_to_a_file(tmp_path: Path) -> None:
+    """Without a state directory it is made for others."""
+    output = tmp_path / "reference.json"
+
+    assert learn("--rows", as_lines(tmp_path / "a.ndjson"), "--output", output) == 0
+
+    assert json.loads(output.read_text())["model"] == "churn"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ((), 2, "name either --rows"),
+        (("--rows", "a.ndjson", "--prometheus", "http://x"), 2, "name either --rows"),
+        (("--rows", "/nowhere.csv"), 1, "No such file"),
+        (("--prometheus", "http://127.0.0.1:9", "--days", "0"), 2, "--days"),
+        (("--prometheus", "http://127.0.0.1:9"), 1, "no reference whose bins"),
+    ],
+)
+@pytest.mark.usefixtures("store")
+def test_what_cannot_be_learned_is_said(
+    words: tuple[str, ...], code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A sentence, and the exit code that tells usage from failure."""
+    assert learn(*words) == code
+
+    assert said in capsys.readouterr().err
+
+
+def test_bins_are_filled_with_other_traffic() -> None:
+    """Counts of Prometheus make a new reference with the old bins; one without counts is none."""
+    old = Reference("churn", "3", (AGE,))
+
+    new = rebased(
+        old, {("age", "00 ..18"): 5.2, ("age", "01 18..40"): 100.4}, origin="history", created=1.0
+    )
+
+    assert new.by_name["age"].bins == AGE.bins
+    assert new.by_name["age"].counts == (5, 100, 0, 0, 0)
+    assert new.id != old.id
+    with pytest.raises(InvalidReferenceError, match="no counts"):
+        rebased(old, {}, origin="", created=0.0)
+
+
+async def test_history_is_asked_for_the_reference_in_use(
+    store: ReferenceStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The query names model, version and reference, so that no other bins are mixed in."""
+    import asyncio  # noqa: PLC0415 - of this test alone
+
+    old = Reference("churn", "3", (AGE,))
+    store.use(old)
+    asked: list[str] = []
+
+    async def query(request: web.Request) -> web.Response:
+        asked.append(str((await request.post())["query"]))
+        series = {"metric": {"feature": "age", "bin": "01 18..40"}, "value": [1, "70"]}
+        return web.json_response({"status": "success", "data": {"result": [series]}})
+
+    app = web.Application()
+    app.add_routes([web.post("/api/v1/query", query)])
+    async with TestServer(app) as server:
+        url = str(server.make_url("/"))
+        code = await asyncio.to_thread(learn, "--prometheus", url, "--days", "7")
+
+    assert code == 0, capsys.readouterr().err
+    assert f'reference="{old.id}"' in asked[0]
+    assert "[604800s]" in asked[0]
+    new = store.current("churn", "3")
+    assert new is not None
+    assert new.by_name["age"].counts == (0, 70, 0, 0, 0)
+    assert "7 days of traffic" in new.origin
