@@ -5,7 +5,7 @@ from enum import Enum
 from typing import Any, Final
 
 from agent.catalogue import Attribute
-from agent.catalogue.attributes import CLUSTER, HW_ID, NODE
+from agent.catalogue.attributes import CLUSTER, HW_ID, MODEL, NODE, SERVER
 from agent.catalogue.promql import PER_NODE
 
 RUNBOOKS: Final = "runbooks"
@@ -14,9 +14,18 @@ NODE_DASHBOARD: Final = "/d/warpwatch-gpu-node"
 """Path of the GPU node dashboard in any Grafana; its uid never changes."""
 HEALTH_DASHBOARD: Final = "/d/warpwatch-gpu-health"
 """Path of the GPU health dashboard."""
+MODELS_DASHBOARD: Final = "/d/warpwatch-inference"
+"""Path of the dashboard of all models."""
+SERVER_DASHBOARD: Final = "/d/warpwatch-inference-server"
+"""Path of the dashboard of one model server."""
 
-
-_VARIABLES: Final = {CLUSTER.label: "cluster", NODE.label: "node", HW_ID.label: "gpu"}
+_VARIABLES: Final = {
+    CLUSTER.label: "cluster",
+    NODE.label: "node",
+    HW_ID.label: "gpu",
+    SERVER.label: "server",
+    MODEL.label: "model",
+}
 """What the dashboard calls its variables."""
 
 

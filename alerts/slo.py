@@ -15,7 +15,7 @@ from agent.catalogue.attributes import CLUSTER, MODEL, SLO
 from agent.catalogue.promql import labels, rate, value
 from agent.catalogue.recorded import BURN_BASE, BURN_RATES, OUTAGE, PROMISED
 from alerts.recording import Recording
-from alerts.rule import Component, Rule, Severity
+from alerts.rule import MODELS_DASHBOARD, Component, Rule, Severity
 
 LEAST_EVENTS: Final = 100
 """Events in the long window below which a share says too little: one failure of few is no page at night."""
@@ -131,7 +131,8 @@ def _rule(burn: Burn) -> Rule:
         description=f"{{{{ $value | humanizePercentage }}}} of the events of the last {burn.long} were not "
         f"good: {burn.spent}.",
         action=burn.action,
-        chosen=(CLUSTER,),
+        dashboard=MODELS_DASHBOARD,
+        chosen=(CLUSTER, MODEL),
     )
 
 
@@ -139,7 +140,5 @@ def _limit(burn_rate: float) -> str:
     """Return the share of bad events at which the budget burns ``burn_rate`` times too fast."""
     objective = value(serving_slo.SLO_OBJECTIVE, _OBJECTIVE)
     window = value(serving_slo.SLO_WINDOW, _OBJECTIVE)
-    scaled = (
-        f"(1 - {objective}) * on ({labels(_OBJECTIVE)}) {window} * {burn_rate:g} / {BURN_BASE}"
-    )
+    scaled = f"(1 - {objective}) * on ({labels(_OBJECTIVE)}) {window} * {burn_rate:g} / {BURN_BASE}"
     return f"clamp_max({scaled}, {OUTAGE:g})"

@@ -274,6 +274,7 @@ def density(title: str, buckets: str, *, unit: str, description: str, absent: st
             .steps(64)
         )
         .show_legend()
+        .scale_distribution(common.ScaleDistributionConfig().type(words.ScaleDistribution.LINEAR))
     )
 
 

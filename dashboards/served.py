@@ -39,6 +39,8 @@ ON_ENGINE: Final = (*ON_SERVER, matches(ENGINE, "$engine"))
 BOUND: Final = Attribute("le", "A histogram bucket's upper bound, in Prometheus.")
 QUANTILE: Final = Attribute("quantile", "Which quantile of a summary, in Prometheus.")
 EACH_MODEL: Final = legend(MODEL, PROVIDER)
+EACH_ENGINE: Final = legend(ENGINE, MODEL)
+"""The engine first: many engines have one long name of a model in common."""
 EACH_SERVER: Final = legend(SERVER, NODE)
 NOT_TOLD: Final = "no chosen server tells it"
 _TELLING: Final = (
@@ -113,11 +115,12 @@ def error_ratio(by: Sequence[Attribute], where: Sequence[Condition]) -> str:
 
 def queue_ratio(by: Sequence[Attribute], where: Sequence[Condition]) -> str:
     """Return the share of requests that wait, of servers that tell both; 0 where there are none."""
+    each = tuple(dict.fromkeys((*SERVED, *by)))
     waiting, running = (
-        aggregate("sum", SERVED, select(metric, *narrowed(metric, where)))
+        aggregate("sum", each, select(metric, *narrowed(metric, where)))
         for metric in (serving.REQUESTS_WAITING, serving.REQUESTS_RUNNING)
     )
-    same = f"on ({labels(SERVED)})"
+    same = f"on ({labels(each)})"
     wait = aggregate("sum", by, f"{waiting} and {same} {running}")
     there = aggregate("sum", by, f"{waiting} + {same} {running}")
     on = f" on ({labels(by)})" if by else ""

@@ -13,6 +13,7 @@ from dashboards.scope import RATE, legend
 from dashboards.served import (
     BOUND,
     CHOSEN,
+    EACH_ENGINE,
     EACH_MODEL,
     NOT_TOLD,
     OF_MODELS,
@@ -38,6 +39,7 @@ _PARTS: Final = (
 )
 _SHARES: Final = (0.5, 0.95, 0.99)
 _EXACT: Final = "Quantiles are as exact as the server's own buckets; a gap means no requests."
+_NOT_BY_IT: Final = "this server does not tell it"
 _PER_ENGINE: Final = (MODEL, ENGINE)
 _SERVERS: Final = (SERVER, PROVIDER, NODE, CLUSTER)
 
@@ -120,7 +122,7 @@ def _seen(where: Sequence[Condition]) -> Panel:
 
 def of_server() -> Row:
     """Return the latency of one server, each of its engines by itself."""
-    signals = (_spread(title, metric) for title, metric in SIGNALS.values())
+    signals = (_tail(title, metric) for title, metric in SIGNALS.values())
     return Row(
         "How long requests take",
         (*(Tile(panel, 8, 9) for panel in signals), Tile(_seen(ON_ENGINE), 24, 8)),
@@ -129,7 +131,7 @@ def of_server() -> Row:
 
 def of_server_in_detail() -> Row:
     """Return the parts of a request's way, and the requests' sizes."""
-    parts = (_spread(title, metric) for title, metric in _PARTS)
+    parts = (_spread(title, metric) for title, metric in (*SIGNALS.values(), *_PARTS))
     own = (
         _own_quantiles(ON_ENGINE, _PER_ENGINE),
         _own_quantiles(
@@ -143,22 +145,34 @@ def of_server_in_detail() -> Row:
     )
 
 
+def _tail(title: str, metric: Metric) -> Panel:
+    """Draw p95 per engine, and the mean of what has no buckets."""
+    known = quantile(0.95, metric, _PER_ENGINE, ON_ENGINE)
+    average = mean(metric, _PER_ENGINE, ON_ENGINE)
+    without = f"({average})\nunless on ({labels(_PER_ENGINE)}) ({known})"
+    return graph(
+        f"{title}, p95",
+        Query(known, EACH_ENGINE),
+        Query(without, f"mean: {EACH_ENGINE}"),
+        unit=unit_of(metric),
+        description=f"{metric.description} {_EXACT} Dashed: the mean, where the server tells no buckets.",
+        look=Look(narrow=True, absent=_NOT_BY_IT, faint="/^mean: .*/"),
+    )
+
+
 def _spread(title: str, metric: Metric) -> Panel:
+    """Draw mean and quantiles per model, over its engines."""
     quantiles = (
-        Query(
-            quantile(share, metric, _PER_ENGINE, ON_ENGINE),
-            f"p{share * 100:g} {legend(*_PER_ENGINE)}",
-        )
+        Query(quantile(share, metric, (MODEL,), ON_ENGINE), f"p{share * 100:g} {legend(MODEL)}")
         for share in _SHARES
     )
-    average = Query(mean(metric, _PER_ENGINE, ON_ENGINE), f"mean {legend(*_PER_ENGINE)}")
     return graph(
         title,
-        average,
+        Query(mean(metric, (MODEL,), ON_ENGINE), f"mean {legend(MODEL)}"),
         *quantiles,
         unit=unit_of(metric),
         description=f"{metric.description} {_EXACT} A server without buckets has a mean alone.",
-        look=Look(narrow=True, absent="this server does not tell it", faint="/^mean .*/"),
+        look=Look(narrow=True, absent=_NOT_BY_IT, faint="/^mean .*/"),
     )
 
 

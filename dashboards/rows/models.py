@@ -19,6 +19,7 @@ from dashboards.panel import (
     Panel,
     Query,
     Step,
+    mapping,
     number,
     per_second,
 )
@@ -48,7 +49,7 @@ WAITING: Final[Sequence[Step]] = ((None, GREEN), (0.1, ORANGE), (0.5, RED))
 CACHE: Final[Sequence[Step]] = ((None, GREEN), (0.85, ORANGE), (0.95, RED))
 """From the last one on engines hold requests back or push some out."""
 _PLAIN: Final[Sequence[Step]] = ((None, BLUE),)
-_UP: Final = ((0, "down", RED), (1, "up", ""))
+_UP: Final = ((0, "down", RED), (1, "up", "transparent"))
 _NEWEST: Final = "Of the last five minutes."
 
 
@@ -59,7 +60,7 @@ def of_fleet() -> Row:
         (
             *(Tile(panel, 3, 4) for panel in (*_numbers(CHOSEN), firing.objectives(OF_MODELS))),
             Tile(_models(), 24, 9),
-            Tile(firing.of_models(OF_MODELS), 24, 6),
+            Tile(firing.of_models(OF_MODELS), 24, 5),
         ),
     )
 
@@ -82,10 +83,10 @@ def of_server() -> Row:
         steps=_PLAIN,
         absent="not known",
     )
-    tiles = (*_numbers(ON_SERVER), held)
+    tiles = (_state(), *_numbers(ON_SERVER)[1:], held)
     return Row(
         "Is it fast, is it up, is it overloaded?",
-        (*(Tile(panel, 3, 4) for panel in tiles), Tile(firing.of_models(ON_SERVER), 24, 6)),
+        (*(Tile(panel, 3, 4) for panel in tiles), Tile(firing.of_models(ON_SERVER), 24, 4)),
     )
 
 
@@ -93,6 +94,19 @@ def on_node() -> Row:
     """Return a line per model server of a node."""
     description = "Click on a server to see its latency above the GPUs that it holds."
     return Row("Model servers on this node", (Tile(_servers(ON_NODE, description), 24, 6),))
+
+
+def _state() -> Panel:
+    up = value(serving.SERVER_UP, (), *ON_SERVER)
+    panel = number(
+        "Server",
+        Query(up, "server"),
+        unit=COUNT,
+        description=f"{serving.SERVER_UP.description} Alert: ModelServerNoData.",
+        steps=((None, RED), (1, GREEN)),
+        absent="not collected",
+    )
+    return panel.mappings([mapping(((0, "down", RED), (1, "up", GREEN)))])
 
 
 def _numbers(where: Sequence[Condition]) -> tuple[Panel, ...]:
@@ -105,11 +119,11 @@ def _numbers(where: Sequence[Condition]) -> tuple[Panel, ...]:
                 f"{recorded.REQUESTS.description} {_NEWEST}"),
         _number("Errors", error_ratio((), where), units.PercentUnit, ERRORS,
                 f"{recorded.ERRORS.description} {_NEWEST} Alert: ModelErrorsHigh."),
-        _slowest("First token, p95", "time_to_first_token", where),
-        _slowest("Between tokens, p95", "inter_token_latency", where),
+        _slowest("TTFT, p95", "time_to_first_token", where),
+        _slowest("ITL, p95", "inter_token_latency", where),
         _number("Queue", queue_ratio((), where), units.PercentUnit, WAITING,
                 f"{recorded.QUEUED.description} Of servers that tell both. Alert: ModelQueueGrowing."),
-        _number("KV cache, fullest", f"max({cache})", units.PercentUnit, CACHE,
+        _number("KV cache", f"max({cache})", units.PercentUnit, CACHE,
                 f"{serving.KV_CACHE_UTILIZATION.description} Of the engine with the fullest one."),
     )  # fmt: skip
 
@@ -123,7 +137,7 @@ def _number(
 
 def _slowest(title: str, signal: str, where: Sequence[Condition]) -> Panel:
     series = recorded.SERVED_LATENCY[signal, "p95"]
-    said = f"{series.description} Of the slowest of the chosen models and servers; of the last five minutes."
+    said = f"{title[:-5]}: {series.description} Of the slowest of the chosen models and servers; of the last five minutes."
     return _number(title, f"max({told(series, where)})", units.Seconds, _PLAIN, said)
 
 
@@ -132,7 +146,13 @@ def _models() -> Panel:
         return aggregate("max", FLEET, told(series, OF_MODELS))
 
     columns: tuple[Column, ...] = (
-        Fact(attribute=MODEL, heading="Model", link=MODEL_LINK, link_title="This model alone"),
+        Fact(
+            attribute=MODEL,
+            heading="Model",
+            link=MODEL_LINK,
+            link_title="This model alone",
+            width=220,
+        ),
         Fact(attribute=PROVIDER, heading="Kind", width=95),
         Fact(attribute=CLUSTER, heading="Cluster", shown=False),
         *_traffic(FLEET, OF_MODELS),
@@ -171,9 +191,15 @@ def _servers(where: Sequence[Condition], description: str) -> Panel:
 
     up = value(serving.SERVER_UP, HOLDER, *narrowed(serving.SERVER_UP, where))
     columns: tuple[Column, ...] = (
-        Fact(attribute=SERVER, heading="Server", link=SERVER_LINK, link_title="This server alone"),
+        Fact(
+            attribute=SERVER,
+            heading="Server",
+            link=SERVER_LINK,
+            link_title="This server alone",
+            width=120,
+        ),
         Fact(attribute=PROVIDER, heading="Kind", width=95),
-        Fact(attribute=NODE, heading="Node", width=110),
+        Fact(attribute=NODE, heading="Node", width=95),
         Fact(attribute=CLUSTER, heading="Cluster", shown=False),
         Figure(expression=up, heading="Up", width=60, states=_UP),
         *_traffic(HOLDER, where),
@@ -217,7 +243,7 @@ def _traffic(by: Sequence[Attribute], where: Sequence[Condition]) -> tuple[Colum
             expression=error_ratio(by, where),
             heading="Errors",
             unit=units.PercentUnit,
-            width=75,
+            width=68,
             steps=((None, "text"), *ERRORS[1:]),
         ),
     )
@@ -231,14 +257,14 @@ def _load(by: Sequence[Attribute], where: Sequence[Condition]) -> tuple[Column, 
             expression=now(serving.KV_CACHE_UTILIZATION, by, where, "max"),
             heading="KV cache",
             unit=units.PercentUnit,
-            width=80,
+            width=76,
             steps=((None, "text"), *CACHE[1:]),
         ),
         Figure(
             expression=hit_ratio(by, where),
             heading="Prefix hits",
             unit=units.PercentUnit,
-            width=88,
+            width=84,
         ),
         _amount("Tok/s", aggregate("sum", by, told(recorded.TOKENS, where))),
     )
@@ -252,8 +278,15 @@ def _mean_duration(by: Sequence[Attribute], where: Sequence[Condition]) -> str:
 
 
 def _amount(heading: str, expression: str) -> Figure:
-    return Figure(expression=expression, heading=heading, unit=COUNT, width=80)
+    return Figure(expression=expression, heading=heading, unit=COUNT, width=_widths(heading))
 
 
 def _latency(heading: str, expression: str) -> Figure:
-    return Figure(expression=expression, heading=heading, unit=units.Seconds, width=82)
+    return Figure(
+        expression=expression, heading=heading, unit=units.Seconds, width=_widths(heading)
+    )
+
+
+def _widths(heading: str) -> int:
+    """Return the pixels that a short number and its heading need: a table of many columns has no room to spare."""
+    return max(62, 10 * len(heading))

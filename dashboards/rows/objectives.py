@@ -7,7 +7,7 @@ from grafana_foundation_sdk.models import units
 
 from agent.catalogue import recorded, serving_slo
 from agent.catalogue.attributes import CLUSTER, MODEL, SLO, SLO_SIGNAL
-from agent.catalogue.promql import Condition, aggregate, labels, rate, value
+from agent.catalogue.promql import Condition, aggregate, labels, rate, select, value
 from agent.catalogue.recorded import BURN_BASE, BURN_RATES, OUTAGE, PROMISED
 from dashboards.layout import Row, Tile
 from dashboards.panel import COUNT, ORANGE, RED, Look, Panel, Query, graph
@@ -37,12 +37,11 @@ def row(where: Sequence[Condition]) -> Row:
 
 
 def _table(where: Sequence[Condition]) -> Panel:
-    counted = narrowed(serving_slo.SLO_TOTAL, where)
-    there = aggregate("group", PROMISED, value(serving_slo.SLO_TOTAL, PROMISED, *counted))
     objective = value(serving_slo.SLO_OBJECTIVE, (*_OBJECTIVE, SLO_SIGNAL), *IN_CLUSTER)
     signal = f"topk by ({labels(_OBJECTIVE)}) (1, {objective})"
+    there = _there(where)
     lines = f"{there}\n* on ({labels(_OBJECTIVE)}) group_left ({SLO_SIGNAL.label}) ({signal})"
-    bounds = narrowed(serving_slo.SLO_THRESHOLD, where)
+    bounds = value(serving_slo.SLO_THRESHOLD, PROMISED, *narrowed(serving_slo.SLO_THRESHOLD, where))
     days = f"{value(serving_slo.SLO_WINDOW, _OBJECTIVE, *IN_CLUSTER)} / 86400"
     return overview(
         "Objectives now",
@@ -53,7 +52,7 @@ def _table(where: Sequence[Condition]) -> Panel:
             Fact(attribute=SLO_SIGNAL, heading="Signal", width=165),
             Fact(attribute=CLUSTER, heading="Cluster", shown=False),
             Figure(
-                expression=value(serving_slo.SLO_THRESHOLD, PROMISED, *bounds),
+                expression=bounds,
                 heading="Up to",
                 unit=units.Seconds,
                 width=85,
@@ -71,7 +70,7 @@ def _table(where: Sequence[Condition]) -> Panel:
                 width=75,
             ),
             Figure(
-                expression=told(recorded.SLO_EVENTS["6h"], where),
+                expression=_about(told(recorded.SLO_EVENTS["6h"], where), where),
                 heading="Events, 6 h",
                 unit=COUNT,
                 width=95,
@@ -103,18 +102,30 @@ def _table(where: Sequence[Condition]) -> Panel:
     )
 
 
+def _there(where: Sequence[Condition]) -> str:
+    """Return one series of value 1 for each objective and model that is about what is chosen."""
+    counted = narrowed(serving_slo.SLO_TOTAL, where)
+    return aggregate("group", PROMISED, select(serving_slo.SLO_TOTAL, *counted))
+
+
+def _about(expression: str, where: Sequence[Condition]) -> str:
+    """Keep the objectives that are about what is chosen; each is kept, or not, by all servers together."""
+    return f"{expression}\nand on ({labels(PROMISED)}) ({_there(where)})"
+
+
 def _promise() -> str:
     return value(serving_slo.SLO_OBJECTIVE, _OBJECTIVE, *IN_CLUSTER)
 
 
 def _left(where: Sequence[Condition]) -> str:
     """Return what is left of each budget; how long it is for is data, a range in PromQL is not."""
-    return "\nor ".join(_left_within(window, where) for window in WINDOWS)
+    left = "\nor ".join(_left_within(window, where) for window in WINDOWS)
+    return _about(f"({left})", where)
 
 
 def _left_within(window: str, where: Sequence[Condition]) -> str:
     good, total = (
-        rate(metric, PROMISED, *narrowed(metric, where), window=window, function="increase")
+        rate(metric, PROMISED, *_of_objective(where), window=window, function="increase")
         for metric in (serving_slo.SLO_GOOD, serving_slo.SLO_TOTAL)
     )
     bad = f"(1 - {good} / on ({labels(PROMISED)}) ({total} > 0))"
@@ -130,7 +141,12 @@ def _of_limit(window: str, where: Sequence[Condition]) -> str:
         f"(1 - {_promise()}) * on ({labels(_OBJECTIVE)}) {length} * "
         f"{BURN_RATES[window]:g} / {BURN_BASE}"
     )
-    return f"{told(recorded.SLO_RATIOS[window], where)}\n/ {_SAME} clamp_max({scaled}, {OUTAGE:g})"
+    burnt = f"{told(recorded.SLO_RATIOS[window], where)}\n/ {_SAME} clamp_max({scaled}, {OUTAGE:g})"
+    return _about(burnt, where)
+
+
+def _of_objective(where: Sequence[Condition]) -> tuple[Condition, ...]:
+    return tuple(condition for condition in where if condition.attribute in PROMISED)
 
 
 def _burning(window: str, where: Sequence[Condition]) -> Panel:
@@ -148,7 +164,7 @@ def _burning(window: str, where: Sequence[Condition]) -> Panel:
 def _good(where: Sequence[Condition]) -> Panel:
     return graph(
         "Share of bad events, 5 min",
-        Query(told(recorded.SLO_RATIOS["5m"], where), legend(SLO, MODEL)),
+        Query(_about(told(recorded.SLO_RATIOS["5m"], where), where), legend(SLO, MODEL)),
         unit=units.PercentUnit,
         description=f"{recorded.SLO_RATIOS['5m'].description} Good: {serving_slo.SLO_GOOD.description}",
         look=Look(narrow=True, absent=_NO_OBJECTIVE),

@@ -14,6 +14,7 @@ from dashboards.layout import Row, Tile
 from dashboards.panel import COUNT, Look, Panel, Query, graph, per_second, unit_of
 from dashboards.scope import legend
 from dashboards.served import (
+    EACH_ENGINE,
     EACH_MODEL,
     NOT_TOLD,
     OF_MODELS,
@@ -97,7 +98,7 @@ class Scope:
 
 
 FLEETWIDE: Final = Scope(FLEET, EACH_MODEL, OF_MODELS)
-ENGINES: Final = Scope((MODEL, ENGINE), legend(MODEL, ENGINE), ON_ENGINE)
+ENGINES: Final = Scope((MODEL, ENGINE), EACH_ENGINE, ON_ENGINE)
 
 
 def load(scope: Scope) -> Row:

@@ -34,7 +34,9 @@ _SUMMARIES: Final = {
     serving.REQUEST_DURATION: serving.REQUEST_DURATION_QUANTILES,
     serving.QUEUE_DURATION: serving.QUEUE_DURATION_QUANTILES,
 }
-_WORDS: Final = ((1, "yes", ""), (2, "mean", ""), (3, "quantiles", ""))
+_WORDS: Final = tuple(
+    (number, word, "transparent") for number, word in ((1, "yes"), (2, "mean"), (3, "quantiles"))
+)
 
 
 def row(where: Sequence[Condition]) -> Row:

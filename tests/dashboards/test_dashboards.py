@@ -12,11 +12,25 @@ from grafana_foundation_sdk.cog import plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from agent.catalogue import CATALOGUE
-from dashboards import build, frame, gpu_fleet, gpu_health, gpu_mig, gpu_node
-from tests.promql_catalogue import in_legend, labels_of, metrics_of, plain
+from agent.catalogue.attributes import SERVER
+from agent.config.objectives import WINDOW
+from alerts.build import all_rules
+from alerts.rule import Component
+from dashboards import (
+    build,
+    frame,
+    gpu_fleet,
+    gpu_health,
+    gpu_mig,
+    gpu_node,
+    inference,
+    inference_server,
+)
+from dashboards.rows import firing, objectives
+from tests.promql_catalogue import SERIES, in_legend, labels_of, metrics_of, plain
 from tests.real_parts.command import run
 
-MODERN = {"bargauge", "row", "stat", "state-timeline", "table", "timeseries"}
+MODERN = {"bargauge", "heatmap", "row", "stat", "state-timeline", "table", "timeseries"}
 """Panel types of Grafana 11 that the dashboards use; `graph` and `singlestat` are gone."""
 
 DASHBOARDS: dict[str, dict[str, Any]] = {
@@ -27,7 +41,18 @@ UIDS = {
     "gpu-node": gpu_node.UID,
     "gpu-health": gpu_health.UID,
     "gpu-mig": gpu_mig.UID,
+    "inference": inference.UID,
+    "inference-server": inference_server.UID,
 }
+ABOUT_ALL = {"gpu-fleet", "inference"}
+"""Dashboards about all nodes of a cluster."""
+CHOICES = {
+    "gpu-fleet": (),
+    "inference": ("model", "server", "provider"),
+    "inference-server": ("node", "server", "engine"),
+}
+KEPT_AT_MOST = 256 * 1024
+"""Bytes of annotations that Kubernetes keeps of an object; `kubectl apply` puts all of it into one."""
 
 
 def panels_of(name: str) -> list[dict[str, Any]]:
@@ -59,17 +84,70 @@ def test_query_agrees_with_the_catalogue(panel: dict[str, Any], target: dict[str
     assert panel["type"] == "table" or target["legendFormat"]
 
 
-@pytest.mark.parametrize(("panel", "target"), TARGETS)
-def test_query_is_about_what_is_chosen(panel: dict[str, Any], target: dict[str, Any]) -> None:
-    """Every selector is narrowed to the chosen cluster and node, and every rate follows the zoom."""
-    of_fleet = any(panel is each for each in panels_of("gpu-fleet"))
-    selectors = re.findall(r"{([^{}]*)}", target["expr"])
+CHOSEN = [
+    pytest.param(name, target["expr"], id=f"{name}-{panel['title']}-{target['refId']}")
+    for name, panel in NAMED
+    for target in panel["targets"]
+]
 
-    assert selectors, panel["title"]
-    for selector in selectors:
+
+@pytest.mark.parametrize(("name", "expression"), CHOSEN)
+def test_query_is_about_what_is_chosen(name: str, expression: str) -> None:
+    """Every selector is narrowed to the chosen cluster and node; an objective is of all nodes together."""
+    selectors = re.findall(r"([\w:]+){([^{}]*)}", expression)
+
+    assert selectors
+    for series, selector in selectors:
         assert 'k8s_cluster_name=~"$cluster"' in selector
-        assert ('k8s_node_name="$node"' in selector) is not of_fleet
-    assert not re.search(r"(rate|increase)\([^\[]*\[\d", target["expr"])
+        of_node = name not in ABOUT_ALL and not series.startswith("inference_slo")
+        assert of_node <= ('k8s_node_name="$node"' in selector), series
+        assert (name in ABOUT_ALL) <= ("$node" not in selector), series
+
+
+@pytest.mark.parametrize(("name", "expression"), CHOSEN)
+def test_rate_follows_the_zoom(name: str, expression: str) -> None:
+    """A rate is over Grafana's window, or all that is shown; a budget is over the time that it is for."""
+    fixed = set(re.findall(r"(?:rate|increase)\([^\[]*\[(\d\w*)\]", expression))
+
+    assert not fixed or (name.startswith("inference") and fixed == set(objectives.WINDOWS))
+
+
+@pytest.mark.parametrize("name", ["inference", "inference-server"])
+def test_server_is_chosen_where_there_is_one(name: str) -> None:
+    """What is told of a server is narrowed to the chosen ones, but for the line that a model has."""
+    condition = 'inference_server_name="$server"' if "server" in name else '=~"$server"'
+    of_all = {"Models now", "Objectives now"}
+    for panel in panels_of(name):
+        for target in panel["targets"]:
+            for series, selector in re.findall(r"([\w:]+){([^{}]*)}", target["expr"]):
+                told = SERIES.get(series)
+                if told is None or SERVER not in told.attributes or panel["title"] in of_all:
+                    continue
+                per_model = name == "inference" and '=~"$model"' in selector
+                assert condition in selector or per_model, (panel["title"], series)
+
+
+def test_alerts_about_servers_are_those_that_the_dashboards_show() -> None:
+    """The tables of firing alerts find every alert about model servers by its name, and no other."""
+    shown = {rule.alert for rule in all_rules() if re.fullmatch(firing.OF_MODELS.value, rule.alert)}
+
+    assert shown == {rule.alert for rule in all_rules() if rule.component is Component.SERVING}
+
+
+def test_budgets_know_every_window_that_an_objective_can_have() -> None:
+    """What the configuration takes as an objective's time is what a budget is computed over."""
+    assert objectives.WINDOWS == {word: WINDOW.parse(word) for word in objectives.WINDOWS}
+    with pytest.raises(ValueError, match=", ".join(objectives.WINDOWS)):
+        WINDOW.parse("1d")
+
+
+@pytest.mark.parametrize("path", build.files())
+def test_chart_copy_is_kept_by_kubectl_apply(path: Path) -> None:
+    """The chart's copy of a dashboard fits into an annotation, with room for the rest of its ConfigMap."""
+    if path.parent == build.CHART:
+        quoted = json.dumps(build.files()[path])
+
+        assert len(quoted.encode()) < KEPT_AT_MOST - 4096
 
 
 def test_every_metric_has_a_panel() -> None:
@@ -161,7 +239,7 @@ def test_dashboard_follows_grafanas_advice(name: str) -> None:
     assert made["uid"] == UIDS[name]
     assert made["editable"] is False
     assert frame.TAG in made["tags"]
-    assert variables == ["datasource", "cluster", "node", "gpu"][: 2 if name == "gpu-fleet" else 4]
+    assert variables == ["datasource", "cluster", *CHOICES.get(name, ("node", "gpu"))]
     assert all(link["keepTime"] and link["includeVars"] for link in made["links"])
 
 
@@ -176,7 +254,13 @@ def test_dashboards_lead_to_each_other() -> None:
 
     details = {gpu_health.UID, gpu_mig.UID}
     down = {(gpu_node.UID, uid) for uid in details}
-    assert ways == down | {(uid, gpu_node.UID) for uid in details} | {(gpu_node.UID, gpu_fleet.UID)}
+    served = {
+        (gpu_node.UID, inference_server.UID),
+        (inference_server.UID, gpu_node.UID),
+        (inference_server.UID, inference.UID),
+    }
+    up = {(uid, gpu_node.UID) for uid in details} | {(gpu_node.UID, gpu_fleet.UID)}
+    assert ways == down | up | served
 
 
 def test_tables_of_the_fleet_lead_to_node_and_gpu() -> None:
