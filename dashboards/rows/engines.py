@@ -52,8 +52,8 @@ def _now() -> Panel:
             _seconds("TTFT p95", p95),
             _seconds("ITL p95", between),
         ),
-        description="A line per data-parallel engine or replica of each model; a server with one engine, or that "
-        "does not tell them apart, has one line a model. Empty: the server does not tell it.",
+        description="A line per data-parallel engine or replica of each model; a server with one engine, or "
+        "that does not tell them apart, has one line a model. Empty: the server does not tell it.",
         absent="the server tells nothing of its models",
     )
 

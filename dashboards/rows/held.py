@@ -1,4 +1,4 @@
-"""Row about the GPUs that one server holds: is the model slow because of the GPU?
+"""Row about the GPUs that one server holds, which tells whether the model is slow because of them.
 
 `inference.gpu.info` says which GPUs. Of a MIG device it is the board that has a clock and a temperature.
 """
@@ -70,7 +70,8 @@ def _boards() -> str:
     return f'label_replace({info}, "{HW_ID.label}", "$1", "{HW_PARENT.label}", "(.+)")'
 
 
-def _of_held(expression: str, *extra: Attribute) -> Query:
+def of_held(expression: str, *extra: Attribute) -> Query:
+    """Return an expression that is per GPU, of the boards that the server holds, named by their index."""
     only = f"({expression})\nand on ({labels(PER_GPU)}) ({_held()})"
     return of_gpu(only, *extra, where=ON_NODE)
 
@@ -87,7 +88,7 @@ def _reasons() -> tuple[Panel, Panel]:
         _line("GPU utilization", worked, gpu.UTILIZATION.description),
         timeline(
             "Clocks held down, by reason",
-            _of_held(state, THROTTLE_REASON),
+            of_held(state, THROTTLE_REASON),
             description=f"{THROTTLE_REASON.description}{_BOARD}",
             states=((0, "no", "transparent"), (1, "held down", YELLOW)),
             absent="none in the time shown, or " + _UNKNOWN,
@@ -136,7 +137,7 @@ def _line(
 ) -> Panel:
     return graph(
         title,
-        _of_held(expression),
+        of_held(expression),
         unit=unit,
         description=f"{description}{_BOARD}",
         look=look,
@@ -180,7 +181,8 @@ def _table() -> Panel:
             Fact(attribute=K8S_POD, heading="Pod"),
             Fact(attribute=K8S_CONTAINER, heading="Container"),
         ),
-        description=f"Click on a GPU to see it on the GPU node dashboard. {serving_gpu.GPU_SHARE.description} "
+        description="Click on a GPU to see it on the GPU node dashboard. "
+        f"{serving_gpu.GPU_SHARE.description} "
         f"{serving_gpu.KV_CACHE_SIZE.description}",
         absent=_UNKNOWN,
     )

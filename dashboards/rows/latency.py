@@ -7,8 +7,9 @@ from agent.catalogue import Attribute, Metric, recorded, serving
 from agent.catalogue.attributes import CLUSTER, ENGINE, MODEL, NODE, PROVIDER, SERVER
 from agent.catalogue.promql import Condition, aggregate, labels, select
 from agent.catalogue.recorded import FLEET
+from dashboards.density import density
 from dashboards.layout import Row, Tile
-from dashboards.panel import Look, Panel, Query, density, graph, unit_of
+from dashboards.panel import Look, Panel, Query, graph, unit_of
 from dashboards.scope import RATE, legend
 from dashboards.served import (
     BOUND,
@@ -83,7 +84,10 @@ def _recorded(signal: str, word: str, *, or_mean: bool = False) -> Panel:
     if or_mean:
         same = f"on ({labels(FLEET)})"
         queries.append(Query(f"{_any_mean(metric)}\nunless {same} {known}", f"mean: {EACH_MODEL}"))
-        note = "Dashed: the mean, where no quantile is known, because a server tells no buckets or a model's servers differ in theirs."
+        note = (
+            "Dashed: the mean, where no quantile is known, because a server tells no buckets or a model's "
+            "servers differ in theirs."
+        )
     return graph(
         f"{title}, {word}",
         *queries,

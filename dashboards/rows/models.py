@@ -44,7 +44,7 @@ from dashboards.tables import Column, Fact, Figure, overview
 
 ERRORS: Final[Sequence[Step]] = ((None, GREEN), (0.01, ORANGE), (0.05, RED))
 """The last one is what the alert ModelErrorsHigh goes by."""
-WAITING: Final[Sequence[Step]] = ((None, GREEN), (0.1, ORANGE), (0.5, RED))
+WAITING: Final[Sequence[Step]] = ((None, GREEN), (0.25, ORANGE), (0.5, RED))
 """Half of the requests in the queue: they wait as long as they work."""
 CACHE: Final[Sequence[Step]] = ((None, GREEN), (0.85, ORANGE), (0.95, RED))
 """From the last one on engines hold requests back or push some out."""
@@ -93,7 +93,9 @@ def of_server() -> Row:
 def on_node() -> Row:
     """Return a line per model server of a node."""
     description = "Click on a server to see its latency above the GPUs that it holds."
-    return Row("Model servers on this node", (Tile(_servers(ON_NODE, description), 24, 6),))
+    return Row(
+        "Model servers on this node", (Tile(_servers(ON_NODE, description, brief=True), 24, 6),)
+    )
 
 
 def _state() -> Panel:
@@ -110,7 +112,7 @@ def _state() -> Panel:
 
 
 def _numbers(where: Sequence[Condition]) -> tuple[Panel, ...]:
-    up = value(serving.SERVER_UP, HOLDER, *narrowed(serving.SERVER_UP, where))
+    up = _up(where)
     cache = select(serving.KV_CACHE_UTILIZATION, *narrowed(serving.KV_CACHE_UTILIZATION, where))
     return (
         _number("Servers down", f"count({up} == 0) or count({up}) * 0", COUNT, ((None, GREEN), (1, RED)),
@@ -137,7 +139,7 @@ def _number(
 
 def _slowest(title: str, signal: str, where: Sequence[Condition]) -> Panel:
     series = recorded.SERVED_LATENCY[signal, "p95"]
-    said = f"{title[:-5]}: {series.description} Of the slowest of the chosen models and servers; of the last five minutes."
+    said = f"{series.description} Of the slowest of the chosen models and servers. {_NEWEST}"
     return _number(title, f"max({told(series, where)})", units.Seconds, _PLAIN, said)
 
 
@@ -175,9 +177,9 @@ def _models() -> Panel:
         "Models now",
         present(FLEET, OF_MODELS),
         columns,
-        description="Over all servers of a model, whichever server is chosen. A cell is empty where no server "
-        "of the model tells it, which is not 0: the table of signals below says who tells what. p95 is "
-        "empty where a model's servers differ in their buckets; the mean is always right. Cost is in the "
+        description="Over all servers of a model, whichever server is chosen. A cell is empty where no "
+        "server of the model tells it, which is not 0: the last row says who tells what. p95 is "
+        "empty where a model's servers differ in their buckets; the mean is right. Cost is in the "
         "currency of the configured prices, of GPUs that serve this model alone.",
         absent="no model server tells anything",
         by="Req/s",
@@ -185,47 +187,54 @@ def _models() -> Panel:
     )
 
 
-def _servers(where: Sequence[Condition], description: str) -> Panel:
-    def recorded_as(series: Recorded, operator: str) -> str:
-        return aggregate(operator, HOLDER, told(series, where))
-
-    up = value(serving.SERVER_UP, HOLDER, *narrowed(serving.SERVER_UP, where))
+def _servers(where: Sequence[Condition], description: str, *, brief: bool = False) -> Panel:
+    """Draw a line per server; a ``brief`` one is about one node, and leaves out what costs what."""
     columns: tuple[Column, ...] = (
         Fact(
             attribute=SERVER,
             heading="Server",
             link=SERVER_LINK,
             link_title="This server alone",
-            width=120,
+            width=0 if brief else 120,
         ),
         Fact(attribute=PROVIDER, heading="Kind", width=95),
-        Fact(attribute=NODE, heading="Node", width=95),
+        Fact(attribute=NODE, heading="Node", width=95, shown=not brief),
         Fact(attribute=CLUSTER, heading="Cluster", shown=False),
-        Figure(expression=up, heading="Up", width=60, states=_UP),
+        Figure(expression=_up(where), heading="Up", width=60, states=_UP),
         *_traffic(HOLDER, where),
         *(
-            _latency(f"{heading} p95", recorded_as(recorded.SERVED_LATENCY[signal, "p95"], "max"))
+            _latency(f"{heading} p95", _of_server(recorded.SERVED_LATENCY[signal, "p95"], where))
             for heading, signal in _LATENCIES
         ),
         _latency("E2E mean", _mean_duration(HOLDER, where)),
         *_load(HOLDER, where),
-        *(
-            _amount(heading, recorded_as(series, "max"))
-            for heading, series in (
-                ("GPUs", recorded.GPUS),
-                ("Tok/GPU·s", recorded.TOKENS_PER_GPU_SECOND),
-                ("Tok/J", recorded.TOKENS_PER_JOULE),
-                ("Cost/Mtok", recorded.COST_PER_MILLION),
-            )
-        ),
+        _amount("GPUs", _of_server(recorded.GPUS, where)),
+        *(() if brief else _prices(where)),
     )
     return overview(
         "Model servers now",
-        up,
+        _up(where),
         columns,
         description=f"{description} A cell is empty where the server does not tell it, which is not 0.",
         absent="no model server is collected from here",
         by="Up",
+    )
+
+
+def _up(where: Sequence[Condition]) -> str:
+    return value(serving.SERVER_UP, HOLDER, *narrowed(serving.SERVER_UP, where))
+
+
+def _of_server(series: Recorded, where: Sequence[Condition]) -> str:
+    """Return a recorded series of a server, of its slowest model where it is told for each."""
+    return aggregate("max", HOLDER, told(series, where))
+
+
+def _prices(where: Sequence[Condition]) -> tuple[Column, ...]:
+    return (
+        _amount("Tok/GPU·s", _of_server(recorded.TOKENS_PER_GPU_SECOND, where)),
+        _amount("Tok/J", _of_server(recorded.TOKENS_PER_JOULE, where)),
+        _amount("Cost/Mtok", _of_server(recorded.COST_PER_MILLION, where)),
     )
 
 
@@ -288,5 +297,5 @@ def _latency(heading: str, expression: str) -> Figure:
 
 
 def _widths(heading: str) -> int:
-    """Return the pixels that a short number and its heading need: a table of many columns has no room to spare."""
+    """Return the pixels that a short number and its heading need: many columns leave no room to spare."""
     return max(62, 10 * len(heading))

@@ -21,6 +21,7 @@ _OBJECTIVE: Final = (SLO, CLUSTER)
 _SAME: Final = f"on ({labels(_OBJECTIVE)}) group_left ()"
 _BURNING: Final = ((None, "text"), (0.5, ORANGE), (1, RED))
 _LEFT: Final = ((None, RED), (0.000_001, ORANGE), (0.25, "text"))
+_TIMES: Final = "suffix: x"
 _NO_OBJECTIVE: Final = "no objective of the configuration is about what is chosen"
 
 
@@ -86,17 +87,17 @@ def _table(where: Sequence[Condition]) -> Panel:
                 Figure(
                     expression=_of_limit(window, where),
                     heading=f"Burn, {window}",
-                    unit=units.PercentUnit,
+                    unit=_TIMES,
                     width=90,
                     steps=_BURNING,
                 )
                 for window in BURN_RATES
             ),
         ),
-        description="Up to: the bound of the server's own histogram that good is counted by, the greatest where "
-        "servers differ. Budget left: of what may fail within the objective's time, by as much of it as "
-        "Prometheus keeps; below 0 the promise is broken. Burn: how fast it is used up, as a share of what "
-        "the alert for that time allows: at 100 % in both of its times it fires, once there are 100 events.",
+        description="Up to: the bound of the server's own histogram that good is counted by, the greatest "
+        "where servers differ. Budget left: of what may fail within the objective's time, by what of it "
+        "Prometheus keeps; below 0 the promise is broken. Burn: how many times faster it is used up than "
+        "the alert for that time allows: above 1 in both of its times it fires, once there are 100 events.",
         absent=_NO_OBJECTIVE,
         by="Budget left",
     )
@@ -151,12 +152,12 @@ def _of_objective(where: Sequence[Condition]) -> tuple[Condition, ...]:
 
 def _burning(window: str, where: Sequence[Condition]) -> Panel:
     return graph(
-        f"Burn over {window}, share of its limit",
+        f"Burn over {window}, times its limit",
         Query(_of_limit(window, where), legend(SLO, MODEL)),
-        unit=units.PercentUnit,
-        description=f"How fast the budget was used up over the last {window}. At 100 % that is "
-        f"{BURN_RATES[window]:g} times faster than it may be, for an objective of 30 days; more for a longer one, "
-        "less for a shorter.",
+        unit=_TIMES,
+        description=f"How fast the budget was used up over the last {window}, by what its alert allows. At "
+        f"1 that is {BURN_RATES[window]:g} times faster than even, for an objective of 30 days; for a "
+        "shorter one less.",
         look=Look(narrow=True, steps=((None, "transparent"), (1, RED)), absent=_NO_OBJECTIVE),
     )
 

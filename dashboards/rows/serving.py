@@ -90,7 +90,10 @@ class Scope:
         by = tuple(attribute for attribute in self.by if attribute in series.attributes)
         return graph(
             title,
-            Query(aggregate("max", by, told(series, self.where)), legend(*by) or title),
+            Query(
+                aggregate("max", by, told(series, self.where)),
+                self.called if by == self.by else title,
+            ),
             unit=unit,
             description=series.description,
             look=_LEVEL,
@@ -102,7 +105,7 @@ ENGINES: Final = Scope((MODEL, ENGINE), EACH_ENGINE, ON_ENGINE)
 
 
 def load(scope: Scope) -> Row:
-    """Return what is asked of the models and what waits for them: are they overloaded?"""
+    """Return what is asked of the models and what waits for them, which tells whether they are overloaded."""
     panels = (
         scope.level("Requests running", serving.REQUESTS_RUNNING),
         scope.level("Requests waiting", serving.REQUESTS_WAITING, note="Alert: ModelQueueGrowing."),

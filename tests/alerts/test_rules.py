@@ -21,7 +21,6 @@ RULES = build.all_rules()
 VARIABLES = {
     str(made.uid): {variable.name for variable in made.templating.list_val or []}
     for made in (build_one() for build_one in BOARDS.values())
-    if made.templating
 }
 """What each dashboard calls its variables, by its uid."""
 SECTIONS = ("## Meaning", "## Impact", "## Diagnosis", "## Mitigation")
