@@ -26,7 +26,7 @@ _PER_ENGINE: Final = (MODEL, ENGINE)
 
 def row() -> Row:
     """Return the row."""
-    return Row("Engines and models, side by side", (Tile(_now(), 24, 7), Tile(_made_of(), 24, 5)))
+    return Row("Engines and models, side by side", (Tile(_now(), 24, 6), Tile(_made_of(), 24, 5)))
 
 
 def _now() -> Panel:

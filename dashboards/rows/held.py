@@ -7,7 +7,7 @@ from typing import Final
 
 from grafana_foundation_sdk.models import units
 
-from agent.catalogue import Attribute, Metric, gpu, serving_gpu
+from agent.catalogue import Metric, gpu, serving_gpu
 from agent.catalogue.attributes import (
     ATTRIBUTION,
     CLOCK,
@@ -16,7 +16,6 @@ from agent.catalogue.attributes import (
     GPU_TASK,
     HW_ID,
     HW_MODEL,
-    HW_PARENT,
     K8S_CONTAINER,
     K8S_NAMESPACE,
     K8S_POD,
@@ -38,9 +37,9 @@ from agent.catalogue.promql import (
 )
 from dashboards.layout import Row, Tile
 from dashboards.lines import ALONE
-from dashboards.panel import ORANGE, RED, YELLOW, Look, Panel, Query, graph, timeline, unit_of
-from dashboards.scope import ON_NODE, RATE, of_gpu
-from dashboards.served import NODE_LINK, ON_SERVER
+from dashboards.panel import ORANGE, RED, YELLOW, Look, Panel, graph, timeline, unit_of
+from dashboards.scope import ON_NODE, RATE
+from dashboards.served import NODE_LINK, ON_SERVER, boards, held, of_held
 from dashboards.tables import Fact, Figure, overview
 
 _SM: Final = equals(CLOCK, "sm")
@@ -51,29 +50,10 @@ _GPU_LINK: Final = f"{NODE_LINK}&var-gpu=${{__data.fields.UUID}}"
 
 
 def row() -> Row:
-    """Return the row: under the latency, at the same width, what could be the reason."""
-    tiles = [
-        *(Tile(panel, 12, 7) for panel in _reasons()),
-        *(Tile(panel, 6, 7) for panel in _levels()),
-        Tile(_table(), 24, 6),
-    ]
+    """Return the row: as wide as the graphs of latency above it, so that moments stand below each other."""
+    panels = (*_reasons(), *_levels())
+    tiles = [*(Tile(panel, 8, 7) for panel in panels), Tile(_table(), 24, 5)]
     return Row("The GPUs that it holds: is it slow because of them?", tiles)
-
-
-def _held() -> str:
-    """Return one series of value 1 per board that the server holds, or holds a MIG device of."""
-    return aggregate("group", PER_GPU, _boards())
-
-
-def _boards() -> str:
-    info = select(serving_gpu.GPU_INFO, *ON_SERVER)
-    return f'label_replace({info}, "{HW_ID.label}", "$1", "{HW_PARENT.label}", "(.+)")'
-
-
-def of_held(expression: str, *extra: Attribute) -> Query:
-    """Return an expression that is per GPU, of the boards that the server holds, named by their index."""
-    only = f"({expression})\nand on ({labels(PER_GPU)}) ({_held()})"
-    return of_gpu(only, *extra, where=ON_NODE)
 
 
 def _reasons() -> tuple[Panel, Panel]:
@@ -147,7 +127,7 @@ def _line(
 
 def _table() -> Panel:
     facts = (HW_ID, ATTRIBUTION, K8S_NAMESPACE, K8S_POD, K8S_CONTAINER, *PER_NODE)
-    lines = named(aggregate("group", facts, _boards()), identity(*ON_NODE))
+    lines = named(aggregate("group", facts, boards()), identity(*ON_NODE))
     core = equals(SENSOR, "gpu")
     return overview(
         "GPUs of this server",
@@ -190,14 +170,12 @@ def _table() -> Panel:
 
 def _now(metric: Metric, *conditions: Condition) -> str:
     """Return a figure of the held boards alone: one of another would be a line of its own."""
-    return (
-        f"{value(metric, PER_GPU, *ON_NODE, *conditions)}\nand on ({labels(PER_GPU)}) ({_held()})"
-    )
+    return f"{value(metric, PER_GPU, *ON_NODE, *conditions)}\nand on ({labels(PER_GPU)}) ({held()})"
 
 
 def _cache() -> str:
     size = value(serving_gpu.KV_CACHE_SIZE, PER_NODE, *ON_SERVER)
-    return f"({_held()})\n* on ({labels(PER_NODE)}) group_left () {size}"
+    return f"({held()})\n* on ({labels(PER_NODE)}) group_left () {size}"
 
 
 def _figure(heading: str, expression: str, metric: Metric) -> Figure:

@@ -127,10 +127,7 @@ def _seen(where: Sequence[Condition]) -> Panel:
 def of_server() -> Row:
     """Return the latency of one server, each of its engines by itself."""
     signals = (_tail(title, metric) for title, metric in SIGNALS.values())
-    return Row(
-        "How long requests take",
-        (*(Tile(panel, 8, 9) for panel in signals), Tile(_seen(ON_ENGINE), 24, 8)),
-    )
+    return Row("How long requests take", [Tile(panel, 8, 8) for panel in signals])
 
 
 def of_server_in_detail() -> Row:
@@ -144,7 +141,7 @@ def of_server_in_detail() -> Row:
     )
     return Row(
         "Where on its way a request spends the time",
-        [Tile(panel, 8, 8) for panel in (*parts, *own)],
+        (Tile(_seen(ON_ENGINE), 24, 8), *(Tile(panel, 8, 8) for panel in (*parts, *own))),
         collapsed=True,
     )
 

@@ -60,7 +60,7 @@ def of_fleet() -> Row:
         (
             *(Tile(panel, 3, 4) for panel in (*_numbers(CHOSEN), firing.objectives(OF_MODELS))),
             Tile(_models(), 24, 9),
-            Tile(firing.of_models(OF_MODELS), 24, 5),
+            Tile(firing.of_models(OF_MODELS), 24, 6),
         ),
     )
 

@@ -29,9 +29,6 @@ from dashboards.served import (
     told,
 )
 
-_SHARE: Final = Look(narrow=True, ceiling=1, absent=NOT_TOLD)
-_LEVEL: Final = Look(narrow=True, absent=NOT_TOLD)
-
 
 @dataclass(frozen=True)
 class Scope:
@@ -40,6 +37,13 @@ class Scope:
     by: tuple[Attribute, ...]
     called: str
     where: Sequence[Condition]
+    absent: str
+    """What stands where nobody tells it."""
+
+    def look(self, ceiling: float | None = None, *, maybe_none: bool = False) -> Look:
+        """Return how its graphs look; of what happens rarely, nothing can also mean that it did not."""
+        absent = f"none in the time shown, or {self.absent}" if maybe_none else self.absent
+        return Look(narrow=True, ceiling=ceiling, absent=absent)
 
     def level(self, title: str, metric: Metric, operator: str = "sum", note: str = "") -> Panel:
         """Draw a gauge."""
@@ -48,21 +52,18 @@ class Scope:
             Query(now(metric, self.by, self.where, operator), self.called),
             unit=unit_of(metric),
             description=f"{metric.description} {note}".rstrip(),
-            look=_SHARE if unit_of(metric) == units.PercentUnit else _LEVEL,
+            look=self.look(1 if unit_of(metric) == units.PercentUnit else None),
         )
 
     def speed(self, title: str, metric: Metric, word: str, *extra: Attribute) -> Panel:
         """Draw how fast a counter grows; where it is split further, only what does."""
         grown = speed(metric, (*self.by, *extra), self.where)
-        look = (
-            Look(narrow=True, absent="none in the time shown, or " + NOT_TOLD) if extra else _LEVEL
-        )
         return graph(
             title,
             Query(f"{grown} > 0" if extra else grown, f"{legend(*extra)} {self.called}".strip()),
             unit=per_second(word),
             description=f"{metric.description} Per second.",
-            look=look,
+            look=self.look(maybe_none=bool(extra)),
         )
 
     def mean(self, title: str, metric: Metric) -> Panel:
@@ -72,7 +73,7 @@ class Scope:
             Query(mean(metric, self.by, self.where), self.called),
             unit=unit_of(metric),
             description=f"{metric.description} The mean.",
-            look=_LEVEL,
+            look=self.look(),
         )
 
     def share(self, title: str, expression: str, description: str) -> Panel:
@@ -82,7 +83,7 @@ class Scope:
             Query(expression, self.called),
             unit=units.PercentUnit,
             description=description,
-            look=_SHARE,
+            look=self.look(1),
         )
 
     def recorded(self, title: str, series: Recorded, unit: str) -> Panel:
@@ -96,12 +97,12 @@ class Scope:
             ),
             unit=unit,
             description=series.description,
-            look=_LEVEL,
+            look=self.look(),
         )
 
 
-FLEETWIDE: Final = Scope(FLEET, EACH_MODEL, OF_MODELS)
-ENGINES: Final = Scope((MODEL, ENGINE), EACH_ENGINE, ON_ENGINE)
+FLEETWIDE: Final = Scope(FLEET, EACH_MODEL, OF_MODELS, NOT_TOLD)
+ENGINES: Final = Scope((MODEL, ENGINE), EACH_ENGINE, ON_ENGINE, "this server does not tell it")
 
 
 def load(scope: Scope) -> Row:
@@ -217,5 +218,5 @@ def _adapters(scope: Scope) -> Panel:
         unit=COUNT,
         description=f"{serving.LORA_RUNNING.description} {serving.LORA_WAITING.description} "
         f"{serving.LORA_LIMIT.description}",
-        look=Look(narrow=True, dashed="/^limit: .*/", absent=NOT_TOLD),
+        look=Look(narrow=True, dashed="/^limit: .*/", absent=scope.absent),
     )

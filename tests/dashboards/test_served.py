@@ -11,7 +11,7 @@ from agent.catalogue import gpu, serving
 from agent.catalogue.attributes import MODEL
 from agent.catalogue.promql import PER_GPU, value
 from dashboards import served
-from dashboards.rows import held, latency, objectives, signals
+from dashboards.rows import latency, objectives, signals
 from dashboards.scope import ON_NODE
 from tests.promql_catalogue import plain
 from tests.real_parts.command import run
@@ -129,7 +129,7 @@ def test_gpus_of_a_server_are_those_it_holds_and_of_a_part_the_board(ask: Any) -
         },
         **{f'hw_power_watts{{hw_id="GPU-{i}", {HERE}}}': f"{i}00x40" for i in range(3)},
     }
-    query = held.of_held(value(gpu.POWER, PER_GPU, *ON_NODE))
+    query = served.of_held(value(gpu.POWER, PER_GPU, *ON_NODE))
 
     found = {
         f'{{hw_id="GPU-{i}", hw_gpu_index="{i}", hw_model="H100", {HERE}}}': i * 100.0
