@@ -78,7 +78,7 @@ def _made_of() -> Panel:
 
 def _amount(heading: str, expression: str, *, bad: bool = False) -> Figure:
     steps = ((None, "text"), (0.001, ORANGE)) if bad else ()
-    return Figure(expression=expression, heading=heading, unit=COUNT, width=95, steps=steps)
+    return Figure(expression=expression, heading=heading, unit=COUNT, width=106, steps=steps)
 
 
 def _share(heading: str, expression: str, steps: Sequence[Step] = ()) -> Figure:

@@ -3,11 +3,12 @@
 `inference.gpu.info` says which GPUs. Of a MIG device it is the board that has a clock and a temperature.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from grafana_foundation_sdk.models import units
 
-from agent.catalogue import Metric, gpu, serving_gpu
+from agent.catalogue import Attribute, Metric, gpu, serving_gpu
 from agent.catalogue.attributes import (
     ATTRIBUTION,
     CLOCK,
@@ -28,6 +29,7 @@ from agent.catalogue.promql import (
     PER_NODE,
     Condition,
     aggregate,
+    differs,
     equals,
     identity,
     labels,
@@ -37,11 +39,13 @@ from agent.catalogue.promql import (
 )
 from dashboards.layout import Row, Tile
 from dashboards.lines import ALONE
-from dashboards.panel import ORANGE, RED, YELLOW, Look, Panel, graph, timeline, unit_of
+from dashboards.panel import BLUE, GREEN, ORANGE, RED, YELLOW, Look, Panel, graph, timeline, unit_of
 from dashboards.scope import ON_NODE, RATE
 from dashboards.served import NODE_LINK, ON_SERVER, boards, held, of_held
 from dashboards.tables import Fact, Figure, overview
 
+_NORMAL: Final = "sw_power_cap"
+_REASONS: Final = (*PER_GPU, THROTTLE_REASON)
 _SM: Final = equals(CLOCK, "sm")
 _UNKNOWN: Final = "not known which GPUs the server holds: see `gpus` of the configuration"
 _BOARD: Final = " Of exactly the GPUs that this server holds; of a MIG device, of its board."
@@ -58,22 +62,32 @@ def row() -> Row:
 
 def _reasons() -> tuple[Panel, Panel]:
     worked = value(gpu.UTILIZATION, PER_GPU, *ON_NODE, equals(GPU_TASK, "general"))
-    held = aggregate(
-        "max",
-        (*PER_GPU, THROTTLE_REASON),
-        f"max_over_time({select(gpu.THROTTLE, *ON_NODE, window=RATE)})",
-    )
-    state = f"{held} > 0"
-    return (
-        _line("GPU utilization", worked, gpu.UTILIZATION.description),
-        timeline(
-            "Clocks held down, by reason",
-            of_held(state, THROTTLE_REASON),
-            description=f"{THROTTLE_REASON.description}{_BOARD}",
-            states=((0, "no", "transparent"), (1, "held down", YELLOW)),
-            absent="none in the time shown, or " + _UNKNOWN,
+    return _line("GPU utilization", worked, gpu.UTILIZATION.description), _clocks()
+
+
+def _clocks() -> Panel:
+    """Draw why clocks are held down, and a line for each GPU whose clocks are free."""
+    return timeline(
+        "Clocks held down, by reason",
+        of_held(f"{_throttled(PER_GPU)} == 0"),
+        of_held(f"{_throttled(_REASONS, differs(THROTTLE_REASON, _NORMAL))} > 0", THROTTLE_REASON),
+        of_held(
+            f"({_throttled(_REASONS, equals(THROTTLE_REASON, _NORMAL))} > 0) * 2", THROTTLE_REASON
         ),
+        description=f"{THROTTLE_REASON.description}{_BOARD}",
+        states=(
+            (0, "free", GREEN),
+            (1, "held down", YELLOW),
+            (2, "at its power limit, which is normal under full load", BLUE),
+        ),
+        absent=_UNKNOWN,
     )
+
+
+def _throttled(by: Sequence[Attribute], *conditions: Condition) -> str:
+    """Return the most of each step: a long view must not step over a short slowdown."""
+    seen = select(gpu.THROTTLE, *ON_NODE, *conditions, window=RATE)
+    return aggregate("max", by, f"max_over_time({seen})")
 
 
 def _levels() -> tuple[Panel, ...]:
@@ -179,4 +193,4 @@ def _cache() -> str:
 
 
 def _figure(heading: str, expression: str, metric: Metric) -> Figure:
-    return Figure(expression=expression, heading=heading, unit=unit_of(metric), width=100)
+    return Figure(expression=expression, heading=heading, unit=unit_of(metric), width=108)

@@ -49,6 +49,8 @@ WAITING: Final[Sequence[Step]] = ((None, GREEN), (0.25, ORANGE), (0.5, RED))
 CACHE: Final[Sequence[Step]] = ((None, GREEN), (0.85, ORANGE), (0.95, RED))
 """From the last one on engines hold requests back or push some out."""
 _PLAIN: Final[Sequence[Step]] = ((None, BLUE),)
+_UNTOLD: Final = "#6E7480"
+"""Neither good nor bad: green behind "not told" would say that all is well."""
 _UP: Final = ((0, "down", RED), (1, "up", "transparent"))
 _NEWEST: Final = "Of the last five minutes."
 
@@ -133,8 +135,11 @@ def _numbers(where: Sequence[Condition]) -> tuple[Panel, ...]:
 def _number(
     title: str, expression: str, unit: str, steps: Sequence[Step], description: str
 ) -> Panel:
+    colored = ((None, _UNTOLD), (0, steps[0][1]), *steps[1:])
     query = Query(expression, title)
-    return number(title, query, unit=unit, description=description, steps=steps, absent="not told")
+    return number(
+        title, query, unit=unit, description=description, steps=colored, absent="not told"
+    )
 
 
 def _slowest(title: str, signal: str, where: Sequence[Condition]) -> Panel:

@@ -48,9 +48,9 @@ def _table(where: Sequence[Condition]) -> Panel:
         "Objectives now",
         lines,
         (
-            Fact(attribute=SLO, heading="Objective"),
+            Fact(attribute=SLO, heading="Objective", width=120),
             Fact(attribute=MODEL, heading="Model"),
-            Fact(attribute=SLO_SIGNAL, heading="Signal", width=165),
+            Fact(attribute=SLO_SIGNAL, heading="Signal", width=155),
             Fact(attribute=CLUSTER, heading="Cluster", shown=False),
             Figure(
                 expression=bounds,

@@ -115,18 +115,18 @@ def load(scope: Scope) -> Row:
         scope.speed("Preemptions", serving.PREEMPTIONS, "req"),
         scope.mean("Batch size", serving.BATCH_SIZE),
     )
-    return Row("Load", [Tile(panel, 8, 8) for panel in panels])
+    if scope is FLEETWIDE:
+        return Row("Load", [Tile(panel, 8, 8) for panel in panels])
+    return Row("Load and throughput", [Tile(p, 6, 8) for p in (*panels, *_throughput(scope))])
 
 
 def tokens(scope: Scope) -> Row:
-    """Return the tokens that go in and come out."""
+    """Return the tokens that go in and come out; of one server, what of them was saved."""
     cached, prompt = (
         speed(metric, scope.by, scope.where)
         for metric in (serving.TOKENS_CACHED, serving.TOKENS_PROMPT)
     )
-    panels = (
-        scope.speed("Tokens generated", serving.TOKENS_GENERATED, "tok"),
-        scope.speed("Prompt tokens", serving.TOKENS_PROMPT, "tok"),
+    saved = (
         scope.speed("Prompt tokens from a cache", serving.TOKENS_CACHED, "tok"),
         scope.share(
             "Prompt tokens from a cache, share",
@@ -145,7 +145,16 @@ def tokens(scope: Scope) -> Row:
             "Low: drafting costs more than it saves.",
         ),
     )
-    return Row("Tokens", [Tile(panel, 8, 8) for panel in panels])
+    if scope is FLEETWIDE:
+        return Row("Tokens", [Tile(panel, 8, 8) for panel in (*_throughput(scope), *saved)])
+    return Row("Tokens that were saved", [Tile(p, 6, 8) for p in saved], collapsed=True)
+
+
+def _throughput(scope: Scope) -> tuple[Panel, Panel]:
+    return (
+        scope.speed("Tokens generated", serving.TOKENS_GENERATED, "tok"),
+        scope.speed("Prompt tokens", serving.TOKENS_PROMPT, "tok"),
+    )
 
 
 def endings(scope: Scope) -> Row:
