@@ -10,7 +10,7 @@ from typing import Final
 from agent.catalogue import probe, serving
 from agent.catalogue.attributes import NODE, PROBE_FAILURE, SERVER
 from agent.catalogue.promql import aggregate, labels, matches, rate, select, value
-from alerts.rule import Component, Rule, Severity
+from alerts.rule import SERVER_DASHBOARD, Component, Rule, Severity
 from alerts.serving import PER_SERVER
 
 _BEFORE: Final = "6h"
@@ -50,6 +50,8 @@ def _unanswered() -> Rule:
         expression=_stopped_answering(),
         severity=Severity.CRITICAL,
         component=Component.SERVING,
+        dashboard=SERVER_DASHBOARD,
+        chosen=PER_SERVER,
         hold="2m",
         linger="5m",
         summary=f"Model server {which} on node {where} does not answer requests",
@@ -67,6 +69,8 @@ def _failing() -> Rule:
         expression=f"{_failing_now()}\nunless on ({labels(PER_SERVER)}) (\n{_stopped_answering()}\n)",
         severity=Severity.WARNING,
         component=Component.SERVING,
+        dashboard=SERVER_DASHBOARD,
+        chosen=PER_SERVER,
         hold="10m",
         linger="5m",
         summary=f"The probe of model server {which} on node {where} fails",

@@ -5,7 +5,15 @@ from enum import Enum
 from typing import Any, Final
 
 from agent.catalogue import Attribute
-from agent.catalogue.attributes import CLUSTER, DRIFT_MODEL, FEATURE, HW_ID, NODE
+from agent.catalogue.attributes import (
+    CLUSTER,
+    DRIFT_MODEL,
+    FEATURE,
+    HW_ID,
+    MODEL,
+    NODE,
+    SERVER,
+)
 from agent.catalogue.promql import PER_NODE
 
 RUNBOOKS: Final = "runbooks"
@@ -16,6 +24,10 @@ DRIFT_DASHBOARD: Final = "/d/warpwatch-drift"
 """Path of the drift dashboard."""
 HEALTH_DASHBOARD: Final = "/d/warpwatch-gpu-health"
 """Path of the GPU health dashboard."""
+MODELS_DASHBOARD: Final = "/d/warpwatch-inference"
+"""Path of the dashboard of all models."""
+SERVER_DASHBOARD: Final = "/d/warpwatch-inference-server"
+"""Path of the dashboard of one model server."""
 
 
 _VARIABLES: Final = {
@@ -24,6 +36,8 @@ _VARIABLES: Final = {
     HW_ID.label: "gpu",
     DRIFT_MODEL.label: "model",
     FEATURE.label: "feature",
+    SERVER.label: "server",
+    MODEL.label: "model",
 }
 """What the dashboard calls its variables."""
 

@@ -22,7 +22,7 @@ from agent.catalogue.promql import (
 )
 from agent.catalogue.recorded import SERVED
 from alerts.agent import SERVER_COLLECTORS
-from alerts.rule import Component, Rule, Severity
+from alerts.rule import SERVER_DASHBOARD, Component, Rule, Severity
 
 PER_SERVER: Final = (SERVER, *PER_NODE)
 PER_ENGINE: Final = (SERVER, MODEL, ENGINE, *PER_NODE)
@@ -62,6 +62,8 @@ def _no_data() -> Rule:
         f"or on ({labels(PER_SERVER)})\n{_collector_broken()}",
         severity=Severity.WARNING,
         component=Component.SERVING,
+        dashboard=SERVER_DASHBOARD,
+        chosen=PER_SERVER,
         hold="5m",
         linger="5m",
         summary=f"Model server {which} on node {where} gives no data",
@@ -96,6 +98,8 @@ def _hung() -> Rule:
         expression=f"({busy})\nand on ({labels(PER_ENGINE)})\n({still}){nothing}",
         severity=Severity.CRITICAL,
         component=Component.SERVING,
+        dashboard=SERVER_DASHBOARD,
+        chosen=PER_SERVER,
         hold="1m",
         linger="5m",
         subject=_MODEL,
@@ -117,6 +121,8 @@ def _errors() -> Rule:
         expression=f"{recorded.ERRORS.name} > {ERRORS}\nand on ({labels(SERVED)})\n({ended})",
         severity=Severity.WARNING,
         component=Component.SERVING,
+        dashboard=SERVER_DASHBOARD,
+        chosen=PER_SERVER,
         hold="10m",
         linger="10m",
         subject=_MODEL,
@@ -142,6 +148,8 @@ def _queue() -> Rule:
         f"and on ({labels(SERVED)})\n({full})",
         severity=Severity.WARNING,
         component=Component.SERVING,
+        dashboard=SERVER_DASHBOARD,
+        chosen=PER_SERVER,
         hold="10m",
         linger="10m",
         subject=_MODEL,
@@ -161,6 +169,8 @@ def _preemptions() -> Rule:
         expression=f"({ratio})\nand on ({labels(SERVED)})\n({pushed} >= {LEAST_PREEMPTED})",
         severity=Severity.WARNING,
         component=Component.SERVING,
+        dashboard=SERVER_DASHBOARD,
+        chosen=PER_SERVER,
         hold="10m",
         linger="10m",
         subject=_MODEL,
@@ -183,6 +193,8 @@ def _first_token() -> Rule:
         f"and on ({labels(SERVED)})\n({started} >= {LEAST_STARTED})",
         severity=Severity.WARNING,
         component=Component.SERVING,
+        dashboard=SERVER_DASHBOARD,
+        chosen=PER_SERVER,
         hold="15m",
         linger="15m",
         subject=_MODEL,

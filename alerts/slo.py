@@ -15,7 +15,7 @@ from agent.catalogue.attributes import CLUSTER, MODEL, SLO
 from agent.catalogue.promql import labels, rate, value
 from agent.catalogue.recorded import BURN_BASE, BURN_RATES, OUTAGE, PROMISED
 from alerts.recording import Recording
-from alerts.rule import Component, Rule, Severity
+from alerts.rule import MODELS_DASHBOARD, Component, Rule, Severity
 
 LEAST_EVENTS: Final = 100
 """Events in the long window below which a share says too little: one failure of few is no page at night."""
@@ -131,7 +131,8 @@ def _rule(burn: Burn) -> Rule:
         description=f"{{{{ $value | humanizePercentage }}}} of the events of the last {burn.long} were not "
         f"good: {burn.spent}.",
         action=burn.action,
-        chosen=(CLUSTER,),
+        dashboard=MODELS_DASHBOARD,
+        chosen=(CLUSTER, MODEL),
     )
 
 

@@ -1,6 +1,6 @@
 """What dashboards share: variables, marks of what happened, links to each other."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard
@@ -19,10 +19,11 @@ from dashboards.scope import (
     RATE,
     cluster_variables,
     legend,
-    marks_per_gpu,
+    marks,
+    of_gpu,
     variables,
 )
-from dashboards.served import fleet_variables, server_variables
+from dashboards.served import fleet_variables, of_held, server_variables
 
 TAG: Final = "warpwatch"
 _NEWS: Final = (GPU_LOST, SERVER_DOWN, COLLECTOR_FAILED)
@@ -30,7 +31,11 @@ _NEWS: Final = (GPU_LOST, SERVER_DOWN, COLLECTOR_FAILED)
 
 def about_a_node(title: str, uid: str, description: str) -> dashboard.Dashboard:
     """Return a dashboard without panels, about the chosen node, with marks of what happened on it."""
-    return _empty(title, uid, description).variables(variables()).annotations(_annotations(ON_GPU))
+    return (
+        _empty(title, uid, description)
+        .variables(variables())
+        .annotations(_annotations(of_gpu, ON_GPU))
+    )
 
 
 def about_a_fleet(title: str, uid: str, description: str) -> dashboard.Dashboard:
@@ -49,7 +54,7 @@ def about_models(title: str, uid: str, description: str) -> dashboard.Dashboard:
 def about_a_server(title: str, uid: str, description: str) -> dashboard.Dashboard:
     """Return a dashboard without panels, about one model server, with marks of what happened on its node."""
     board = _empty(title, uid, description, "inference")
-    return board.variables(server_variables()).annotations(_annotations(ON_NODE))
+    return board.variables(server_variables()).annotations(_annotations(of_held, ON_NODE))
 
 
 def _empty(title: str, uid: str, description: str, kind: str = "gpu") -> dashboard.Dashboard:
@@ -86,8 +91,10 @@ def leading_to(title: str, uid: str) -> dashboard.DashboardLink:
     )
 
 
-def _annotations(where: Sequence[Condition]) -> list[Builder[model.AnnotationQuery]]:
-    """Mark on every graph what happened: counters that grew."""
+def _annotations(
+    of: Callable[..., Query], where: Sequence[Condition]
+) -> list[Builder[model.AnnotationQuery]]:
+    """Mark on every graph what happened, counters that grew; ``of`` says to which GPUs."""
     news = "|".join(kind.name.replace(".", "\\.") for kind in _NEWS)
     told = rate(
         itself.EVENTS,
@@ -98,8 +105,10 @@ def _annotations(where: Sequence[Condition]) -> list[Builder[model.AnnotationQue
         function="increase",
     )
     return [
-        _mark("XID errors", marks_per_gpu(gpu.XID_EVENTS, XID, where), RED),
-        _mark("Out of GPU memory", marks_per_gpu(gpu.OOM_EVENTS, CONFIDENCE, where), ORANGE),
+        _mark("XID errors", of(marks(gpu.XID_EVENTS, XID, where), XID), RED),
+        _mark(
+            "Out of GPU memory", of(marks(gpu.OOM_EVENTS, CONFIDENCE, where), CONFIDENCE), ORANGE
+        ),
         _mark(
             "Lost GPUs, silent servers and collectors",
             Query(f"{told} > 0", legend(EVENT_NAME)),

@@ -1,4 +1,4 @@
-"""The dashboard of all models: is each fast, is it up, is it overloaded, and is what was promised kept?"""
+"""The dashboard of all models: fast or slow, up or down, overloaded or not, and whether promises are kept."""
 
 from grafana_foundation_sdk.models import dashboard as model
 
@@ -15,8 +15,8 @@ def build() -> model.Dashboard:
     board = about_models(
         "Warpwatch / Models",
         UID,
-        "All models on all servers, in one language whatever the kind of server: is each fast, is it up, is it "
-        "overloaded, what does it cost, and is what was promised kept? Its tables lead to the server.",
+        "All models on all servers, in one language whatever the kind of server: is each fast, is it up, "
+        "is it overloaded, what does it cost, and is what was promised kept? Its tables lead to the server.",
     )
     place(
         board,

@@ -26,8 +26,8 @@ def build() -> model.Dashboard:
         about_a_server(
             "Warpwatch / Model server",
             UID,
-            "One model server: is it fast, is it up, is it overloaded, which of its engines lags, and is it slow "
-            "because of the GPUs that it holds?",
+            "One model server: is it fast, is it up, is it overloaded, which of its engines lags, and is it "
+            "slow because of the GPUs that it holds?",
         )
         .link(leading_to("All models", FLEET_UID))
         .link(leading_to("GPU node", "warpwatch-gpu-node"))

@@ -13,7 +13,6 @@ from grafana_foundation_sdk.builders import (
     bargauge,
     common,
     dashboard,
-    heatmap,
     prometheus,
     stat,
     statetimeline,
@@ -23,9 +22,7 @@ from grafana_foundation_sdk.cog import variants as cogvariants
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common as words
 from grafana_foundation_sdk.models import dashboard as model
-from grafana_foundation_sdk.models import heatmap as heat
 from grafana_foundation_sdk.models import units
-from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from agent.catalogue import Kind, Metric
 from agent.catalogue.attributes import GPU_INDEX
@@ -251,31 +248,6 @@ def timeline(
         .row_height(0.8)
         .fill_opacity(80)
         .legend(_legend(_BELOW))
-    )
-
-
-def density(title: str, buckets: str, *, unit: str, description: str, absent: str) -> Panel:
-    """Return how many observations were in each bucket over time: ``buckets`` is cumulative, per ``le``."""
-    asked = (
-        target(Query(buckets, "{{le}}"), "A").format(PromQueryFormat.HEATMAP).interval(EVENT_STEP)
-    )
-    return (
-        heatmap.Panel()
-        .title(title)
-        .description(description)
-        .datasource(DATASOURCE)
-        .targets([asked])
-        .unit(COUNT)
-        .no_value(absent)
-        .calculate(calculate=False)
-        .y_axis(heatmap.YAxisConfig().unit(unit).axis_placement(words.AxisPlacement.LEFT))
-        .color(
-            heatmap.HeatmapColorOptions()
-            .mode(heat.HeatmapColorMode.SCHEME)
-            .scheme("Oranges")
-            .steps(64)
-        )
-        .show_legend()
     )
 
 

@@ -75,10 +75,10 @@ def happened(
     return f"floor({grown}) > 0"
 
 
-def marks_per_gpu(metric: Metric, extra: Attribute, where: Sequence[Condition] = ON_GPU) -> Query:
-    """Return where a counter grew, split by ``extra``: one series per growth, none where it did not."""
+def marks(metric: Metric, extra: Attribute, where: Sequence[Condition] = ON_GPU) -> str:
+    """Return where a counter of GPUs grew, split by ``extra``: one series per growth, none where not."""
     grown = rate(metric, (*PER_GPU, extra), *where, window=RATE, function="increase")
-    return of_gpu(f"{grown} > 0", extra, where=where)
+    return f"{grown} > 0"
 
 
 def of_gpu(

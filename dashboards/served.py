@@ -11,11 +11,30 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as model
 
-from agent.catalogue import Attribute, Metric, recorded, serving
-from agent.catalogue.attributes import COMMON, ENGINE, MODEL, NODE, PROVIDER, SERVER
+from agent.catalogue import Attribute, Metric, recorded, serving, serving_gpu
+from agent.catalogue.attributes import (
+    COMMON,
+    ENGINE,
+    HW_ID,
+    HW_PARENT,
+    MODEL,
+    NODE,
+    PROVIDER,
+    SERVER,
+)
 from agent.catalogue.metric import Kind
-from agent.catalogue.promql import Condition, aggregate, equals, labels, matches, select, value
+from agent.catalogue.promql import (
+    PER_GPU,
+    Condition,
+    aggregate,
+    equals,
+    labels,
+    matches,
+    select,
+    value,
+)
 from agent.catalogue.recorded import HOLDER, SERVED, Recorded
+from dashboards.panel import Query
 from dashboards.scope import (
     EVERYTHING,
     IN_CLUSTER,
@@ -23,6 +42,7 @@ from dashboards.scope import (
     RATE,
     cluster_variables,
     legend,
+    of_gpu,
     query_variable,
 )
 
@@ -39,6 +59,8 @@ ON_ENGINE: Final = (*ON_SERVER, matches(ENGINE, "$engine"))
 BOUND: Final = Attribute("le", "A histogram bucket's upper bound, in Prometheus.")
 QUANTILE: Final = Attribute("quantile", "Which quantile of a summary, in Prometheus.")
 EACH_MODEL: Final = legend(MODEL, PROVIDER)
+EACH_ENGINE: Final = legend(ENGINE, MODEL)
+"""The engine first: many engines have one long name of a model in common."""
 EACH_SERVER: Final = legend(SERVER, NODE)
 NOT_TOLD: Final = "no chosen server tells it"
 _TELLING: Final = (
@@ -113,11 +135,12 @@ def error_ratio(by: Sequence[Attribute], where: Sequence[Condition]) -> str:
 
 def queue_ratio(by: Sequence[Attribute], where: Sequence[Condition]) -> str:
     """Return the share of requests that wait, of servers that tell both; 0 where there are none."""
+    each = tuple(dict.fromkeys((*SERVED, *by)))
     waiting, running = (
-        aggregate("sum", SERVED, select(metric, *narrowed(metric, where)))
+        aggregate("sum", each, select(metric, *narrowed(metric, where)))
         for metric in (serving.REQUESTS_WAITING, serving.REQUESTS_RUNNING)
     )
-    same = f"on ({labels(SERVED)})"
+    same = f"on ({labels(each)})"
     wait = aggregate("sum", by, f"{waiting} and {same} {running}")
     there = aggregate("sum", by, f"{waiting} + {same} {running}")
     on = f" on ({labels(by)})" if by else ""
@@ -154,6 +177,23 @@ def present(by: Sequence[Attribute], where: Sequence[Condition]) -> str:
 
 def _count(metric: Metric) -> str:
     return "count" if metric.kind in (Kind.HISTOGRAM, Kind.SUMMARY) else ""
+
+
+def boards() -> str:
+    """Return a series per GPU that the chosen server holds; of a MIG device, with the id of its board."""
+    info = select(serving_gpu.GPU_INFO, *ON_SERVER)
+    return f'label_replace({info}, "{HW_ID.label}", "$1", "{HW_PARENT.label}", "(.+)")'
+
+
+def held() -> str:
+    """Return one series of value 1 per board that the server holds, or holds a MIG device of."""
+    return aggregate("group", PER_GPU, boards())
+
+
+def of_held(expression: str, *extra: Attribute) -> Query:
+    """Return an expression that is per GPU, of the boards that the server holds, named by their index."""
+    only = f"({expression})\nand on ({labels(PER_GPU)}) ({held()})"
+    return of_gpu(only, *extra, where=ON_NODE)
 
 
 def fleet_variables() -> list[Builder[model.VariableModel]]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import promql_parser as promql
 
 from agent.catalogue import CATALOGUE, COMMON, Attribute, Metric
+from agent.catalogue.metric import Kind
 from agent.catalogue.recorded import RECORDED
 from agent.catalogue.recorded_drift import INSTANCE, RECORDED_DRIFT
 from agent.catalogue.recorded_drift_serving import RECORDED_DRIFT_SERVING
@@ -24,6 +25,7 @@ RECORDED_SERIES: Final = {
     for each in (*RECORDED, *RECORDED_DRIFT, *RECORDED_DRIFT_SERVING, *RECORDED_PERFORMANCE)
 }
 BOUND: Final = "le"
+QUANTILE: Final = "quantile"
 ALERTS: Final = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
 """Series that Prometheus writes about the rules that it evaluates."""
 _OF_ALERTS: Final = frozenset({"alertname", "alertstate", "severity"})
@@ -108,6 +110,8 @@ def _of_selector(node: promql.VectorSelector) -> frozenset[str]:
     else:
         raise UnknownName(f"no metric {node.name!r} in the catalogue")
     known = frozenset(attributes) | ({BOUND} if str(node.name).endswith("_bucket") else set())
+    if metric is not None and metric.kind is Kind.SUMMARY and node.name == metric.family:
+        known |= {QUANTILE}
     for matcher in node.matchers.matchers:
         if matcher.name not in known:
             raise UnknownName(f"{node.name} has no label {matcher.name!r}")

@@ -26,7 +26,7 @@ _PER_ENGINE: Final = (MODEL, ENGINE)
 
 def row() -> Row:
     """Return the row."""
-    return Row("Engines and models, side by side", (Tile(_now(), 24, 7), Tile(_made_of(), 24, 5)))
+    return Row("Engines and models, side by side", (Tile(_now(), 24, 6), Tile(_made_of(), 24, 5)))
 
 
 def _now() -> Panel:
@@ -52,8 +52,8 @@ def _now() -> Panel:
             _seconds("TTFT p95", p95),
             _seconds("ITL p95", between),
         ),
-        description="A line per data-parallel engine or replica of each model; a server with one engine, or that "
-        "does not tell them apart, has one line a model. Empty: the server does not tell it.",
+        description="A line per data-parallel engine or replica of each model; a server with one engine, or "
+        "that does not tell them apart, has one line a model. Empty: the server does not tell it.",
         absent="the server tells nothing of its models",
     )
 
@@ -78,7 +78,7 @@ def _made_of() -> Panel:
 
 def _amount(heading: str, expression: str, *, bad: bool = False) -> Figure:
     steps = ((None, "text"), (0.001, ORANGE)) if bad else ()
-    return Figure(expression=expression, heading=heading, unit=COUNT, width=95, steps=steps)
+    return Figure(expression=expression, heading=heading, unit=COUNT, width=106, steps=steps)
 
 
 def _share(heading: str, expression: str, steps: Sequence[Step] = ()) -> Figure:

@@ -1,8 +1,9 @@
-"""Row about the GPUs that one server holds: is the model slow because of the GPU?
+"""Row about the GPUs that one server holds, which tells whether the model is slow because of them.
 
 `inference.gpu.info` says which GPUs. Of a MIG device it is the board that has a clock and a temperature.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from grafana_foundation_sdk.models import units
@@ -16,7 +17,6 @@ from agent.catalogue.attributes import (
     GPU_TASK,
     HW_ID,
     HW_MODEL,
-    HW_PARENT,
     K8S_CONTAINER,
     K8S_NAMESPACE,
     K8S_POD,
@@ -29,6 +29,7 @@ from agent.catalogue.promql import (
     PER_NODE,
     Condition,
     aggregate,
+    differs,
     equals,
     identity,
     labels,
@@ -38,11 +39,13 @@ from agent.catalogue.promql import (
 )
 from dashboards.layout import Row, Tile
 from dashboards.lines import ALONE
-from dashboards.panel import ORANGE, RED, YELLOW, Look, Panel, Query, graph, timeline, unit_of
-from dashboards.scope import ON_NODE, RATE, of_gpu
-from dashboards.served import NODE_LINK, ON_SERVER
+from dashboards.panel import BLUE, GREEN, ORANGE, RED, YELLOW, Look, Panel, graph, timeline, unit_of
+from dashboards.scope import ON_NODE, RATE
+from dashboards.served import NODE_LINK, ON_SERVER, boards, held, of_held
 from dashboards.tables import Fact, Figure, overview
 
+_NORMAL: Final = "sw_power_cap"
+_REASONS: Final = (*PER_GPU, THROTTLE_REASON)
 _SM: Final = equals(CLOCK, "sm")
 _UNKNOWN: Final = "not known which GPUs the server holds: see `gpus` of the configuration"
 _BOARD: Final = " Of exactly the GPUs that this server holds; of a MIG device, of its board."
@@ -51,48 +54,40 @@ _GPU_LINK: Final = f"{NODE_LINK}&var-gpu=${{__data.fields.UUID}}"
 
 
 def row() -> Row:
-    """Return the row: under the latency, at the same width, what could be the reason."""
-    tiles = [
-        *(Tile(panel, 12, 7) for panel in _reasons()),
-        *(Tile(panel, 6, 7) for panel in _levels()),
-        Tile(_table(), 24, 6),
-    ]
+    """Return the row: as wide as the graphs of latency above it, so that moments stand below each other."""
+    panels = (*_reasons(), *_levels())
+    tiles = [*(Tile(panel, 8, 7) for panel in panels), Tile(_table(), 24, 5)]
     return Row("The GPUs that it holds: is it slow because of them?", tiles)
-
-
-def _held() -> str:
-    """Return one series of value 1 per board that the server holds, or holds a MIG device of."""
-    return aggregate("group", PER_GPU, _boards())
-
-
-def _boards() -> str:
-    info = select(serving_gpu.GPU_INFO, *ON_SERVER)
-    return f'label_replace({info}, "{HW_ID.label}", "$1", "{HW_PARENT.label}", "(.+)")'
-
-
-def _of_held(expression: str, *extra: Attribute) -> Query:
-    only = f"({expression})\nand on ({labels(PER_GPU)}) ({_held()})"
-    return of_gpu(only, *extra, where=ON_NODE)
 
 
 def _reasons() -> tuple[Panel, Panel]:
     worked = value(gpu.UTILIZATION, PER_GPU, *ON_NODE, equals(GPU_TASK, "general"))
-    held = aggregate(
-        "max",
-        (*PER_GPU, THROTTLE_REASON),
-        f"max_over_time({select(gpu.THROTTLE, *ON_NODE, window=RATE)})",
-    )
-    state = f"{held} > 0"
-    return (
-        _line("GPU utilization", worked, gpu.UTILIZATION.description),
-        timeline(
-            "Clocks held down, by reason",
-            _of_held(state, THROTTLE_REASON),
-            description=f"{THROTTLE_REASON.description}{_BOARD}",
-            states=((0, "no", "transparent"), (1, "held down", YELLOW)),
-            absent="none in the time shown, or " + _UNKNOWN,
+    return _line("GPU utilization", worked, gpu.UTILIZATION.description), _clocks()
+
+
+def _clocks() -> Panel:
+    """Draw why clocks are held down, and a line for each GPU whose clocks are free."""
+    return timeline(
+        "Clocks held down, by reason",
+        of_held(f"{_throttled(PER_GPU)} == 0"),
+        of_held(f"{_throttled(_REASONS, differs(THROTTLE_REASON, _NORMAL))} > 0", THROTTLE_REASON),
+        of_held(
+            f"({_throttled(_REASONS, equals(THROTTLE_REASON, _NORMAL))} > 0) * 2", THROTTLE_REASON
         ),
+        description=f"{THROTTLE_REASON.description}{_BOARD}",
+        states=(
+            (0, "free", GREEN),
+            (1, "held down", YELLOW),
+            (2, "at its power limit, which is normal under full load", BLUE),
+        ),
+        absent=_UNKNOWN,
     )
+
+
+def _throttled(by: Sequence[Attribute], *conditions: Condition) -> str:
+    """Return the most of each step: a long view must not step over a short slowdown."""
+    seen = select(gpu.THROTTLE, *ON_NODE, *conditions, window=RATE)
+    return aggregate("max", by, f"max_over_time({seen})")
 
 
 def _levels() -> tuple[Panel, ...]:
@@ -136,7 +131,7 @@ def _line(
 ) -> Panel:
     return graph(
         title,
-        _of_held(expression),
+        of_held(expression),
         unit=unit,
         description=f"{description}{_BOARD}",
         look=look,
@@ -146,7 +141,7 @@ def _line(
 
 def _table() -> Panel:
     facts = (HW_ID, ATTRIBUTION, K8S_NAMESPACE, K8S_POD, K8S_CONTAINER, *PER_NODE)
-    lines = named(aggregate("group", facts, _boards()), identity(*ON_NODE))
+    lines = named(aggregate("group", facts, boards()), identity(*ON_NODE))
     core = equals(SENSOR, "gpu")
     return overview(
         "GPUs of this server",
@@ -180,7 +175,8 @@ def _table() -> Panel:
             Fact(attribute=K8S_POD, heading="Pod"),
             Fact(attribute=K8S_CONTAINER, heading="Container"),
         ),
-        description=f"Click on a GPU to see it on the GPU node dashboard. {serving_gpu.GPU_SHARE.description} "
+        description="Click on a GPU to see it on the GPU node dashboard. "
+        f"{serving_gpu.GPU_SHARE.description} "
         f"{serving_gpu.KV_CACHE_SIZE.description}",
         absent=_UNKNOWN,
     )
@@ -188,15 +184,13 @@ def _table() -> Panel:
 
 def _now(metric: Metric, *conditions: Condition) -> str:
     """Return a figure of the held boards alone: one of another would be a line of its own."""
-    return (
-        f"{value(metric, PER_GPU, *ON_NODE, *conditions)}\nand on ({labels(PER_GPU)}) ({_held()})"
-    )
+    return f"{value(metric, PER_GPU, *ON_NODE, *conditions)}\nand on ({labels(PER_GPU)}) ({held()})"
 
 
 def _cache() -> str:
     size = value(serving_gpu.KV_CACHE_SIZE, PER_NODE, *ON_SERVER)
-    return f"({_held()})\n* on ({labels(PER_NODE)}) group_left () {size}"
+    return f"({held()})\n* on ({labels(PER_NODE)}) group_left () {size}"
 
 
 def _figure(heading: str, expression: str, metric: Metric) -> Figure:
-    return Figure(expression=expression, heading=heading, unit=unit_of(metric), width=100)
+    return Figure(expression=expression, heading=heading, unit=unit_of(metric), width=108)

@@ -7,12 +7,14 @@ from agent.catalogue import Attribute, Metric, recorded, serving
 from agent.catalogue.attributes import CLUSTER, ENGINE, MODEL, NODE, PROVIDER, SERVER
 from agent.catalogue.promql import Condition, aggregate, labels, select
 from agent.catalogue.recorded import FLEET
+from dashboards.density import density
 from dashboards.layout import Row, Tile
-from dashboards.panel import Look, Panel, Query, density, graph, unit_of
+from dashboards.panel import Look, Panel, Query, graph, unit_of
 from dashboards.scope import RATE, legend
 from dashboards.served import (
     BOUND,
     CHOSEN,
+    EACH_ENGINE,
     EACH_MODEL,
     NOT_TOLD,
     OF_MODELS,
@@ -38,6 +40,7 @@ _PARTS: Final = (
 )
 _SHARES: Final = (0.5, 0.95, 0.99)
 _EXACT: Final = "Quantiles are as exact as the server's own buckets; a gap means no requests."
+_NOT_BY_IT: Final = "this server does not tell it"
 _PER_ENGINE: Final = (MODEL, ENGINE)
 _SERVERS: Final = (SERVER, PROVIDER, NODE, CLUSTER)
 
@@ -81,7 +84,10 @@ def _recorded(signal: str, word: str, *, or_mean: bool = False) -> Panel:
     if or_mean:
         same = f"on ({labels(FLEET)})"
         queries.append(Query(f"{_any_mean(metric)}\nunless {same} {known}", f"mean: {EACH_MODEL}"))
-        note = "Dashed: the mean, where no quantile is known, because a server tells no buckets or a model's servers differ in theirs."
+        note = (
+            "Dashed: the mean, where no quantile is known, because a server tells no buckets or a model's "
+            "servers differ in theirs."
+        )
     return graph(
         f"{title}, {word}",
         *queries,
@@ -120,16 +126,13 @@ def _seen(where: Sequence[Condition]) -> Panel:
 
 def of_server() -> Row:
     """Return the latency of one server, each of its engines by itself."""
-    signals = (_spread(title, metric) for title, metric in SIGNALS.values())
-    return Row(
-        "How long requests take",
-        (*(Tile(panel, 8, 9) for panel in signals), Tile(_seen(ON_ENGINE), 24, 8)),
-    )
+    signals = (_tail(title, metric) for title, metric in SIGNALS.values())
+    return Row("How long requests take", [Tile(panel, 8, 8) for panel in signals])
 
 
 def of_server_in_detail() -> Row:
     """Return the parts of a request's way, and the requests' sizes."""
-    parts = (_spread(title, metric) for title, metric in _PARTS)
+    parts = (_spread(title, metric) for title, metric in (*SIGNALS.values(), *_PARTS))
     own = (
         _own_quantiles(ON_ENGINE, _PER_ENGINE),
         _own_quantiles(
@@ -138,27 +141,39 @@ def of_server_in_detail() -> Row:
     )
     return Row(
         "Where on its way a request spends the time",
-        [Tile(panel, 8, 8) for panel in (*parts, *own)],
+        (Tile(_seen(ON_ENGINE), 24, 8), *(Tile(panel, 8, 8) for panel in (*parts, *own))),
         collapsed=True,
     )
 
 
+def _tail(title: str, metric: Metric) -> Panel:
+    """Draw p95 per engine, and the mean of what has no buckets."""
+    known = quantile(0.95, metric, _PER_ENGINE, ON_ENGINE)
+    average = mean(metric, _PER_ENGINE, ON_ENGINE)
+    without = f"({average})\nunless on ({labels(_PER_ENGINE)}) ({known})"
+    return graph(
+        f"{title}, p95",
+        Query(known, EACH_ENGINE),
+        Query(without, f"mean: {EACH_ENGINE}"),
+        unit=unit_of(metric),
+        description=f"{metric.description} {_EXACT} Dashed: the mean, where the server tells no buckets.",
+        look=Look(narrow=True, absent=_NOT_BY_IT, faint="/^mean: .*/"),
+    )
+
+
 def _spread(title: str, metric: Metric) -> Panel:
+    """Draw mean and quantiles per model, over its engines."""
     quantiles = (
-        Query(
-            quantile(share, metric, _PER_ENGINE, ON_ENGINE),
-            f"p{share * 100:g} {legend(*_PER_ENGINE)}",
-        )
+        Query(quantile(share, metric, (MODEL,), ON_ENGINE), f"p{share * 100:g} {legend(MODEL)}")
         for share in _SHARES
     )
-    average = Query(mean(metric, _PER_ENGINE, ON_ENGINE), f"mean {legend(*_PER_ENGINE)}")
     return graph(
         title,
-        average,
+        Query(mean(metric, (MODEL,), ON_ENGINE), f"mean {legend(MODEL)}"),
         *quantiles,
         unit=unit_of(metric),
         description=f"{metric.description} {_EXACT} A server without buckets has a mean alone.",
-        look=Look(narrow=True, absent="this server does not tell it", faint="/^mean .*/"),
+        look=Look(narrow=True, absent=_NOT_BY_IT, faint="/^mean .*/"),
     )
 
 

@@ -7,7 +7,7 @@ from grafana_foundation_sdk.models import units
 
 from agent.catalogue import recorded, serving_slo
 from agent.catalogue.attributes import CLUSTER, MODEL, SLO, SLO_SIGNAL
-from agent.catalogue.promql import Condition, aggregate, labels, rate, value
+from agent.catalogue.promql import Condition, aggregate, labels, rate, select, value
 from agent.catalogue.recorded import BURN_BASE, BURN_RATES, OUTAGE, PROMISED
 from dashboards.layout import Row, Tile
 from dashboards.panel import COUNT, ORANGE, RED, Look, Panel, Query, graph
@@ -21,6 +21,7 @@ _OBJECTIVE: Final = (SLO, CLUSTER)
 _SAME: Final = f"on ({labels(_OBJECTIVE)}) group_left ()"
 _BURNING: Final = ((None, "text"), (0.5, ORANGE), (1, RED))
 _LEFT: Final = ((None, RED), (0.000_001, ORANGE), (0.25, "text"))
+_TIMES: Final = "suffix: x"
 _NO_OBJECTIVE: Final = "no objective of the configuration is about what is chosen"
 
 
@@ -37,23 +38,22 @@ def row(where: Sequence[Condition]) -> Row:
 
 
 def _table(where: Sequence[Condition]) -> Panel:
-    counted = narrowed(serving_slo.SLO_TOTAL, where)
-    there = aggregate("group", PROMISED, value(serving_slo.SLO_TOTAL, PROMISED, *counted))
     objective = value(serving_slo.SLO_OBJECTIVE, (*_OBJECTIVE, SLO_SIGNAL), *IN_CLUSTER)
     signal = f"topk by ({labels(_OBJECTIVE)}) (1, {objective})"
+    there = _there(where)
     lines = f"{there}\n* on ({labels(_OBJECTIVE)}) group_left ({SLO_SIGNAL.label}) ({signal})"
-    bounds = narrowed(serving_slo.SLO_THRESHOLD, where)
+    bounds = value(serving_slo.SLO_THRESHOLD, PROMISED, *narrowed(serving_slo.SLO_THRESHOLD, where))
     days = f"{value(serving_slo.SLO_WINDOW, _OBJECTIVE, *IN_CLUSTER)} / 86400"
     return overview(
         "Objectives now",
         lines,
         (
-            Fact(attribute=SLO, heading="Objective"),
+            Fact(attribute=SLO, heading="Objective", width=120),
             Fact(attribute=MODEL, heading="Model"),
-            Fact(attribute=SLO_SIGNAL, heading="Signal", width=165),
+            Fact(attribute=SLO_SIGNAL, heading="Signal", width=155),
             Fact(attribute=CLUSTER, heading="Cluster", shown=False),
             Figure(
-                expression=value(serving_slo.SLO_THRESHOLD, PROMISED, *bounds),
+                expression=bounds,
                 heading="Up to",
                 unit=units.Seconds,
                 width=85,
@@ -71,7 +71,7 @@ def _table(where: Sequence[Condition]) -> Panel:
                 width=75,
             ),
             Figure(
-                expression=told(recorded.SLO_EVENTS["6h"], where),
+                expression=_about(told(recorded.SLO_EVENTS["6h"], where), where),
                 heading="Events, 6 h",
                 unit=COUNT,
                 width=95,
@@ -87,20 +87,31 @@ def _table(where: Sequence[Condition]) -> Panel:
                 Figure(
                     expression=_of_limit(window, where),
                     heading=f"Burn, {window}",
-                    unit=units.PercentUnit,
+                    unit=_TIMES,
                     width=90,
                     steps=_BURNING,
                 )
                 for window in BURN_RATES
             ),
         ),
-        description="Up to: the bound of the server's own histogram that good is counted by, the greatest where "
-        "servers differ. Budget left: of what may fail within the objective's time, by as much of it as "
-        "Prometheus keeps; below 0 the promise is broken. Burn: how fast it is used up, as a share of what "
-        "the alert for that time allows: at 100 % in both of its times it fires, once there are 100 events.",
+        description="Up to: the bound of the server's own histogram that good is counted by, the greatest "
+        "where servers differ. Budget left: of what may fail within the objective's time, by what of it "
+        "Prometheus keeps; below 0 the promise is broken. Burn: how many times faster it is used up than "
+        "the alert for that time allows: above 1 in both of its times it fires, once there are 100 events.",
         absent=_NO_OBJECTIVE,
         by="Budget left",
     )
+
+
+def _there(where: Sequence[Condition]) -> str:
+    """Return one series of value 1 for each objective and model that is about what is chosen."""
+    counted = narrowed(serving_slo.SLO_TOTAL, where)
+    return aggregate("group", PROMISED, select(serving_slo.SLO_TOTAL, *counted))
+
+
+def _about(expression: str, where: Sequence[Condition]) -> str:
+    """Keep the objectives that are about what is chosen; each is kept, or not, by all servers together."""
+    return f"{expression}\nand on ({labels(PROMISED)}) ({_there(where)})"
 
 
 def _promise() -> str:
@@ -109,12 +120,13 @@ def _promise() -> str:
 
 def _left(where: Sequence[Condition]) -> str:
     """Return what is left of each budget; how long it is for is data, a range in PromQL is not."""
-    return "\nor ".join(_left_within(window, where) for window in WINDOWS)
+    left = "\nor ".join(_left_within(window, where) for window in WINDOWS)
+    return _about(f"({left})", where)
 
 
 def _left_within(window: str, where: Sequence[Condition]) -> str:
     good, total = (
-        rate(metric, PROMISED, *narrowed(metric, where), window=window, function="increase")
+        rate(metric, PROMISED, *_of_objective(where), window=window, function="increase")
         for metric in (serving_slo.SLO_GOOD, serving_slo.SLO_TOTAL)
     )
     bad = f"(1 - {good} / on ({labels(PROMISED)}) ({total} > 0))"
@@ -130,17 +142,22 @@ def _of_limit(window: str, where: Sequence[Condition]) -> str:
         f"(1 - {_promise()}) * on ({labels(_OBJECTIVE)}) {length} * "
         f"{BURN_RATES[window]:g} / {BURN_BASE}"
     )
-    return f"{told(recorded.SLO_RATIOS[window], where)}\n/ {_SAME} clamp_max({scaled}, {OUTAGE:g})"
+    burnt = f"{told(recorded.SLO_RATIOS[window], where)}\n/ {_SAME} clamp_max({scaled}, {OUTAGE:g})"
+    return _about(burnt, where)
+
+
+def _of_objective(where: Sequence[Condition]) -> tuple[Condition, ...]:
+    return tuple(condition for condition in where if condition.attribute in PROMISED)
 
 
 def _burning(window: str, where: Sequence[Condition]) -> Panel:
     return graph(
-        f"Burn over {window}, share of its limit",
+        f"Burn over {window}, times its limit",
         Query(_of_limit(window, where), legend(SLO, MODEL)),
-        unit=units.PercentUnit,
-        description=f"How fast the budget was used up over the last {window}. At 100 % that is "
-        f"{BURN_RATES[window]:g} times faster than it may be, for an objective of 30 days; more for a longer one, "
-        "less for a shorter.",
+        unit=_TIMES,
+        description=f"How fast the budget was used up over the last {window}, by what its alert allows. At "
+        f"1 that is {BURN_RATES[window]:g} times faster than even, for an objective of 30 days; for a "
+        "shorter one less.",
         look=Look(narrow=True, steps=((None, "transparent"), (1, RED)), absent=_NO_OBJECTIVE),
     )
 
@@ -148,7 +165,7 @@ def _burning(window: str, where: Sequence[Condition]) -> Panel:
 def _good(where: Sequence[Condition]) -> Panel:
     return graph(
         "Share of bad events, 5 min",
-        Query(told(recorded.SLO_RATIOS["5m"], where), legend(SLO, MODEL)),
+        Query(_about(told(recorded.SLO_RATIOS["5m"], where), where), legend(SLO, MODEL)),
         unit=units.PercentUnit,
         description=f"{recorded.SLO_RATIOS['5m'].description} Good: {serving_slo.SLO_GOOD.description}",
         look=Look(narrow=True, absent=_NO_OBJECTIVE),

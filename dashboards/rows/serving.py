@@ -14,6 +14,7 @@ from dashboards.layout import Row, Tile
 from dashboards.panel import COUNT, Look, Panel, Query, graph, per_second, unit_of
 from dashboards.scope import legend
 from dashboards.served import (
+    EACH_ENGINE,
     EACH_MODEL,
     NOT_TOLD,
     OF_MODELS,
@@ -28,9 +29,6 @@ from dashboards.served import (
     told,
 )
 
-_SHARE: Final = Look(narrow=True, ceiling=1, absent=NOT_TOLD)
-_LEVEL: Final = Look(narrow=True, absent=NOT_TOLD)
-
 
 @dataclass(frozen=True)
 class Scope:
@@ -39,6 +37,13 @@ class Scope:
     by: tuple[Attribute, ...]
     called: str
     where: Sequence[Condition]
+    absent: str
+    """What stands where nobody tells it."""
+
+    def look(self, ceiling: float | None = None, *, maybe_none: bool = False) -> Look:
+        """Return how its graphs look; of what happens rarely, nothing can also mean that it did not."""
+        absent = f"none in the time shown, or {self.absent}" if maybe_none else self.absent
+        return Look(narrow=True, ceiling=ceiling, absent=absent)
 
     def level(self, title: str, metric: Metric, operator: str = "sum", note: str = "") -> Panel:
         """Draw a gauge."""
@@ -47,21 +52,18 @@ class Scope:
             Query(now(metric, self.by, self.where, operator), self.called),
             unit=unit_of(metric),
             description=f"{metric.description} {note}".rstrip(),
-            look=_SHARE if unit_of(metric) == units.PercentUnit else _LEVEL,
+            look=self.look(1 if unit_of(metric) == units.PercentUnit else None),
         )
 
     def speed(self, title: str, metric: Metric, word: str, *extra: Attribute) -> Panel:
         """Draw how fast a counter grows; where it is split further, only what does."""
         grown = speed(metric, (*self.by, *extra), self.where)
-        look = (
-            Look(narrow=True, absent="none in the time shown, or " + NOT_TOLD) if extra else _LEVEL
-        )
         return graph(
             title,
             Query(f"{grown} > 0" if extra else grown, f"{legend(*extra)} {self.called}".strip()),
             unit=per_second(word),
             description=f"{metric.description} Per second.",
-            look=look,
+            look=self.look(maybe_none=bool(extra)),
         )
 
     def mean(self, title: str, metric: Metric) -> Panel:
@@ -71,7 +73,7 @@ class Scope:
             Query(mean(metric, self.by, self.where), self.called),
             unit=unit_of(metric),
             description=f"{metric.description} The mean.",
-            look=_LEVEL,
+            look=self.look(),
         )
 
     def share(self, title: str, expression: str, description: str) -> Panel:
@@ -81,7 +83,7 @@ class Scope:
             Query(expression, self.called),
             unit=units.PercentUnit,
             description=description,
-            look=_SHARE,
+            look=self.look(1),
         )
 
     def recorded(self, title: str, series: Recorded, unit: str) -> Panel:
@@ -89,19 +91,22 @@ class Scope:
         by = tuple(attribute for attribute in self.by if attribute in series.attributes)
         return graph(
             title,
-            Query(aggregate("max", by, told(series, self.where)), legend(*by) or title),
+            Query(
+                aggregate("max", by, told(series, self.where)),
+                self.called if by == self.by else title,
+            ),
             unit=unit,
             description=series.description,
-            look=_LEVEL,
+            look=self.look(),
         )
 
 
-FLEETWIDE: Final = Scope(FLEET, EACH_MODEL, OF_MODELS)
-ENGINES: Final = Scope((MODEL, ENGINE), legend(MODEL, ENGINE), ON_ENGINE)
+FLEETWIDE: Final = Scope(FLEET, EACH_MODEL, OF_MODELS, NOT_TOLD)
+ENGINES: Final = Scope((MODEL, ENGINE), EACH_ENGINE, ON_ENGINE, "this server does not tell it")
 
 
 def load(scope: Scope) -> Row:
-    """Return what is asked of the models and what waits for them: are they overloaded?"""
+    """Return what is asked of the models and what waits for them, which tells whether they are overloaded."""
     panels = (
         scope.level("Requests running", serving.REQUESTS_RUNNING),
         scope.level("Requests waiting", serving.REQUESTS_WAITING, note="Alert: ModelQueueGrowing."),
@@ -110,18 +115,18 @@ def load(scope: Scope) -> Row:
         scope.speed("Preemptions", serving.PREEMPTIONS, "req"),
         scope.mean("Batch size", serving.BATCH_SIZE),
     )
-    return Row("Load", [Tile(panel, 8, 8) for panel in panels])
+    if scope is FLEETWIDE:
+        return Row("Load", [Tile(panel, 8, 8) for panel in panels])
+    return Row("Load and throughput", [Tile(p, 6, 8) for p in (*panels, *_throughput(scope))])
 
 
 def tokens(scope: Scope) -> Row:
-    """Return the tokens that go in and come out."""
+    """Return the tokens that go in and come out; of one server, what of them was saved."""
     cached, prompt = (
         speed(metric, scope.by, scope.where)
         for metric in (serving.TOKENS_CACHED, serving.TOKENS_PROMPT)
     )
-    panels = (
-        scope.speed("Tokens generated", serving.TOKENS_GENERATED, "tok"),
-        scope.speed("Prompt tokens", serving.TOKENS_PROMPT, "tok"),
+    saved = (
         scope.speed("Prompt tokens from a cache", serving.TOKENS_CACHED, "tok"),
         scope.share(
             "Prompt tokens from a cache, share",
@@ -140,7 +145,16 @@ def tokens(scope: Scope) -> Row:
             "Low: drafting costs more than it saves.",
         ),
     )
-    return Row("Tokens", [Tile(panel, 8, 8) for panel in panels])
+    if scope is FLEETWIDE:
+        return Row("Tokens", [Tile(panel, 8, 8) for panel in (*_throughput(scope), *saved)])
+    return Row("Tokens that were saved", [Tile(p, 6, 8) for p in saved], collapsed=True)
+
+
+def _throughput(scope: Scope) -> tuple[Panel, Panel]:
+    return (
+        scope.speed("Tokens generated", serving.TOKENS_GENERATED, "tok"),
+        scope.speed("Prompt tokens", serving.TOKENS_PROMPT, "tok"),
+    )
 
 
 def endings(scope: Scope) -> Row:
@@ -213,5 +227,5 @@ def _adapters(scope: Scope) -> Panel:
         unit=COUNT,
         description=f"{serving.LORA_RUNNING.description} {serving.LORA_WAITING.description} "
         f"{serving.LORA_LIMIT.description}",
-        look=Look(narrow=True, dashed="/^limit: .*/", absent=NOT_TOLD),
+        look=Look(narrow=True, dashed="/^limit: .*/", absent=scope.absent),
     )

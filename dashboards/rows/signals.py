@@ -34,7 +34,9 @@ _SUMMARIES: Final = {
     serving.REQUEST_DURATION: serving.REQUEST_DURATION_QUANTILES,
     serving.QUEUE_DURATION: serving.QUEUE_DURATION_QUANTILES,
 }
-_WORDS: Final = ((1, "yes", ""), (2, "mean", ""), (3, "quantiles", ""))
+_WORDS: Final = tuple(
+    (number, word, "transparent") for number, word in ((1, "yes"), (2, "mean"), (3, "quantiles"))
+)
 
 
 def row(where: Sequence[Condition]) -> Row:
@@ -50,16 +52,16 @@ def _table(where: Sequence[Condition]) -> Panel:
         Fact(attribute=CLUSTER, heading="Cluster", shown=False),
     )
     figures = (
-        Figure(expression=_how(metric, where), heading=heading, width=85, states=_WORDS)
+        Figure(expression=_how(metric, where), heading=heading, width=78, states=_WORDS)
         for heading, metric in _SIGNALS
     )
     return overview(
         "Which signals each server tells",
         value(serving.SERVER_UP, HOLDER, *narrowed(serving.SERVER_UP, where)),
         (*facts, *figures),
-        description="Empty: the server does not tell it, so it is missing from the graphs above, which is not "
-        "0. Quantiles: by buckets of its own, or computed by itself. Mean: it tells a sum and a count alone, so "
-        "no quantile is known. docs/model-servers.md says which of its families each signal is from.",
+        description="Empty: the server does not tell it, so it is missing from the graphs above, which is "
+        "not 0. Quantiles: by buckets of its own, or computed by itself. Mean: it tells a sum and a count "
+        "alone, so no quantile is known. docs/model-servers.md says from which families each signal is.",
         absent="no server is collected from",
     )
 

@@ -57,18 +57,26 @@ class History:
         self._timelines: dict[Key, deque[Point]] = {}
         self._fed: dict[str, float] = {}
         self._now = 0.0
+        self._looked_at = 0.0
 
     def feed(self, snapshot: Snapshot) -> None:
         """Take in what is new in a snapshot; a clock that was set back starts a new history."""
         if snapshot.taken_at < self._now:
             self._timelines.clear()
             self._fed.clear()
+            self._looked_at = 0.0
         self._now = snapshot.taken_at
-        for name, batch in snapshot.latest.items():
-            if batch.taken_at - self._fed.get(name, 0.0) >= SPACING - _JITTER:
-                self._fed[name] = batch.taken_at
-                self._add(batch)
-        self._forget()
+        due = [
+            (name, batch)
+            for name, batch in snapshot.latest.items()
+            if batch.taken_at - self._fed.get(name, 0.0) >= SPACING - _JITTER
+        ]
+        for name, batch in due:
+            self._fed[name] = batch.taken_at
+            self._add(batch)
+        if due or snapshot.taken_at - self._looked_at >= SPACING:
+            self._looked_at = snapshot.taken_at
+            self._forget()
 
     def points(self, key: Key) -> tuple[Point, ...]:
         """Return what is kept of a series, oldest first."""

@@ -9,8 +9,7 @@ import yaml
 
 from alerts import build
 from alerts.rule import RUNBOOKS, Component, Rule, Severity
-from dashboards import drift as drift_dashboard
-from dashboards import gpu_health, gpu_node
+from dashboards.build import DASHBOARDS as BOARDS
 from tests.alerts.reduction import only, reduced, silenced, unit_tests
 from tests.promql_catalogue import in_annotation, labels_of
 from tests.real_parts.command import CommandError, run
@@ -19,7 +18,11 @@ UNIT_TESTS = Path(__file__).resolve().parent.parent / "rules"
 GENERATED = build.GENERATED / "warpwatch.rules.yaml"
 GROUPS = yaml.safe_load(GENERATED.read_text(encoding="utf-8"))
 RULES = build.all_rules()
-UIDS = {gpu_node.UID, gpu_health.UID, drift_dashboard.UID}
+VARIABLES = {
+    str(made.uid): {variable.name for variable in made.templating.list_val or []}
+    for made in (build_one() for build_one in BOARDS.values())
+}
+"""What each dashboard calls its variables, by its uid."""
 SECTIONS = ("## Meaning", "## Impact", "## Diagnosis", "## Mitigation")
 
 
@@ -137,9 +140,19 @@ def test_rule_is_complete(rule: Rule) -> None:
     assert written["labels"]["component"] in {component.value for component in Component}
     assert len(re.sub(r"{{.*?}}", "", notes["summary"])) < 80
     assert notes["runbook_url"] == f"https://runbooks.example/{rule.alert}.md"
-    assert re.match(r"https://grafana.example/d/([\w-]+)", notes["dashboard_url"])[1] in UIDS  # type: ignore[index]
+    assert re.match(r"https://grafana.example/d/([\w-]+)", notes["dashboard_url"])[1] in VARIABLES  # type: ignore[index]
     assert notes["action"].endswith(".")
     assert written["keep_firing_for"]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.alert)
+def test_link_chooses_on_the_dashboard_that_it_opens(rule: Rule) -> None:
+    """A link sets variables that its dashboard has; one about a model server opens what is about those."""
+    path, _, query = rule.as_yaml(RUNBOOKS, "")["annotations"]["dashboard_url"].partition("?")
+    uid = path.removeprefix("/d/")
+
+    assert set(re.findall(r"var-(\w+)=", query)) <= VARIABLES[uid]
+    assert (rule.component is Component.SERVING) is uid.startswith("warpwatch-inference")
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.alert)

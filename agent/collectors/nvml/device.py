@@ -25,18 +25,19 @@ from agent.collectors.nvml.nvlink import NvLinks
 from agent.collectors.nvml.part_processes import of_parts
 from agent.collectors.nvml.pcie import PcieTraffic
 from agent.collectors.nvml.probes import (
-    MOVING,
     SELDOM,
     STATIC,
     UUID,
     Key,
     Probe,
     label,
+    moving,
     process_lists,
 )
 from agent.collectors.nvml.process_name import executable
 from agent.collectors.nvml.profiling import Profiling
 from agent.collectors.nvml.questions import FieldQuestions
+from agent.collectors.nvml.record import Record, gathered
 
 SLOW_INTERVAL: Final = 10.0
 """Seconds between two questions for what moves slowly."""
@@ -74,19 +75,22 @@ class Device:
         self._phase = phase
         self._nvlink_links = nvlink_links
         self._lacking: dict[Probe, int] = {}
+        self._kept: dict[Probe, tuple[object, dict[Key, Any]]] = {}
+        """What was last said, and what was believed of it, where that was all."""
         self._refused: dict[Probe, tuple[float, list[FieldProblem]]] = {}
         """Until when what is not allowed is not asked again, and what was said of it."""
         self._now = -inf
         self._known: dict[Any, Any] = {"reports_xids": False}
         self._to_learn: list[Probe] = [UUID, *STATIC]
         self._identity: Identity | None = None
-        self._moving: list[Probe] = list(MOVING)
+        self._moving: list[Probe] = list(moving())
         self._slow_probes: list[Probe] = list(SLOW)
         self._fields = FieldQuestions(nvml, handle, self._moving, self._slow_probes)
         self._condition: Condition | None = None
         self._slow_at = -inf
         self._seldom = _Seldom(phase)
         self._sampled_at: float | None = None
+        self._record = Record({})
         self._profiling = Profiling(nvml, handle)
         self._pcie = PcieTraffic(nvml, handle)
         self._farthest: float | None = None
@@ -159,7 +163,9 @@ class Device:
         self._add_throughput(values, problems, asking=throughput)
         self._judge(values, problems)
         self._memory_total, self._sampled_at = values.get("memory_total"), now
-        return Sample(**_record(values), condition=self._condition, problems=tuple(problems))
+        if not self._record.fits(values):
+            self._record = Record(values)
+        return self._record.sample(values, self._condition, problems)
 
     def release(self) -> None:
         """Free what the library holds for this device. Safe twice; the device can go on."""
@@ -222,23 +228,43 @@ class Device:
             values[kind] = listed
         problems[:] = () if listed is not None else problems or refused
 
-    def _ask(self, probe: Probe) -> Sequence[object] | None:
-        """Return one value per field of ``probe``; `None` where the device lacks them."""
+    def _ask(self, probe: Probe) -> Any:
+        """Return what the library says to ``probe``; `None` where the device lacks it."""
         nvml = self._nvml
         while (which := self._lacking.get(probe, 0)) < len(probe.reads):
             try:
-                return probe.decode(probe.reads[which](nvml, self._handle))
+                return probe.reads[which](nvml, self._handle)
             except nvml.NVMLError as error:
                 unknown_choice = probe.chooses and error.value == codes.INVALID_ARGUMENT
                 if not unknown_choice and error.value not in codes.LACKING:
                     raise codes.failure(error.value, str(error)) from error
                 self._lacking[probe] = which + 1
-            except UnicodeDecodeError as error:
-                raise DeviceError("not_text", repr(error.object[:80])) from error
-            except codes.UNFORESEEN as error:
-                said = f"{type(error).__name__}: {error}"
-                raise DeviceError("unexpected_error", said) from error
         return None
+
+    def _believe(self, probe: Probe, values: dict[Key, Any], problems: list[FieldProblem]) -> None:
+        """Ask, and take in what can be believed: without another look where it is the same again."""
+        try:
+            said = self._ask(probe)
+            if said is None:
+                return
+            kept = self._kept.get(probe)
+            if kept is not None and kept[0] == said:
+                values |= kept[1]
+                return
+            answers = probe.decode(said)
+        except UnicodeDecodeError as error:
+            raise DeviceError("not_text", repr(error.object[:80])) from error
+        except codes.UNFORESEEN as error:
+            raise DeviceError("unexpected_error", f"{type(error).__name__}: {error}") from error
+        found: dict[Key, Any] = {}
+        before = len(problems)
+        for key, answer in zip(probe.fields, answers, strict=True):
+            self._take(key, answer, found, problems)
+        if len(problems) == before:
+            self._kept[probe] = said, found
+        else:
+            self._kept.pop(probe, None)
+        values |= found
 
     def _fill(self, probe: Probe, values: dict[Key, Any], problems: list[FieldProblem]) -> bool:
         """Take in what ``probe`` gives; return whether it needs no asking again."""
@@ -247,7 +273,7 @@ class Device:
             problems += refused[1]
             return False
         try:
-            answers = self._ask(probe)
+            self._believe(probe, values, problems)
         except GpuLost:
             raise
         except DeviceError as error:
@@ -257,9 +283,6 @@ class Device:
                 self._refused[probe] = self._now + refusals.AGAIN, found
             problems += found
             return False
-        if answers is not None:
-            for key, answer in zip(probe.fields, answers, strict=True):
-                self._take(key, answer, values, problems)
         return True
 
     def _ask_fields(
@@ -305,7 +328,7 @@ class Device:
             self._slow_at, self._phase = now + self._slow_interval * self._phase, 1.0
         for probe in self._slow_probes:
             self._fill(probe, values, problems)
-        record = _record(values)
+        record = gathered(values)
         links = record.pop("link", {})
         if self._fields.links is not None:
             record |= self._fields.links.amount_to(links, problems)
@@ -383,17 +406,6 @@ class _Seldom:
         """Keep what was said at ``now`` until the next time."""
         self.values = values
         self.due, self._phase = now + SELDOM_INTERVAL * self._phase, 1.0
-
-
-def _record(values: dict[Key, Any]) -> dict[str, Any]:
-    """Return the fields of a record, the entries of a mapping gathered under its name."""
-    record: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(key, str):
-            record[key] = value
-        else:
-            record.setdefault(key[0], {})[key[1]] = value
-    return record
 
 
 def _instance(number: int) -> int | None:

@@ -134,10 +134,11 @@ class NvmlLibrary:
 
     def processes(self, index: int) -> Processes:
         """Return who uses a GPU now."""
+        now = self._clock()
 
         def listed(device: Device) -> Processes:
             tenancy = self._tenancies[index]
-            return tenancy.processes(device.processes(tenancy.parts))
+            return tenancy.processes(device.processes(tenancy.parts), now)
 
         return self._of(index, listed)
 
@@ -231,15 +232,16 @@ class NvmlLibrary:
                 raise
             raise GpuLost(str(error)) from error
         self._indices[_address(handle)] = index
+        phase = (index % _PHASES + 1) / _PHASES
         device = self._devices[index] = Device(
             self._nvml,
             handle,
             slow_interval=self._slow_interval,
-            phase=(index % _PHASES + 1) / _PHASES,
+            phase=phase,
             nvlink_links=self._nvlink_links,
         )
         self._samples[index] = DriverSamples(self._nvml, handle)
-        self._tenancies[index] = Tenancy(self._nvml, handle, self._proc)
+        self._tenancies[index] = Tenancy(self._nvml, handle, self._proc, phase=phase)
         return device
 
     def _forget(self) -> None:

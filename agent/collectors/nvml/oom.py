@@ -185,6 +185,8 @@ def _follow(
 ) -> Holding:
     """Return what is remembered of a process after seeing it now."""
     memory = process.memory or 0
+    if known is not None and memory == known.memory == known.mark and not known.pace:
+        return known  # it holds what it held
     if before is None:
         return Holding(process.pid, process.name, memory, -inf, memory, -inf, 0.0)
     elapsed = max(now - before.seen_at, 1e-3)

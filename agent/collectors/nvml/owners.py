@@ -68,19 +68,23 @@ def owner_readings(uuid: str, processes: Processes) -> Iterator[Reading]:
             yield Reading(gpu_owners.OWNER_UTILIZATION, attributes, use.utilization)
 
 
-def unowned(sample: Sample, processes: Processes) -> int | None:
-    """Return the bytes in use that no process holds; `None` where that cannot be known.
-
-    It takes a complete list with the memory of each process, and a driver that tells its own reserve
-    apart from what is used.
-    """
-    everyone = each_once(processes)
-    held = [one.memory for one in everyone]
+def held_by_all(processes: Processes) -> int | None:
+    """Return the bytes that processes hold; `None` where not all of that is known."""
+    held = [one.memory for one in each_once(processes)]
     if not processes.complete or processes.compute is None or processes.problems or None in held:
         return None
-    if sample.memory_used is None or sample.memory_reserved is None:
+    return sum(filter(None, held))
+
+
+def unowned(sample: Sample, held: int | None) -> int | None:
+    """Return the bytes in use that no process holds; `None` where that cannot be known.
+
+    It takes all that processes hold (`held_by_all`), and a driver that tells its own reserve apart from
+    what is used.
+    """
+    if held is None or sample.memory_used is None or sample.memory_reserved is None:
         return None
-    rest = sample.memory_used - sum(filter(None, held))
+    rest = sample.memory_used - held
     return rest if rest > UNOWNED_FROM else 0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agent.collectors.nvml import decoding
+from agent.collectors.nvml import decoding, prepared
 from agent.collectors.nvml.arrays import ProcessList
 from agent.collectors.nvml.decoding import (
     CELSIUS,
@@ -23,6 +23,8 @@ from agent.collectors.nvml.decoding import (
     within,
 )
 
+_SM_CLOCK: Final = 1
+"""NVML_CLOCK_SM."""
 Key = str | tuple[str, Any]
 """A field of a record, or an entry of a field that is a mapping."""
 Read = Callable[[Any, Any], Any]
@@ -123,39 +125,43 @@ STATIC: Final = (
 )
 """Asked once while the driver is open."""
 
-MOVING: Final = (
-    Probe(
-        ("memory_total", "memory_used", "memory_free", "memory_reserved"),
-        (
-            lambda nvml, device: nvml.nvmlDeviceGetMemoryInfo(device, nvml.nvmlMemory_v2),
-            lambda nvml, device: nvml.nvmlDeviceGetMemoryInfo(device),
+
+def moving() -> tuple[Probe, ...]:
+    """Return the questions of one device at every sample, one call each."""
+    return (
+        Probe(
+            ("memory_total", "memory_used", "memory_free", "memory_reserved"),
+            (prepared.memory(), call("nvmlDeviceGetMemoryInfo")),
+            decoding.memory,
         ),
-        decoding.memory,
-    ),
-    Probe(
-        ("utilization", "memory_controller_utilization"),
-        (call("nvmlDeviceGetUtilizationRates"),),
-        percent_pair,
-    ),
-    Probe(
-        ("temperature",),
-        (
-            lambda nvml, device: nvml.nvmlDeviceGetTemperatureV(device, nvml.NVML_TEMPERATURE_GPU),
-            lambda nvml, device: nvml.nvmlDeviceGetTemperature(device, nvml.NVML_TEMPERATURE_GPU),
+        Probe(
+            ("utilization", "memory_controller_utilization"),
+            (prepared.utilization(),),
+            percent_pair,
         ),
-        CELSIUS,
-    ),
-    simple("temperature_margin", CELSIUS_MARGIN, "nvmlDeviceGetMarginTemperature"),
-    simple("power", WATTS, "nvmlDeviceGetPowerUsage"),
-    _clock("sm_clock", "NVML_CLOCK_SM"),
-    simple(
-        "throttle_reasons",
-        reasons,
-        "nvmlDeviceGetCurrentClocksEventReasons",
-        "nvmlDeviceGetCurrentClocksThrottleReasons",
-    ),
-)
-"""Asked at every sample, one call each."""
+        Probe(
+            ("temperature",),
+            (prepared.temperature(), prepared.a_number("nvmlDeviceGetTemperature", 0)),
+            CELSIUS,
+        ),
+        Probe(("temperature_margin",), (prepared.margin(),), CELSIUS_MARGIN),
+        Probe(("power",), (prepared.a_number("nvmlDeviceGetPowerUsage"),), WATTS),
+        Probe(
+            ("sm_clock",),
+            (prepared.a_number("nvmlDeviceGetClockInfo", _SM_CLOCK),),
+            HERTZ,
+            chooses=True,
+        ),
+        Probe(
+            ("throttle_reasons",),
+            (
+                prepared.a_mask("nvmlDeviceGetCurrentClocksEventReasons"),
+                prepared.a_mask("nvmlDeviceGetCurrentClocksThrottleReasons"),
+            ),
+            reasons,
+        ),
+    )
+
 
 SELDOM: Final = (
     simple("encoder_utilization", first_percent, "nvmlDeviceGetEncoderUtilization"),

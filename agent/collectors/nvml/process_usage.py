@@ -1,6 +1,7 @@
 """How much of a GPU each process used since the driver was last asked.
 
-The driver keeps samples of its own and gives those newer than a timestamp. It has been seen to give old
+The driver keeps samples of its own and gives those newer than a timestamp, so that asking seldom loses
+nothing. It has been seen to give old
 ones again and shares beyond 100 %, so both are refused here. It leaves out processes that did nothing: no
 sample means idle where others have one, and where nobody has had one for longer than any sample period.
 """
@@ -94,6 +95,8 @@ class ProcessUsage:
         self._listed = self._used = Processes()
         self._said: object = None
         """What `_used` was made of, beside `_listed`."""
+        self._told: tuple[Shares, float | None] | None = None
+        """What the driver last told, and the share of those whom it did not name."""
 
     def of(self, listed: Processes) -> Processes:
         """Return the processes with what each used: the same object for as long as that is the same.
@@ -103,10 +106,22 @@ class ProcessUsage:
         now = self._clock()
         shares = self._read(now)
         if shares is None:
+            self._told = None
             return listed
         if shares.of:
             self._heard_at = now
         idle = 0.0 if shares.of or now - (self._heard_at or now) > _QUIET else None
+        self._told = shares._replace(problems=()), idle
+        return self._with(listed, shares, idle)
+
+    def again(self, listed: Processes) -> Processes:
+        """Return the processes with what each used when `of` was last called, without its problems.
+
+        ``listed`` must be the same processes as then.
+        """
+        return self._with(listed, *self._told) if self._told else listed
+
+    def _with(self, listed: Processes, shares: Shares, idle: float | None) -> Processes:
         said = shares.of, shares.doubtful, idle, shares.problems
         if listed is self._listed and said == self._said:
             return self._used

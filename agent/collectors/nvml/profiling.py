@@ -77,6 +77,9 @@ class Profiling:
         self._wanted = list(METRICS if instance is None else _OF_INSTANCE)
         self._request: Any = None
         self._answers: Any = None
+        self._raw = b""
+        self._told: dict[Key, Any] = {}
+        """What the last answers came to, and of which bytes, where all of them were believed."""
 
     def read(self, now: float, values: dict[Key, Any], problems: list[FieldProblem]) -> None:
         """Take in what the counters say of the time since the last call; ``now`` is in seconds."""
@@ -120,10 +123,18 @@ class Profiling:
         nvml, request = self._nvml, self._request or self._prepare()
         request.sample1, request.sample2 = self._samples
         nvml.nvmlGpmMetricsGet(request)
+        raw = bytes(self._answers)
+        if raw != self._raw:
+            self._raw, self._told = b"", {}
+            if self._judge(raw, self._told, problems):
+                self._raw = raw
+        values |= self._told
+
+    def _judge(self, raw: bytes, values: dict[Key, Any], problems: list[FieldProblem]) -> bool:
+        """Take in answers; return whether all of them are believed."""
+        nvml, before = self._nvml, len(problems)
         lacking: list[_Metric] = []
-        for metric, (_, code, value) in zip(
-            self._wanted, _ANSWER.iter_unpack(self._answers), strict=True
-        ):
+        for metric, (_, code, value) in zip(self._wanted, _ANSWER.iter_unpack(raw), strict=True):
             if code in codes.LACKING or code == codes.INVALID_ARGUMENT:
                 lacking.append(metric)
             elif code != codes.SUCCESS:
@@ -136,6 +147,7 @@ class Profiling:
             self._wanted = [metric for metric in self._wanted if metric not in lacking]
             self._request = None
             self._supported = bool(self._wanted)
+        return len(problems) == before and not lacking
 
     def _prepare(self) -> Any:
         """Make the request for the metrics that are wanted, and a view of its answers."""

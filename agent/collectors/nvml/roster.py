@@ -13,7 +13,7 @@ from agent.catalogue import gpu as metrics
 from agent.catalogue.attributes import DETAIL, HW_ID
 from agent.collectors.nvml.driver import DriverInfo, Identity, Processes
 from agent.collectors.nvml.oom import Watched
-from agent.collectors.nvml.owners import owner_readings
+from agent.collectors.nvml.owners import held_by_all, owner_readings
 from agent.collectors.nvml.readings import (
     Series,
     counter_readings,
@@ -32,6 +32,8 @@ class Tenants(NamedTuple):
     processes: Processes
     readings: tuple[Reading, ...]
     holders: tuple[Holder, ...]
+    held: int | None
+    """Bytes, together; `None` where that is not known."""
 
 
 @dataclass(slots=True, eq=False)
@@ -93,7 +95,8 @@ class Gpu:
                 *process_readings(self.uuid, processes),
                 *owner_readings(self.uuid, processes),
             )
-            self.tenants = Tenants(processes, readings, holders(self.uuid, processes))
+            named = holders(self.uuid, processes)
+            self.tenants = Tenants(processes, readings, named, held_by_all(processes))
         return self.tenants
 
     def known(self) -> KnownGpu:

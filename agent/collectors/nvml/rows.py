@@ -13,20 +13,21 @@ from agent.snapshot import Reading
 class Row:
     """A field: ``make`` gives its readings from a value."""
 
-    __slots__ = ("_make", "_readings", "_value", "position")
+    __slots__ = ("_make", "last", "position", "value")
 
     def __init__(self, position: int, make: Callable[[Any], tuple[Reading, ...]]) -> None:
         self.position = position
         """Of the field in the record."""
         self._make = make
-        self._value: Any = None
-        self._readings: tuple[Reading, ...] = ()
+        self.value: Any = None
+        self.last: tuple[Reading, ...] = ()
+        """The readings of `value`."""
 
     def readings(self, value: Any) -> tuple[Reading, ...]:
         """Return the readings of ``value``, which is not `None` and is not changed later."""
-        if value != self._value:
-            self._value, self._readings = value, self._make(value)
-        return self._readings
+        if value is not self.value and value != self.value:
+            self.value, self.last = value, self._make(value)
+        return self.last
 
 
 def told(record: tuple[Any, ...], rows: Iterable[Row]) -> list[Reading]:
@@ -34,8 +35,9 @@ def told(record: tuple[Any, ...], rows: Iterable[Row]) -> list[Reading]:
     readings: list[Reading] = []
     for row in rows:
         value = record[row.position]
-        if value is not None:
-            readings += row.readings(value)
+        if value is None:
+            continue
+        readings += row.last if value is row.value else row.readings(value)
     return readings
 
 

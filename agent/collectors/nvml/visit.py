@@ -151,7 +151,7 @@ class Visit:
         tenants = gpu.tenancy(processes)
         self.readings += tenants.readings
         self.holders += tenants.holders
-        self._tell_tenants(gpu, sample, processes, mig)
+        self._tell_tenants(gpu, unowned(sample, tenants.held), processes, mig)
         return gpu, sample, processes, mig
 
     def _recent(self, index: int, gpu: Gpu) -> RecentSamples:
@@ -184,11 +184,11 @@ class Visit:
             self._problem(error, gpu.uuid)
             return Mig()
 
-    def _tell_tenants(self, gpu: Gpu, sample: Sample, processes: Processes, mig: Mig) -> None:
+    def _tell_tenants(self, gpu: Gpu, nobodys: int | None, processes: Processes, mig: Mig) -> None:
         """Tell who has a share in a GPU, and what memory belongs to nobody."""
         self._field_problems(gpu.uuid, mig.problems)
         self.readings += mig_readings(gpu.uuid, mig, processes)
-        before, gpu.unowned = gpu.unowned, unowned(sample, processes)
+        before, gpu.unowned = gpu.unowned, nobodys
         self.readings += unowned_reading(gpu.uuid, before, gpu.unowned)
 
     def _take_xids(self) -> None:

@@ -5,6 +5,7 @@ from agent.collectors.nvml.driver import FieldProblem, GpuProcess, Processes, Sa
 from agent.collectors.nvml.owners import (
     LARGEST,
     UNOWNED_FROM,
+    held_by_all,
     owner_readings,
     unowned,
     unowned_reading,
@@ -107,9 +108,9 @@ def test_memory_without_an_owner() -> None:
     """What is in use beyond all processes and the driver's own is nobody's."""
     known = Processes((GpuProcess(1, "a", 10 * GIB),), (), complete=True)
 
-    assert unowned(sample(30 * GIB), known) == 20 * GIB
-    assert unowned(sample(10 * GIB + UNOWNED_FROM), known) == 0
-    assert unowned(sample(8 * GIB), known) == 0
+    assert unowned(sample(30 * GIB), held_by_all(known)) == 20 * GIB
+    assert unowned(sample(10 * GIB + UNOWNED_FROM), held_by_all(known)) == 0
+    assert unowned(sample(8 * GIB), held_by_all(known)) == 0
 
 
 def test_memory_that_may_have_an_owner() -> None:
@@ -117,14 +118,22 @@ def test_memory_that_may_have_an_owner() -> None:
     one = (GpuProcess(1, "a", GIB),)
     problem = FieldProblem("graphics", "timeout", "")
 
-    assert unowned(sample(30 * GIB), Processes(one, ())) is None
-    assert unowned(sample(30 * GIB), Processes(None, (), complete=True)) is None
-    assert unowned(sample(30 * GIB), Processes(one, (), complete=True, problems=(problem,))) is None
+    assert unowned(sample(30 * GIB), held_by_all(Processes(one, ()))) is None
+    assert unowned(sample(30 * GIB), held_by_all(Processes(None, (), complete=True))) is None
     assert (
-        unowned(sample(30 * GIB), Processes((GpuProcess(1, "a", None),), (), complete=True)) is None
+        unowned(
+            sample(30 * GIB), held_by_all(Processes(one, (), complete=True, problems=(problem,)))
+        )
+        is None
     )
-    assert unowned(sample(30 * GIB, None), Processes(one, (), complete=True)) is None
-    assert unowned(sample(None), Processes(one, (), complete=True)) is None
+    assert (
+        unowned(
+            sample(30 * GIB), held_by_all(Processes((GpuProcess(1, "a", None),), (), complete=True))
+        )
+        is None
+    )
+    assert unowned(sample(30 * GIB, None), held_by_all(Processes(one, (), complete=True))) is None
+    assert unowned(sample(None), held_by_all(Processes(one, (), complete=True))) is None
 
 
 def test_one_sight_is_not_enough() -> None:

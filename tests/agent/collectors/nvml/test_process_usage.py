@@ -166,11 +166,30 @@ def test_nothing_new_is_neither_busy_nor_idle(node: Node, using: Callable[[str],
     node.tell(PROCESSES)
     using(f"usage 0 10 {microseconds(0.5)} 40")
 
-    first, second = node.collect(), node.collect()
+    first, second = node.collect(), node.collect(seconds=5)
 
     assert share(first, "busy") == pytest.approx(0.4)
     assert share(second, "busy") is None
     assert second.problems == ()
+
+
+def test_between_two_questions_the_last_answer_stands(
+    node: Node, using: Callable[[str], None]
+) -> None:
+    """What was told is not asked again each second, and a newcomer is asked for at once."""
+    node.tell(PROCESSES)
+    node.collect()
+    using(f"usage 0 10 {microseconds(0.5)} 40")
+    first = node.collect()
+    using(f"usage 0 10 {microseconds(0.1)} 60\nusage 0 12 {microseconds(0.1)} 30")
+
+    second = node.collect()
+    node.tell(f"{PROCESSES}\nprocess 0 compute 12 {GIB} /bin/new")
+    third = node.collect()
+
+    assert share(first, "busy") == share(second, "busy") == pytest.approx(0.4)
+    assert share(third, "busy") == pytest.approx(0.6)
+    assert share(third, "new") == pytest.approx(0.3)
 
 
 def test_a_driver_that_gives_the_same_again(node: Node, using: Callable[[str], None]) -> None:
@@ -178,7 +197,7 @@ def test_a_driver_that_gives_the_same_again(node: Node, using: Callable[[str], N
     node.tell(PROCESSES)
     using(f"usage-filter 0\nusage 0 10 {microseconds(0.5)} 40")
 
-    first, second = node.collect(), node.collect()
+    first, second = node.collect(), node.collect(seconds=5)
 
     assert first.problems == ()
     assert share(second, "busy") is None

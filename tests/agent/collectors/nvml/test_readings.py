@@ -17,7 +17,8 @@ from agent.collectors.nvml.driver import (
 )
 from agent.collectors.nvml.families import OF_CONDITION, OF_SAMPLE, Entries, State
 from agent.collectors.nvml.fields import QUICK, SLOW_FIELDS
-from agent.collectors.nvml.probes import MOVING, SELDOM, STATIC, UUID, Key
+from agent.collectors.nvml.probes import SELDOM, STATIC, UUID, Key
+from agent.collectors.nvml.probes import moving as asked_at_every_sample
 from agent.collectors.nvml.profiling import METRICS as PROFILED
 from agent.collectors.nvml.readings import Series, limit_readings, temperature_margin
 from agent.snapshot import Reading
@@ -135,7 +136,9 @@ def field_of(key: Key) -> str:
 
 def test_the_tables_ask_for_everything() -> None:
     """Every field of a record is asked of the library, and every reason has its bit."""
-    moving_fields = {field_of(key) for probe in (*MOVING, *SELDOM) for key in probe.fields}
+    moving_fields = {
+        field_of(key) for probe in (*asked_at_every_sample(), *SELDOM) for key in probe.fields
+    }
     static_fields = {field for probe in (UUID, *STATIC) for field in probe.fields}
     slow_fields = {field_of(key) for probe in SLOW for key in probe.fields}
     profiled = {field_of(one.key) for one in PROFILED}
