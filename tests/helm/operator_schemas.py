@@ -54,6 +54,7 @@ _ALERT: Final = {
     )
 }
 _ALERT["properties"]["for"] = _DURATION
+_RECORDING: Final = _strict(["record", "expr"], record=_TEXT, expr=_TEXT)
 
 
 def _object(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +88,11 @@ SCHEMAS: Final = {
                     ["name", "rules"],
                     name=_TEXT,
                     interval=_DURATION,
-                    rules={"type": "array", "minItems": 1, "items": _ALERT},
+                    rules={
+                        "type": "array",
+                        "minItems": 1,
+                        "items": {"anyOf": [_ALERT, _RECORDING]},
+                    },
                 ),
             },
         ),
