@@ -291,7 +291,18 @@ def _add_reference(parts: "_Commands[argparse.ArgumentParser]") -> None:
         "--new", default="", metavar="ID", help="of the other; default: the one in use"
     )
     use = _add_action(actions, "use", "keep a reference from a file and put it in use")
-    use.add_argument("file", type=Path, help="a file that `show --json` made; - reads from stdin")
+    use.add_argument(
+        "file",
+        type=Path,
+        help="a file that `show --json` made; - reads from stdin; models:/NAME/VERSION or "
+        "models:/NAME@ALIAS reads an artifact of it from MLflow (MLFLOW_TRACKING_URI)",
+    )
+    use.add_argument(
+        "--artifact",
+        default="",
+        metavar="PATH",
+        help="where it lies in the model's folder in MLflow; default drift-reference.json",
+    )
     learn = _add_action(
         actions, "learn", "make a reference of a file, or of Prometheus's history", of_model=True
     )

@@ -116,20 +116,34 @@ def _diff(store: "ReferenceStore", options: argparse.Namespace) -> int:
 
 
 def use_reference(options: argparse.Namespace) -> int:
-    """Keep a reference from a file and put it in use."""
+    """Keep a reference from a file, or from a model version in MLflow, and put it in use."""
     return _with_store(options, _use)
 
 
 def _use(store: "ReferenceStore", options: argparse.Namespace) -> int:
     from agent.drift.reference import from_json  # noqa: PLC0415 - loads numpy
 
-    text = (
-        sys.stdin.read() if options.file == Path("-") else options.file.read_text(encoding="utf-8")
-    )
-    reference = from_json(text)
+    reference = from_json(_text(options.file, options.artifact))
     store.use(reference)
     print(f"{reference.model} {reference.model_version}".strip(), "is compared with", reference.id)
     return 0
+
+
+def _text(file: Path, artifact: str) -> str:
+    """Return what a file holds, standard input, or an artifact of a model version in MLflow."""
+    if file == Path("-"):
+        return sys.stdin.read()
+    if not str(file).startswith(_MLFLOW):
+        return file.read_text(encoding="utf-8")
+    import asyncio  # noqa: PLC0415 - this source alone asks a server
+    import os  # noqa: PLC0415 - as asyncio
+
+    from agent.drift import mlflow  # noqa: PLC0415 - as asyncio
+
+    return asyncio.run(mlflow.fetch(str(file), artifact or mlflow.ARTIFACT, os.environ))
+
+
+_MLFLOW = "models:/"
 
 
 def rollback_reference(options: argparse.Namespace) -> int:

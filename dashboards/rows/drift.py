@@ -269,7 +269,7 @@ def _moved() -> Panel:
 
 def _worst() -> Panel:
     return graph(
-        "Worst replica, PSI",
+        "PSI of the worst replica",
         Query(of_feature(recorded.REPLICA_PSI_MAX["1h"].name), legend(*_NAMED)),
         unit=COUNT,
         description=f"{recorded.REPLICA_PSI_MAX['1h'].description} A replica that sees other values than the "
