@@ -234,9 +234,10 @@ class _Refused(Exception):  # noqa: N818 - tells a wrong setting from a fault of
 async def _push(
     settings: "Sequence[Settings]", otlp: "list[OtlpExporter]", sampler: Sampler
 ) -> None:
-    """Push to each receiver. OpenTelemetry is loaded beside the first readings, which come sooner."""
+    """Push to each receiver. OpenTelemetry is loaded after the first readings, which would wait for it."""
     if not settings:
         return
+    await sampler.next(0)
     loader = Worker("load OpenTelemetry")
     await loader.call(lambda: import_module("exporters.otlp.exporter"))
     loader.close()
