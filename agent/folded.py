@@ -133,7 +133,8 @@ def _cell(now: float, weight: float, elapsed: float, value: float, train: Train)
     The source may have seen more than this agent did, but not more than time went by.
     """
     held, samples = zip(*train.samples, strict=True)
+    low, high = min(samples), max(samples)
     seconds = sum(held)
     weight = min(elapsed, max(weight, seconds))
     mean = sum(map(mul, held, samples)) / seconds if seconds else value
-    return now, weight, mean * weight, min(value, *samples), max(value, *samples)
+    return now, weight, mean * weight, min(value, low), max(value, high)

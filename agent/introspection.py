@@ -4,7 +4,7 @@ import os
 import platform
 import resource
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import agent
@@ -23,16 +23,24 @@ def collector_readings(
     readings = [Reading(itself.COLLECTOR_PROBLEMS, key, count) for key, count in problems.items()]
     for state in states:
         name = (state.name,)
-        readings.append(Reading(itself.COLLECTOR_UP, name, int(state.status is Status.OK)))
-        readings += (
-            Reading(itself.COLLECTOR_STATE, (state.name, status.value), int(state.status is status))
-            for status in Status
-        )
+        readings += _status(state.name, state.status)
         if state.duration is not None:
             readings.append(Reading(itself.COLLECTOR_DURATION, name, state.duration))
         if state.last_success is not None:
             readings.append(Reading(itself.COLLECTOR_LAST_SUCCESS, name, state.last_success))
     return readings
+
+
+@lru_cache(maxsize=1024)
+def _status(collector: str, is_so: Status) -> tuple[Reading, ...]:
+    """Return what a status says, the same objects each time."""
+    return (
+        Reading(itself.COLLECTOR_UP, (collector,), int(is_so is Status.OK)),
+        *(
+            Reading(itself.COLLECTOR_STATE, (collector, status.value), int(is_so is status))
+            for status in Status
+        ),
+    )
 
 
 def exporter_readings(states: Iterable[ExporterState]) -> list[Reading]:

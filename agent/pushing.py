@@ -64,12 +64,13 @@ class Push:
         return told or self._idle
 
     async def run(self, sampler: Sampler) -> None:
-        """Push until cancelled. OpenTelemetry is loaded beside the first readings, which come sooner.
+        """Push until cancelled. OpenTelemetry is loaded after the first readings, which would wait for it.
 
         Raises `UnusableSettingError` where a receiver cannot be pushed to with these settings.
         """
         if not self._settings:
             return
+        await sampler.next(0)
         loader = Worker("load OpenTelemetry")
         await loader.call(lambda: import_module("exporters.otlp.exporter"))
         loader.close()

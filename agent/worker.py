@@ -9,7 +9,8 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -20,7 +21,7 @@ class Worker:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = (
+        self._calls: queue.SimpleQueue[tuple[asyncio.Future[Any], Callable[[], Any]] | None] = (
             queue.SimpleQueue()
         )
         self._thread: threading.Thread | None = None
@@ -33,12 +34,13 @@ class Worker:
         """
         if self._closed:
             raise RuntimeError(f"worker {self._name} is closed")
-        future: Future[T] = Future()
-        self._calls.put((future, function))
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+        self._calls.put((answer, function))
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self._thread.start()
-        return await asyncio.wrap_future(future)
+        return await answer
 
     def close(self) -> None:
         """Let the thread end after the calls that wait. Does not wait for it."""
@@ -47,12 +49,23 @@ class Worker:
 
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:
-            future, function = call
-            if not future.set_running_or_notify_cancel():
+            answer, function = call
+            if answer.cancelled():
                 continue
             try:
-                result = function()
+                settle = partial(_give, answer, function())
             except BaseException as error:  # noqa: BLE001 - carried to the caller, whatever it is
-                future.set_exception(error)
-            else:
-                future.set_result(result)
+                settle = partial(_fail, answer, error)
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                answer.get_loop().call_soon_threadsafe(settle)
+            del call, answer, function, settle  # an idle thread holds no answer
+
+
+def _give(answer: asyncio.Future[T], result: T) -> None:
+    if not answer.done():
+        answer.set_result(result)
+
+
+def _fail(answer: asyncio.Future[Any], error: BaseException) -> None:
+    if not answer.done():
+        answer.set_exception(error)

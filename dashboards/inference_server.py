@@ -48,7 +48,7 @@ def build() -> model.Dashboard:
             serving.more(serving.ENGINES),
             probing.row(ON_SERVER, collapsed=True),
             scraping.row(ON_SERVER, single=True),
-            signals.row(ON_SERVER),
+            signals.row(ON_SERVER, height=4),
         ),
     )
     return board.build()

@@ -30,7 +30,7 @@ def count(where: Sequence[Condition] = ON_NODE) -> Panel:
     firing = _select(FIRING, *where, equals(STATE, "firing"))
     return number(
         "Alerts firing",
-        Query(f"count({firing})", "firing"),
+        Query(f"count({firing}) or vector(0)", "firing"),
         unit=COUNT,
         description=f"Alerts about what is chosen, pages and tickets. {_NOTE}",
         steps=((None, GREEN), (1, RED)),
@@ -74,7 +74,7 @@ def listed() -> Panel:
     )
 
 
-OF_MODELS: Final = matches(ALERT, "Model.+")
+OF_MODELS: Final = matches(ALERT, "Model(Errors|FirstToken|Preemption|Queue|SLO|Server).+")
 """The alerts about model servers, by how they are called."""
 
 
@@ -83,7 +83,9 @@ def objectives(where: Sequence[Condition]) -> Panel:
     burning = _select(FIRING, *where, equals(STATE, "firing"), matches(ALERT, "ModelSLO.+"))
     return number(
         "SLOs burning",
-        Query(f"count({aggregate('group', (SLO, MODEL, CLUSTER), burning)})", "burning"),
+        Query(
+            f"count({aggregate('group', (SLO, MODEL, CLUSTER), burning)}) or vector(0)", "burning"
+        ),
         unit=COUNT,
         description="Objectives, each of a model, whose budget is used up many times faster than it may be: "
         f"an alert fires. The row of objectives says which. {_NOTE}",

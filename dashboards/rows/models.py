@@ -9,20 +9,9 @@ from agent.catalogue import Attribute, recorded, serving
 from agent.catalogue.attributes import CLUSTER, MODEL, NODE, PROVIDER, SERVER
 from agent.catalogue.promql import Condition, aggregate, select, value
 from agent.catalogue.recorded import FLEET, HOLDER, Recorded
+from dashboards.current import current
 from dashboards.layout import Row, Tile
-from dashboards.panel import (
-    BLUE,
-    COUNT,
-    GREEN,
-    ORANGE,
-    RED,
-    Panel,
-    Query,
-    Step,
-    mapping,
-    number,
-    per_second,
-)
+from dashboards.panel import BLUE, COUNT, GREEN, ORANGE, RED, Panel, Step, per_second
 from dashboards.rows import firing
 from dashboards.scope import ON_NODE
 from dashboards.served import (
@@ -49,8 +38,6 @@ WAITING: Final[Sequence[Step]] = ((None, GREEN), (0.25, ORANGE), (0.5, RED))
 CACHE: Final[Sequence[Step]] = ((None, GREEN), (0.85, ORANGE), (0.95, RED))
 """From the last one on engines hold requests back or push some out."""
 _PLAIN: Final[Sequence[Step]] = ((None, BLUE),)
-_UNTOLD: Final = "#6E7480"
-"""Neither good nor bad: green behind "not told" would say that all is well."""
 _UP: Final = ((0, "down", RED), (1, "up", "transparent"))
 _NEWEST: Final = "Of the last five minutes."
 
@@ -77,9 +64,9 @@ def servers() -> Row:
 
 def of_server() -> Row:
     """Return the numbers of one server, and what fires about it."""
-    held = number(
+    held = current(
         "GPUs held",
-        Query(told(recorded.GPUS, ON_SERVER), "GPUs"),
+        f"max({told(recorded.GPUS, ON_SERVER)})",
         unit=COUNT,
         description=recorded.GPUS.description,
         steps=_PLAIN,
@@ -101,16 +88,15 @@ def on_node() -> Row:
 
 
 def _state() -> Panel:
-    up = value(serving.SERVER_UP, (), *ON_SERVER)
-    panel = number(
+    return current(
         "Server",
-        Query(up, "server"),
+        value(serving.SERVER_UP, (), *ON_SERVER),
         unit=COUNT,
         description=f"{serving.SERVER_UP.description} Alert: ModelServerNoData.",
         steps=((None, RED), (1, GREEN)),
-        absent="not collected",
+        absent="not seen",
+        states=((0, "down", RED), (1, "up", GREEN)),
     )
-    return panel.mappings([mapping(((0, "down", RED), (1, "up", GREEN)))])
 
 
 def _numbers(where: Sequence[Condition]) -> tuple[Panel, ...]:
@@ -135,10 +121,8 @@ def _numbers(where: Sequence[Condition]) -> tuple[Panel, ...]:
 def _number(
     title: str, expression: str, unit: str, steps: Sequence[Step], description: str
 ) -> Panel:
-    colored = ((None, _UNTOLD), (0, steps[0][1]), *steps[1:])
-    query = Query(expression, title)
-    return number(
-        title, query, unit=unit, description=description, steps=colored, absent="not told"
+    return current(
+        title, expression, unit=unit, description=description, steps=steps, absent="not told"
     )
 
 

@@ -34,7 +34,7 @@ def row(where: Sequence[Condition], *, single: bool = False) -> Row:
         _level("Time since a server gave metrics", serving.SCRAPE_AGE, where),
         _level("Scrape duration", serving.SCRAPE_DURATION, where),
         _problems((*where, its)),
-        _targets(where),
+        *(() if single else (_targets(where),)),
         _pods(where),
     )
     return Row(

@@ -39,9 +39,9 @@ _WORDS: Final = tuple(
 )
 
 
-def row(where: Sequence[Condition]) -> Row:
-    """Return the row."""
-    return Row("What each server tells", (Tile(_table(where), 24, 9),), collapsed=True)
+def row(where: Sequence[Condition], height: int = 9) -> Row:
+    """Return the row; its table is that high."""
+    return Row("What each server tells", (Tile(_table(where), 24, height),), collapsed=True)
 
 
 def _table(where: Sequence[Condition]) -> Panel:

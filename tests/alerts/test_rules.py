@@ -85,7 +85,8 @@ def test_unit_tests_notice_a_rule_that_is_gone(rule: Rule, promtool: Path, tmp_p
         for number, (file, own) in enumerate(concerned)
     ]
 
-    with pytest.raises(CommandError, match=f"alertname: {rule.alert}"):
+    # The end of a long report is kept: there the alert is among the labels that were expected.
+    with pytest.raises(CommandError, match=f'alertname(: |="){rule.alert}'):
         run(promtool, "test", "rules", *written)
 
 

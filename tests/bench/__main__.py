@@ -21,7 +21,15 @@ from subprocess import SubprocessError
 from threading import Thread
 from typing import Any, Final
 
-from tests.bench.agent_process import HANGING, Agent, Watched, import_cost, running_agent
+from tests.bench.agent_process import (
+    HANGING,
+    Agent,
+    Process,
+    Watched,
+    import_cost,
+    running_agent,
+    running_bare_calls,
+)
 from tests.bench.figures import Figure, Missing, Row
 from tests.bench.library import FREE, costly, divided, tenants
 from tests.bench.rival import PINNED, NoRivalError, running_rival
@@ -42,7 +50,7 @@ PAUSE: Final = 0.025
 IMPORTS: Final = 9
 PODS: Final = 20
 BUDGET: Final = 0.3
-"""CPU seconds a minute above the driver's own."""
+"""CPU seconds a minute above the bare cost of the same calls."""
 _CANNOT: Final = (
     CannotBuildError,
     NoRivalError,
@@ -126,15 +134,16 @@ class Use:
         return self.total - self.driver
 
 
-def _uses(watched: Sequence[tuple[Watched, SimulatedNode]], window: float) -> list[Use]:
-    """Watch processes side by side for ``window`` seconds; each is scraped every 15 s."""
+def _uses(watched: Sequence[tuple[Process, SimulatedNode]], window: float) -> list[Use]:
+    """Watch processes side by side for ``window`` seconds; those that serve are scraped every 15 s."""
     time.sleep(WARM_UP)
     before = [(each.cpu_seconds(), node.account()) for each, node in watched]
     began = time.monotonic()
     while (left := began + window - time.monotonic()) > 0:
         time.sleep(min(15.0, left))
         for each, _ in watched:
-            http_get(f"{each.program.url}/metrics")
+            if isinstance(each, Watched):
+                http_get(f"{each.program.url}/metrics")
     seconds = time.monotonic() - began
     return [
         Use(
@@ -166,10 +175,14 @@ def _scraped(title: str, scrapes: Scrapes) -> list[Row]:
 
 
 def _steady(bench: Bench) -> list[Row]:
-    """Watch a whole node on a driver that costs nothing."""
-    node = bench.workshop().node("free", f"{FREE}\n{bench.tenants}")
-    with running_agent(bench.folder, bench.settings(), environment=node.environment()) as agent:
-        (use,) = _uses([(agent, node)], LONG)
+    """Watch a whole node on a driver that costs nothing, beside a loop that makes the same calls."""
+    shop = bench.workshop()
+    node, bare_node = (shop.node(name, f"{FREE}\n{bench.tenants}") for name in ("free", "bare"))
+    with (
+        running_bare_calls(bare_node.environment()) as bare,
+        running_agent(bench.folder, bench.settings(), environment=node.environment()) as agent,
+    ):
+        (use, bare_use) = _uses([(agent, node), (bare, bare_node)], LONG)
         memory = agent.pss_mib()
         scrapes = scrape(agent.port, SCRAPES, PAUSE)
         floor = scrape(agent.port, SCRAPES, PAUSE, "/healthz").median
@@ -181,7 +194,22 @@ def _steady(bench: Bench) -> list[Row]:
         Figure("first metric after start", agent.first_metric_after, "s", 0.5, "spawn to /readyz"),
         Figure("CPU, all", use.total, "s/min", None, window),
         Figure("CPU of the simulated driver", use.driver, "s/min", None, counted),
-        Figure("CPU above the driver's, 8 GPUs", use.own, "s/min", BUDGET, "the difference"),
+        Figure("CPU above the driver's, 8 GPUs", use.own, "s/min", None, "the difference"),
+        Figure(
+            "CPU of the same calls, bare",
+            bare_use.total,
+            "s/min",
+            None,
+            f"bare_calls.py beside it: {bare_use.calls:.0f} calls/s, answers unread; "
+            f"{bare_use.driver:.3f} of it the driver's",
+        ),
+        Figure(
+            "CPU above the same calls, bare, 8 GPUs",
+            use.total - bare_use.total,
+            "s/min",
+            BUDGET,
+            "all, less the bare calls, which hold the driver's and the binding's time",
+        ),
         Figure("memory", memory, "MiB PSS", 48, "smaps_rollup at the end of the window"),
         Figure("series", scrapes.series, "", None, "lines of one scrape"),
         *_scraped("", scrapes),

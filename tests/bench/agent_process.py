@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from tests.real_parts.programs import Program, Programs, free_port, plain_environment
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
+_ROOT: Final = Path(__file__).resolve().parents[2]
 HANGING: Final = Path(__file__).with_name("hanging_driver.py")
 
 
@@ -23,6 +24,25 @@ def installed_environment() -> dict[str, str]:
     environment = plain_environment()
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return environment
+
+
+class Process(Protocol):
+    """What can be watched from outside."""
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that it has used, user and system."""
+        ...
+
+
+@dataclass(frozen=True)
+class Bare:
+    """A running process that serves nothing."""
+
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that it has used, user and system."""
+        return _cpu_seconds(self.pid)
 
 
 @dataclass(frozen=True)
@@ -34,9 +54,7 @@ class Watched:
 
     def cpu_seconds(self) -> float:
         """Return the CPU time that it has used, user and system."""
-        stat = Path(f"/proc/{self.program.process.pid}/stat").read_text(encoding="ascii")
-        fields = stat.rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        return _cpu_seconds(self.program.process.pid)
 
     def pss_mib(self) -> float:
         """Return its proportional set size: pages shared with others count in part."""
@@ -81,6 +99,29 @@ def running_agent(
     finally:
         for started in programs.started:
             started.stop(grace=10)
+
+
+def _cpu_seconds(pid: int) -> float:
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+@contextmanager
+def running_bare_calls(environment: Mapping[str, str]) -> Iterator[Bare]:
+    """Make the agent's calls, and no more, while the context lasts. Raises `RuntimeError`."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.bare_calls"],
+        env=installed_environment() | dict(environment),
+        cwd=_ROOT,
+        stdout=subprocess.PIPE,
+    ) as process:
+        try:
+            if not process.stdout or not process.stdout.readline():
+                raise RuntimeError("the bare calls do not begin: see what they say above")
+            yield Bare(process.pid)
+        finally:
+            process.kill()
 
 
 def import_cost(module: str, runs: int) -> tuple[list[float], list[float]]:

@@ -1,5 +1,6 @@
 """Queries about model servers, asked of a real Prometheus engine."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import yaml
 from agent.catalogue import gpu, serving
 from agent.catalogue.attributes import MODEL
 from agent.catalogue.promql import PER_GPU, value
-from dashboards import served
+from dashboards import build, served
+from dashboards.current import current
 from dashboards.rows import latency, objectives, signals
 from dashboards.scope import ON_NODE
 from tests.promql_catalogue import plain
@@ -172,3 +174,25 @@ def test_table_of_signals_tells_quantiles_from_means(ask: Any) -> None:
         for name, told in (("a", 3), ("b", 2))
     }
     ask(targets[1].expr, series, found)  # type: ignore[attr-defined]
+
+
+def test_number_of_a_server_that_is_gone_is_not_its_last_one(ask: Any) -> None:
+    """Grafana keeps the last value that there was; one that stopped is followed by NaN, which says so."""
+    panel = current(
+        "Requests",
+        "max(inference:requests:rate5m)",
+        unit="short",
+        description="",
+        steps=(),
+        absent="gone",
+    ).build()
+    (target,) = panel.targets or []
+    made = json.loads(build.render(panel))  # type: ignore[arg-type]
+
+    told = f"inference:requests:rate5m{{{A}}}"
+    nan_is_nothing_else = f"count(({target.expr}) != ({target.expr}))"  # type: ignore[attr-defined]
+
+    ask(nan_is_nothing_else, {told: "3x4 stale _x40"}, {"{}": 1})
+    ask(target.expr, {told: "3x40"}, {"{}": 3})  # type: ignore[attr-defined]
+    assert made["options"]["reduceOptions"]["calcs"] == ["last"]
+    assert made["fieldConfig"]["defaults"]["mappings"][-1]["options"]["result"]["text"] == "gone"

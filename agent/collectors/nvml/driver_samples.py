@@ -88,7 +88,9 @@ class DriverSamples:
         since = buffer.seen
         if since is None or buffer.quiet >= _QUIET:
             return self._catch_up(buffer)
-        samples = [each for each in self._ask(buffer, since, problems) if each[0] > since]
+        samples = self._ask(buffer, since, problems)
+        if samples and samples[0][0] <= since:
+            samples = [each for each in samples if each[0] > since]
         if not samples:
             buffer.quiet += 1
             return ()
@@ -116,7 +118,9 @@ class DriverSamples:
                 self._buffers.remove(buffer)
                 return []
             raise codes.failure(error.value, str(error)) from error
-        found = sorted(each for each in found if each[0])
+        found = [each for each in found if each[0]]
+        if len(found) > 1:
+            found.sort()
         refused: list[str] = []
         values = _believed(buffer.kind, value_type, [bits for _, bits in found], refused)
         if refused:

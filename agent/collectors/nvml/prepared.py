@@ -11,10 +11,16 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
-_MEMORY_V2: Final = 0x02000028
-_TEMPERATURE_V1: Final = 0x0100000C
-_MARGIN_V1: Final = 0x01000008
+MEMORY_V2: Final = 0x02000028
+TEMPERATURE_V1: Final = 0x0100000C
+MARGIN_V1: Final = 0x01000008
 """Versions of structures: the number, and the size in bytes below it (NVML_STRUCT_VERSION)."""
+MEMORY: Final = Struct("=I4x4Q")
+RATES: Final = Struct("=2I")
+TEMPERATURE: Final = Struct("=2Ii")
+"""nvmlTemperature_v1_t: version, sensor, degrees Celsius."""
+MARGIN: Final = Struct("=Ii")
+"""nvmlMarginTemperature_v1_t: version, degrees Celsius."""
 
 
 class Memory(NamedTuple):
@@ -74,28 +80,27 @@ def a_mask(name: str) -> Prepared:
 
 def memory() -> Prepared:
     """Return the call for memory, with what the driver reserves told apart."""
-    return _structure("nvmlDeviceGetMemoryInfo_v2", "=I4x4Q", Memory._make, _MEMORY_V2, 0, 0, 0, 0)
+    return _structure("nvmlDeviceGetMemoryInfo_v2", MEMORY, Memory._make, MEMORY_V2, 0, 0, 0, 0)
 
 
 def utilization() -> Prepared:
     """Return the call for the share of time in which the GPU and its memory were busy."""
-    return _structure("nvmlDeviceGetUtilizationRates", "=2I", Rates._make, 0, 0)
+    return _structure("nvmlDeviceGetUtilizationRates", RATES, Rates._make, 0, 0)
 
 
 def temperature() -> Prepared:
     """Return the call for the temperature of the GPU itself, NVML_TEMPERATURE_GPU."""
-    return _structure("nvmlDeviceGetTemperatureV", "=2Ii", _last, _TEMPERATURE_V1, 0, 0)
+    return _structure("nvmlDeviceGetTemperatureV", TEMPERATURE, _last, TEMPERATURE_V1, 0, 0)
 
 
 def margin() -> Prepared:
     """Return the call for the degrees that are left until the slowdown."""
-    return _structure("nvmlDeviceGetMarginTemperature", "=Ii", _last, _MARGIN_V1, 0)
+    return _structure("nvmlDeviceGetMarginTemperature", MARGIN, _last, MARGIN_V1, 0)
 
 
 def _structure(
-    name: str, layout: str, read: Callable[[tuple[int, ...]], Any], *content: int
+    name: str, structure: Struct, read: Callable[[tuple[int, ...]], Any], *content: int
 ) -> Prepared:
-    structure = Struct(layout)
     buffer = ctypes.create_string_buffer(structure.pack(*content), structure.size)
     unpack = structure.unpack_from
     return Prepared(name, buffer, lambda written: read(unpack(written)))

@@ -1,13 +1,14 @@
 """The bytes that are read without the binding lie where the binding, and so the header, has them."""
 
 import ctypes
+from struct import Struct
 
 import pynvml
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.collectors.nvml import fields, profiling
+from agent.collectors.nvml import fields, prepared, profiling
 from agent.collectors.nvml.decoding import within
 from agent.collectors.nvml.fields import FieldValue, decoded
 from agent.collectors.nvml.nvlink import NvLinks
@@ -63,3 +64,36 @@ def test_questions_for_the_links(links: int, state: list[int]) -> None:
     assert ecc == (list(range(148, 160)) if links == 12 else [])
     crc = [one.number for one in asked if one.key[1][1] == "crc_data"]
     assert crc == ([*range(39, 45), *range(102, 108)] if links == 12 else [])
+
+
+def test_memory_as_it_is_asked_each_second() -> None:
+    """The parts of a GPU's memory, and the version that asks for them, lie as in the binding's struct."""
+    told = pynvml.c_nvmlMemory_v2_t(1, 2, 3, 4, 5)
+    names = [name for name, *_ in pynvml.c_nvmlMemory_v2_t._fields_]
+
+    assert list(prepared.Memory._fields) == names
+    assert prepared.MEMORY.unpack(told) == (1, 2, 3, 4, 5)
+    assert pynvml.nvmlMemory_v2 == prepared.MEMORY_V2
+
+
+@pytest.mark.parametrize(
+    ("structure", "ours"),
+    [
+        (pynvml.c_nvmlUtilization_t(11, 12), prepared.RATES),
+        (pynvml.c_nvmlTemperature_v1_t(11, 0, -12), prepared.TEMPERATURE),
+        (pynvml.c_nvmlMarginTemperature_v1_t(11, -12), prepared.MARGIN),
+    ],
+)
+def test_what_else_is_asked_each_second(structure: ctypes.Structure, ours: Struct) -> None:
+    """The first number and the last one are found where the binding's struct has them."""
+    told = ours.unpack(structure)
+
+    assert (told[0], abs(told[-1])) == (11, 12)
+
+
+def test_the_versions_that_are_asked_for() -> None:
+    """They are those of the header, as the binding has them."""
+    assert pynvml.nvmlTemperature_v1 == prepared.TEMPERATURE_V1
+    assert pynvml.nvmlMarginTemperature_v1 == prepared.MARGIN_V1
+    assert pynvml.NVML_CLOCK_SM == 1
+    assert pynvml.NVML_TEMPERATURE_GPU == 0
