@@ -316,10 +316,12 @@ def _issues() -> Panel:
     by: Sequence[Attribute] = (*_NAMED, QUALITY_ISSUE)
     grown = rate(drift.QUALITY_ISSUES, by, *OF_FEATURE, window=RATE)
     columns = rate(drift.SCHEMA_VIOLATIONS, _VERSION, *OF_MODEL, window=RATE)
+    labels_alone = rate(drift.LABELS_UNMATCHED, _VERSION, *OF_MODEL, window=RATE)
     return graph(
         "Values that something is wrong with",
         Query(f"{grown} > 0", legend(QUALITY_ISSUE, *_NAMED)),
         Query(f"{columns} > 0", f"columns {legend(*_VERSION)}"),
+        Query(f"{labels_alone} > 0", f"labels of no row {legend(*_VERSION)}"),
         unit=per_second("values"),
         description=f"{drift.QUALITY_ISSUES.description} {drift.SCHEMA_VIOLATIONS.description}",
         look=Look(narrow=True),

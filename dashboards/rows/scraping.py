@@ -33,6 +33,7 @@ def row(where: Sequence[Condition], *, single: bool = False) -> Row:
         _up(where),
         _level("Time since a server gave metrics", serving.SCRAPE_AGE, where),
         _level("Scrape duration", serving.SCRAPE_DURATION, where),
+        _level("Series left out for the budget", serving.SERIES_DROPPED, where),
         _problems((*where, its)),
         *(() if single else (_targets(where),)),
         _pods(where),
