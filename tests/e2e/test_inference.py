@@ -1,6 +1,7 @@
 """What serving costs and how objectives are kept, from simulated servers to Prometheus's own rules."""
 
 import json
+import math
 import re
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from typing import Final
 import pytest
 
 from agent.catalogue import recorded
-from tests.e2e.conftest import agent_config, quick_rules
+from tests.e2e.conftest import CLUSTER, NODE, agent_config, quick_rules
+from tests.e2e.shipped import panel_expressions
+from tests.promql_catalogue import plain
 from tests.real_parts.programs import Programs, eventually
 from tests.real_parts.servers import Prometheus, scrape_config, start_prometheus
 
@@ -26,6 +29,15 @@ OBJECTIVES: Final = [
 NOT_SIMULATED: Final = {recorded.KV_CACHE.name, recorded.ERRORS.name}
 """The simulated servers tell no bytes of their cache, and no engine of theirs has failed yet."""
 EVERYTHING: Final = [each.name for each in recorded.RECORDED if each.name not in NOT_SIMULATED]
+
+
+PANELS: Final = {
+    name: plain(shipped, cluster=CLUSTER, node=NODE, server="llama")
+    for name, shipped in panel_expressions().items()
+    if name.startswith("inference")
+}
+ALWAYS: Final = ("Server", "Requests", "TTFT, p95", "GPUs held", "GPU utilization")
+"""Panels of the server's dashboard that have data wherever a server holds GPUs and is asked something."""
 
 
 @pytest.fixture(scope="module")
@@ -160,3 +172,21 @@ def test_no_rule_complains(prometheus: Prometheus) -> None:
     rules = eventually("an evaluation of every rule", evaluated, step=0.5)
 
     assert {rule["name"]: rule["lastError"] for rule in rules if rule.get("lastError")} == {}
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_panel_can_be_computed(panel: str, prometheus: Prometheus) -> None:
+    """On a node that serves, Prometheus computes what each panel asks: no join finds two partners."""
+    answer = prometheus.query(PANELS[panel])
+
+    assert all(math.isfinite(value) or math.isnan(value) for _, value in answer)
+
+
+@pytest.mark.parametrize("title", ALWAYS)
+def test_panels_of_a_server_have_data(title: str, prometheus: Prometheus) -> None:
+    """What is known of every server that holds GPUs is drawn."""
+    (query, *_) = [
+        query for name, query in PANELS.items() if name.startswith(f"inference-server: {title} ")
+    ]
+
+    assert eventually(title, partial(prometheus.query, query), step=0.5)

@@ -121,6 +121,9 @@ def named(parameter: Metric | str) -> str:
 PANELS = {
     name: expression
     for name, shipped in panel_expressions().items()
+    if name.startswith(
+        "gpu-"
+    )  # those about models are asked in test_inference, of servers that hold GPUs
     if askable(expression := plain(shipped, cluster=CLUSTER, node="$node"))
 }
 
