@@ -1,6 +1,7 @@
 """A small part of the evaluation, so that what its document claims stays true."""
 
 import json
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,6 @@ import pytest
 
 from tests.evaluation.estimated import PUBLISHED_JS
 from tests.evaluation.simulated import Cell, Traffic
-from tests.real_parts import report
 from tests.real_parts.command import run
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "drift-evaluation.md"
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.timeout(600)  # the environment may have to be made fir
 @cache
 def found() -> dict[str, Any]:
     """Return what the quick evaluation prints, run once in its own environment."""
-    said = run(report.python(), "-m", "tests.evaluation", "--quick", env=report.variables())
+    said = run(sys.executable, "-m", "tests.evaluation", "--quick")
     told: dict[str, Any] = json.loads(said[said.index("{\n") :])
     return told
 
