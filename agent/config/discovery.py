@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.config.fields import option
-from agent.config.values import SWITCH, TEXT, URL, Form, switch, text
+from agent.config.values import SWITCH, TEXT, URL, Form, switch, text, whole_form
 
 AUTO: Final = "auto"
 MOST_SERVERS: Final = 256
@@ -28,21 +28,12 @@ def names(value: object) -> tuple[str, ...]:
     return tuple(text(each) for each in value)
 
 
-def count(value: object) -> int:
-    """Take a whole number from 1 to `MOST_SERVERS`."""
-    number = int(value) if isinstance(value, str) and value.strip().isdecimal() else value
-    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= MOST_SERVERS:
-        raise ValueError(f"must be a whole number from 1 to {MOST_SERVERS}, not {value!r}")
-    return number
-
-
 _AUTO_FORM: Final = Form(switch_or_auto, {"enum": [True, False, AUTO]})
 _NAMES_FORM: Final = Form(
     names,
     {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}},
     structured=True,
 )
-_COUNT_FORM: Final = Form(count, {"type": "integer", "minimum": 1, "maximum": MOST_SERVERS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +65,7 @@ class Discovery:
         TEXT, "Pods with these labels only, as kubectl -l takes it.", example="app=vllm"
     )
     limit: int = option(
-        _COUNT_FORM,
+        whole_form(1, MOST_SERVERS),
         "Most servers that are collected from by discovery; what is beyond is a counted problem.",
         example="64",
         default=64,
