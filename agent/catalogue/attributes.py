@@ -353,7 +353,6 @@ REFUSAL = Attribute(
         "too_large",
         "wrong_type",
         "duplicate",
-        "unpaired",
         "overload",
         "too_many_models",
     ),
