@@ -7,7 +7,6 @@ test would hold a port and a core, so each is found by its parent or its session
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.real_parts.programs import Program, plain_environment
+from tests.real_parts.programs import Program, eventually, plain_environment
 
 
 @dataclass(frozen=True)
@@ -69,6 +68,9 @@ def end(program: Program, *, gently: bool = False, grace: float = 5.0) -> None:
 def freeze(program: Program) -> None:
     """Stop a program and its family where they are: it listens, and answers nothing."""
     _tell(program, signal.SIGSTOP)
+    eventually(
+        "the family is stopped", lambda: all(map(_stands_still, family(program.process.pid)))
+    )
 
 
 def thaw(program: Program) -> None:
@@ -80,7 +82,13 @@ def _tell(program: Program, number: signal.Signals) -> None:
     for member in family(program.process.pid):
         with suppress(psutil.NoSuchProcess):
             member.send_signal(number)
-    time.sleep(0.05)  # until the kernel has done it
+
+
+def _stands_still(member: psutil.Process) -> bool:
+    try:
+        return bool(member.status() in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE})
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _session(pid: int) -> int:
