@@ -33,8 +33,9 @@ class Folded:
     """One gauge that is folded, and what is made of it."""
 
     __slots__ = (
-        *("attributes", "counters", "extremes", "fold", "key", "mean", "metric"),
-        *("position", "settled", "since", "told", "trailing", "trained"),
+        *("attributes", "counted", "counters", "extremes", "fold", "high", "key", "low", "mean"),
+        *("metric", "passed", "position", "settled", "since", "told", "trailing", "trained"),
+        "unweighed",
     )
 
     def __init__(self, key: Key, metric: Metric, fold: Fold, counters: Counters) -> None:
@@ -50,12 +51,18 @@ class Folded:
         """When its first value came, which stands for no time."""
         self.trained = False
         """Whether its source samples finer: then its cells are its own, and it never settles."""
+        self.unweighed = self.passed = 0.0
+        """Of how many seconds it was told, and how many went by, since its last cell."""
+        self.low, self.high = inf, -inf
+        """The least and the greatest value since then."""
         self.settled: float | None = None
         """The one value that it had for a whole window, instead of `trailing`."""
         self.told: tuple[float, float, float] | None = None
         self.mean: Reading | None = None
         """Instead of the newest value; `None` where that is exported itself."""
         self.extremes: tuple[Reading, ...] = ()
+        self.counted: tuple[Reading, ...] = ()
+        """The counters, as of its last cell."""
 
     def settle(self, value: float) -> None:
         """Let go of a window that holds one value only."""
@@ -87,6 +94,21 @@ class Folded:
                 ]
             )
 
+    def waits(self, seen: float, elapsed: float, value: float, patience: float) -> bool:
+        """Whether a value without samples waits for those of its source; then it is part of their cell.
+
+        A source that says nothing for ``patience`` seconds is waited for no longer.
+        """
+        if not self.trained:
+            return False
+        if self.passed + elapsed > patience:
+            self.trained = False
+            return False
+        self.unweighed += seen
+        self.passed += elapsed
+        self.low, self.high = min(self.low, value), max(self.high, value)
+        return True
+
     def take(
         self, tick: tuple[float, float, float, float], value: float, train: Train | None
     ) -> float:
@@ -100,10 +122,16 @@ class Folded:
         if trailing is None:
             trailing = self.trailing = Trailing()
             self.since, weight = now, 0.0
+        low = high = value
+        if self.passed:
+            weight, elapsed = weight + self.unweighed, elapsed + self.passed
+            low, high = min(low, self.low), max(high, self.high)
+            self.unweighed = self.passed = 0.0
+            self.low, self.high = inf, -inf
         if train is None:
-            cell = now, weight, value * weight, value, value
+            cell = now, weight, value * weight, low, high
         else:
-            cell = _cell(now, weight, elapsed, value, train)
+            cell = _cell((now, weight, elapsed), value, (low, high), train)
         told = trailing.add(cell, value, horizon)
         if told != self.told:
             self.tell(told)
@@ -111,10 +139,10 @@ class Folded:
             self.settle(value)
         return cell[2]
 
-    def counted(
+    def count(
         self, grown: float, value: float, train: Train | None, *, distributions: bool
-    ) -> list[Reading]:
-        """Return the counters, with what came last taken in; ``grown`` is for the integral."""
+    ) -> None:
+        """Take what came last into the counters; ``grown`` is for the integral."""
         readings, fold, counters = list[Reading](), self.fold, self.counters
         if fold.integral is not None:
             counters.integral += grown
@@ -124,17 +152,21 @@ class Folded:
             observations.add([sample for _, sample in train.samples] if train else (value,))
             distribution = observations.distribution()
             readings.append(Reading(fold.distribution, self.attributes, distribution))
-        return readings
+        self.counted = tuple(readings)
 
 
-def _cell(now: float, weight: float, elapsed: float, value: float, train: Train) -> Cell:
-    """Return what a train says: its mean for the time, and the extremes of it and of the value.
+def _cell(
+    times: tuple[float, float, float], value: float, extremes: tuple[float, float], train: Train
+) -> Cell:
+    """Return what a train says: its mean for the time, and the extremes of it and of the values.
 
-    The source may have seen more than this agent did, but not more than time went by.
+    ``times`` are when it came, for how long the values hold, and how long ago the cell before came. The
+    source may have seen more than this agent did, but not more than time went by.
     """
+    now, weight, elapsed = times
     held, samples = zip(*train.samples, strict=True)
-    low, high = min(samples), max(samples)
+    low, high = extremes
     seconds = sum(held)
     weight = min(elapsed, max(weight, seconds))
     mean = sum(map(mul, held, samples)) / seconds if seconds else value
-    return now, weight, mean * weight, min(value, low), max(value, high)
+    return now, weight, mean * weight, min(low, *samples), max(high, *samples)

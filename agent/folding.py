@@ -6,7 +6,8 @@ seconds, distributions) take in every sample once and so have no window.
 
 Time that nobody saw counts for nothing: a value stands for the time since the one before it, but never for
 more than two intervals, and for none after a pause. Sources that sample finer than they are asked say
-themselves how much time they saw (`agent.snapshot.Train`).
+themselves how much time they saw (`agent.snapshot.Train`); such a series goes on when they say it, which
+may be every few batches.
 
 A series that had one value for a whole window costs nothing until it has another: what its window would
 hold is known from when the batches came, which is the same for all series.
@@ -26,6 +27,8 @@ WINDOW: Final = 15.0
 """Seconds: the usual interval of exports and scrapes."""
 _LONGEST: Final = 2.0
 """Intervals that a value stands for at most: its own, and one that came late."""
+_PATIENCE: Final = 10.0
+"""Seconds that a series waits for what its source sampled finer, until its values speak for themselves."""
 _REMEMBERED: Final = 4096
 """No more counters than this are kept, those of series that are gone included: they may come back."""
 _FOLDS: Final = {metric.name: fold for metric, fold in FOLDS.items()}
@@ -43,6 +46,7 @@ class Folding:
     ) -> None:
         self._window = window
         self._longest = _LONGEST * interval
+        self._patience = min(_PATIENCE, window)
         self._active = 2 * interval <= window
         self._distributions = distributions
         self._last: float | None = None
@@ -105,10 +109,13 @@ class Folding:
                     continue
                 series.unsettle(self._ticks)
             train = trains.get(series.key) if series.trained else None
-            weight = series.take((now, seen, elapsed, horizon), value, train)
+            if train is not None or not series.waits(seen, elapsed, value, self._patience):
+                grown = series.take((now, seen, elapsed, horizon), value, train)
+                if series.fold is not MEAN_ALONE:
+                    series.count(grown, value, train, distributions=self._distributions)
             if series.fold is not MEAN_ALONE:
                 more += series.extremes
-                more += series.counted(weight, value, train, distributions=self._distributions)
+                more += series.counted
             if series.mean is not None:
                 readings[series.position] = series.mean
         self._pass(now, seen, horizon)

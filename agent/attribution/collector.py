@@ -24,7 +24,7 @@ from agent.worker import Worker
 
 INTERVAL: Final = 5.0
 """Seconds: as often as servers are scraped by default. Mostly it is arithmetic on what is known."""
-LOOK_AGAIN: Final = 60.0
+LOOK_AGAIN: Final = 300.0
 """Seconds after which /proc is read again though nothing seems to have changed."""
 MOST_MODELS: Final = 8
 """Models of a server that are told by GPU; of a server with more, the GPUs are told without a model."""

@@ -273,6 +273,9 @@ class Reference:
     total: dict[str, float] = field(default_factory=dict)
     before: float | None = None
     paused: bool = True
+    waiting: dict[str, list[tuple[float, float, float]]] = field(default_factory=dict)
+    """Seconds seen, seconds gone by and value of what waits for samples, of series that have them."""
+    told: dict[str, list[float]] = field(default_factory=dict)
 
     def fold(self, at: float, values: dict[str, tuple[float, Timed]]) -> dict[str, list[float]]:
         """Return mean, least, greatest and integral of each series."""
@@ -282,30 +285,44 @@ class Reference:
         seen = 0.0 if self.paused else min(elapsed, 2 * self.interval)
         self.before, self.paused = at, False
         self.cells = {name: cells for name, cells in self.cells.items() if name in values}
+        self.waiting = {name: each for name, each in self.waiting.items() if name in values}
         return {name: self._one(name, at, elapsed, seen, *each) for name, each in values.items()}
 
     def lapse(self) -> None:
         """Forget the windows."""
-        self.cells, self.paused = {}, True
+        self.cells, self.paused, self.waiting = {}, True, {}
 
     def _one(
         self, name: str, at: float, elapsed: float, seen: float, now: float, train: Timed
     ) -> list[float]:
+        if name in self.waiting and not train:
+            gone = sum(each[1] for each in self.waiting[name]) + elapsed
+            if gone <= min(10.0, self.window):
+                self.waiting[name].append((seen, elapsed, now))
+                return self.told[name]
+        waited = self.waiting.pop(name, [])
+        if train:
+            self.waiting[name] = []
         covered = sum(seconds for seconds, _ in train)
         weight = seen if name in self.cells else 0.0
+        if waited:
+            weight += sum(each[0] for each in waited)
+            elapsed += sum(each[1] for each in waited)
         mean = now
         if train:
             weight = min(elapsed, max(weight, covered))
         if covered:
             mean = sum(seconds * each for seconds, each in train) / covered
-        every = [now, *(each for _, each in train)]
+        every = [now, *(each[2] for each in waited), *(each for _, each in train)]
         kept = self.cells.setdefault(name, [])
         kept.append((at, weight, mean, min(every), max(every)))
         self.total[name] = self.total.get(name, 0.0) + mean * weight
         live = [cell for cell in kept if cell[0] > at - self.window]
         weights = sum(cell[1] for cell in live)
         folded = sum(cell[1] * cell[2] for cell in live) / weights if weights else now
-        return [folded, min(c[3] for c in live), max(c[4] for c in live), self.total[name]]
+        extremes = min(c[3] for c in live), max(c[4] for c in live)
+        self.told[name] = [folded, *extremes, self.total[name]]
+        return self.told[name]
 
 
 Tick = tuple[float, dict[str, tuple[float, Timed]]]

@@ -3,7 +3,7 @@
 The functions, arguments and rates are the agent's, learned from its own questions to the same driver, and
 made through NVIDIA's binding. Where the binding's function makes two calls of one (lists, samples), or fills
 an array anew, the library is called once with an array that is kept, as the agent does it: the loop is no
-dearer than it must be. Each GPU has its turn for what is asked every 5 s and 10 s, as in the agent.
+dearer than it must be. Each GPU has its turn for what is asked every few seconds, as in the agent.
 """
 
 import sys
@@ -11,12 +11,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from ctypes import byref
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pynvml
 
 from agent.collectors.nvml.arrays import ProcessList, SampleBuffer
+from agent.collectors.nvml import profiling
 from agent.collectors.nvml.device import SELDOM_INTERVAL, SLOW_INTERVAL, Device
+from agent.collectors.nvml.driver_samples import DriverSamples
 from agent.collectors.nvml.fields import FieldBatch
 from agent.collectors.nvml.probes import SELDOM, Probe
 from agent.collectors.nvml.tenancy import USAGE_INTERVAL
@@ -49,7 +52,7 @@ def _probed(device: Device, handle: Any, probes: list[Probe]) -> list[Call]:
     return [lambda read=read: read(pynvml, handle) for read in reads]  # type: ignore[misc]
 
 
-def _each_second(device: Device, handle: Any, first: Any, second: Any) -> Iterator[Call]:
+def _each_second(device: Device, handle: Any) -> Iterator[Call]:
     """Yield the questions of every second, those with an older form for the fields that are lacking too."""
     nvml = pynvml
     yield lambda: nvml.nvmlDeviceGetMemoryInfo(handle, nvml.nvmlMemory_v2)
@@ -60,16 +63,31 @@ def _each_second(device: Device, handle: Any, first: Any, second: Any) -> Iterat
     yield lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)
     yield lambda: nvml.nvmlDeviceGetCurrentClocksEventReasons(handle)
     yield from _probed(device, handle, device._moving[_PLAIN:])
-    request = device._profiling._request
-    request.sample1, request.sample2 = first, second
-    yield lambda: nvml.nvmlGpmSampleGet(handle, second)
-    yield lambda: nvml.nvmlLib.nvmlGpmMetricsGet(byref(request))
     for kind in ("Compute", "Graphics"):
         listed = ProcessList(f"nvmlDeviceGet{kind}RunningProcesses_v3")
         yield lambda listed=listed: listed(nvml, handle)  # type: ignore[misc]
     yield lambda: nvml.nvmlDeviceGetMigMode(handle)
-    for sampling in _SAMPLES:
-        yield _samples(SampleBuffer(nvml, sampling), handle)
+
+
+def _counters(device: Device, handle: Any) -> Iterator[Call]:
+    """Yield the questions for the performance counters, where the GPU has them."""
+    nvml, request = pynvml, device._profiling._request
+    if request is None:
+        return
+    first, second = (nvml.nvmlGpmSampleAlloc() for _ in range(2))
+    for sample in (first, second):
+        nvml.nvmlGpmSampleGet(handle, sample)
+    request.sample1, request.sample2 = first, second
+    yield lambda: nvml.nvmlGpmSampleGet(handle, second)
+    yield lambda: nvml.nvmlLib.nvmlGpmMetricsGet(byref(request))
+
+
+def _buffers(handle: Any) -> Iterator[tuple[float, Call]]:
+    """Yield how often each of the driver's sample buffers is read, seconds, and the question."""
+    learned = DriverSamples(pynvml, handle)
+    learned.recent(0.0)
+    for buffer, kind in zip(learned._buffers, _SAMPLES, strict=False):
+        yield buffer.every, _samples(SampleBuffer(pynvml, kind), handle)
 
 
 _PLAIN: Final = 7
@@ -100,6 +118,21 @@ def _answers(call: Call) -> bool:
     return True
 
 
+@dataclass(slots=True)
+class _Turn:
+    """Questions that are asked together, ``every`` so many seconds."""
+
+    every: float
+    calls: list[Call]
+    due: float = 0.0
+
+    def ask(self, now: float) -> None:
+        """Ask, and be due again after the interval."""
+        self.due = now + self.every
+        for call in self.calls:
+            call()
+
+
 class Gpu:
     """The questions to one GPU, by how often they are asked."""
 
@@ -109,36 +142,31 @@ class Gpu:
         links = fields.links.fields() if fields.links else []
         self._often = FieldBatch(pynvml, handle, fields._quick)
         self._full = FieldBatch(pynvml, handle, [*fields._quick, *fields._slow, *links])
-        samples = [pynvml.nvmlGpmSampleAlloc() for _ in range(2)]
-        for sample in samples:
-            pynvml.nvmlGpmSampleGet(handle, sample)
-        self._second = list(filter(_answers, _each_second(device, handle, *samples)))
-        self._seldom = _probed(device, handle, list(SELDOM))
-        self._slow = _probed(device, handle, device._slow_probes)
         self._handle = handle
-        turn = (index % 8 + 1) / 8
-        now = time.monotonic()
-        self._due = [now + turn * each for each in (SELDOM_INTERVAL, SLOW_INTERVAL, USAGE_INTERVAL)]
+        self._second = list(filter(_answers, _each_second(device, handle)))
+        self._turns = [
+            _Turn(SELDOM_INTERVAL, _probed(device, handle, list(SELDOM))),
+            _Turn(USAGE_INTERVAL, [self._usage]),
+            _Turn(profiling.INTERVAL, list(filter(_answers, _counters(device, handle)))),
+            *(_Turn(every, [call]) for every, call in _buffers(handle)),
+        ]
+        self._slow = _Turn(SLOW_INTERVAL, _probed(device, handle, device._slow_probes))
+        phase, now = (index % 8 + 1) / 8, time.monotonic()
+        for turn in (*self._turns, self._slow):
+            turn.due = now + turn.every * phase
 
     def ask(self, now: float) -> None:
         """Ask what is due at ``now``."""
-        due = self._due
         for call in self._second:
             call()
-        if now >= due[0]:
-            due[0] = now + SELDOM_INTERVAL
-            for call in self._seldom:
-                call()
-        if now >= due[2]:
-            due[2] = now + USAGE_INTERVAL
-            self._usage()
-        if now < due[1]:
+        for turn in self._turns:
+            if now >= turn.due:
+                turn.ask(now)
+        if now < self._slow.due:
             self._often.ask()
             return
-        due[1] = now + SLOW_INTERVAL
         self._full.ask()
-        for call in self._slow:
-            call()
+        self._slow.ask(now)
 
     def _usage(self) -> None:
         since = int((time.time() - USAGE_INTERVAL) * 1e6)

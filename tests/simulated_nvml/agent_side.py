@@ -102,6 +102,10 @@ class Side:
         """Call the driver itself."""
         return getattr(self.driver, method)(*arguments)
 
+    async def wait(self, seconds: float) -> None:
+        """Let the driver's clock go forward."""
+        self.now += seconds
+
     async def simulated(self, name: str) -> Any:
         """Ask the simulated library itself: see calls.c and profiling.c for its names."""
         function = getattr(ctypes.CDLL("libnvidia-ml.so.1"), name)

@@ -49,6 +49,8 @@ _COUNTERS: Final = frozenset(
 """Fields that only ever grow while the driver is loaded; PCIe's and NVLink's meters judge their own."""
 
 
+_GRAPHICS: Final = ("graphics",)
+"""The list that is empty on most machines with such GPUs: while it is, it is asked for seldom."""
 _NO_INSTANCE: Final = 0xFFFFFFFF
 
 
@@ -91,7 +93,7 @@ class Device:
         self._seldom = _Seldom(phase)
         self._sampled_at: float | None = None
         self._record = Record({})
-        self._profiling = Profiling(nvml, handle)
+        self._profiling = Profiling(nvml, handle, phase=phase)
         self._pcie = PcieTraffic(nvml, handle)
         self._farthest: float | None = None
         """Bytes that PCIe can have carried since the last sample."""
@@ -101,6 +103,7 @@ class Device:
         self._contradiction = Contradiction()
         self._memory_total: int | None = None
         self._process_lists = process_lists()
+        self._graphics_due = -inf
         self._listed: tuple[dict[Any, Any], int | None] = {}, None
         self._processes = Processes()
         self._names: dict[int, str] = {}
@@ -154,14 +157,14 @@ class Device:
         for probe in self._moving:
             self._fill(probe, values, problems)
         fresh = self._ask_seldom(now, problems)
-        self._profiling.read(now, values, problems)
+        profiled = self._profiling.read(now, values, problems)
         if slow is not None:
             self._renew_condition(now, slow, problems)
         if problems and not values and not fresh:
             raise _nothing(problems)
         values |= self._seldom.values
         self._add_throughput(values, problems, asking=throughput)
-        self._judge(values, problems)
+        self._judge(values, problems, profiled=profiled)
         self._memory_total, self._sampled_at = values.get("memory_total"), now
         if not self._record.fits(values):
             self._record = Record(values)
@@ -179,11 +182,16 @@ class Device:
         values: dict[Any, Any] = {}
         problems: list[FieldProblem] = []
         for probe in self._process_lists:
+            if self._now < self._graphics_due and probe.fields == _GRAPHICS and not parts:
+                values[probe.fields[0]] = ()
+                continue
             found: list[FieldProblem] = []
             self._fill(probe, values, found)
             if parts and not values.get(probe.fields[0]):
                 self._ask_parts(probe, parts, values, found)
             problems += found
+        if values.get(_GRAPHICS[0]) == () and self._now >= self._graphics_due:
+            self._graphics_due = self._now + SELDOM_INTERVAL
         listed = values, self._memory_total
         if not problems and not self._processes.problems and listed == self._listed:
             return self._processes
@@ -218,15 +226,19 @@ class Device:
         problems: list[FieldProblem],
     ) -> None:
         """Take in the processes of each part; ``problems`` are those of asking for the whole."""
-        kind, which = str(probe.fields[0]), self._lacking.get(probe, 0)
-        if which == len(probe.reads):
+        if self._lacks(probe):
             return
+        kind, which = str(probe.fields[0]), self._lacking.get(probe, 0)
         read = partial(probe.reads[which], self._nvml)
         refused: list[FieldProblem] = []
         listed = of_parts(self._nvml, kind, read, parts, refused)
         if listed is not None:
             values[kind] = listed
         problems[:] = () if listed is not None else problems or refused
+
+    def _lacks(self, probe: Probe) -> bool:
+        """Whether the device has none of the ways to ask."""
+        return self._lacking.get(probe, 0) >= len(probe.reads)
 
     def _ask(self, probe: Probe) -> Any:
         """Return what the library says to ``probe``; `None` where the device lacks it."""
@@ -328,6 +340,7 @@ class Device:
             self._slow_at, self._phase = now + self._slow_interval * self._phase, 1.0
         for probe in self._slow_probes:
             self._fill(probe, values, problems)
+        self._slow_probes[:] = [probe for probe in self._slow_probes if not self._lacks(probe)]
         record = gathered(values)
         links = record.pop("link", {})
         if self._fields.links is not None:
@@ -348,11 +361,16 @@ class Device:
         for direction, seen in self._pcie.seen.items():
             values["pcie_throughput", direction] = seen
 
-    def _judge(self, values: dict[Key, Any], problems: list[FieldProblem]) -> None:
-        contradicts = self._contradiction.judge(values.get("utilization"), values.get("sm_active"))
-        if contradicts:
-            del values["sm_active"]
-            problems.append(FieldProblem("sm_active", "contradiction", contradicts))
+    def _judge(
+        self, values: dict[Key, Any], problems: list[FieldProblem], *, profiled: bool
+    ) -> None:
+        """Compare what should agree; ``profiled``: whether the counters were asked now."""
+        if profiled:
+            pair = values.get("utilization"), values.get("sm_active")
+            if contradicts := self._contradiction.judge(*pair):
+                problems.append(FieldProblem("sm_active", "contradiction", contradicts))
+        if self._contradiction.stands:
+            values.pop("sm_active", None)
 
     def _take(
         self, key: Key, answer: object, values: dict[Key, Any], problems: list[FieldProblem]

@@ -9,8 +9,8 @@ from agent.collectors.nvml.decoding import Refused
 from agent.collectors.nvml.probes import Key
 
 _BUSY: Final = 0.99
-_SEVERAL: Final = 3
-"""Samples in a row until two answers that exclude each other are more than bad timing."""
+_SEVERAL: Final = 2
+"""Judgements in a row until two answers that exclude each other are more than bad timing."""
 
 
 class Backwards:
@@ -73,10 +73,15 @@ class Contradiction:
     def __init__(self) -> None:
         self._in_a_row = 0
 
+    @property
+    def stands(self) -> bool:
+        """Whether the two answers contradicted each other when they were last judged."""
+        return self._in_a_row >= _SEVERAL
+
     def judge(self, utilization: object, sm_active: object) -> str:
         """Return what contradicts, once it has done so several times in a row; else nothing."""
         busy = isinstance(utilization, float | int) and utilization >= _BUSY
         self._in_a_row = self._in_a_row + 1 if busy and sm_active == 0 else 0
-        if self._in_a_row < _SEVERAL:
+        if not self.stands:
             return ""
         return f"utilization {utilization} with no multiprocessor active, {self._in_a_row} times"

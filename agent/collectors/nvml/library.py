@@ -129,8 +129,9 @@ class NvmlLibrary:
         return self._of(index, lambda device: device.sample(now, throughput=turn))
 
     def recent(self, index: int) -> RecentSamples:
-        """Return what the driver sampled of a GPU since the last call."""
-        return self._of(index, lambda _: self._samples[index].recent())
+        """Return what the driver sampled of a GPU since the last call, if it is time to look."""
+        now = self._clock()
+        return self._of(index, lambda _: self._samples[index].recent(now))
 
     def processes(self, index: int) -> Processes:
         """Return who uses a GPU now."""
@@ -240,7 +241,7 @@ class NvmlLibrary:
             phase=phase,
             nvlink_links=self._nvlink_links,
         )
-        self._samples[index] = DriverSamples(self._nvml, handle)
+        self._samples[index] = DriverSamples(self._nvml, handle, phase=phase)
         self._tenancies[index] = Tenancy(self._nvml, handle, self._proc, phase=phase)
         return device
 

@@ -19,6 +19,8 @@ _MARK: Final = " MIG "
 _GONE: Final = frozenset({codes.INVALID_ARGUMENT, codes.NOT_FOUND})
 """What the library says of an index without an instance, and of one that has just been destroyed."""
 _MEBIBYTES_A_GIBIBYTE: Final = 1024
+_PHASES: Final = 8
+"""Parts of which each is asked at another time for its counters: as many as a GPU has, mostly."""
 _MEMORY: Final = ("memory_total", "memory_used", "memory_free")
 
 
@@ -164,7 +166,10 @@ class MigDevices:
     ) -> None:
         counters = self._counters.get(instance)
         if counters is None:
-            counters = self._counters[instance] = Profiling(self._nvml, self._handle, instance)
+            phase = (instance % _PHASES + 1) / _PHASES
+            counters = self._counters[instance] = Profiling(
+                self._nvml, self._handle, instance, phase=phase
+            )
         found: list[FieldProblem] = []
         counters.read(now, values, found)
         problems += [

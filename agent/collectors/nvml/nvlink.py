@@ -101,6 +101,8 @@ class NvLinks:
         self._lacked: Counter[str] = Counter()
         self._meters: dict[tuple[int, str], Meter] = {}
         self._asked_by_call = False
+        self._amounted: tuple[dict[tuple[int, str], Any], dict[str, Any]] | None = None
+        """What the links said last, and what that came to, where all of it was believed."""
         self._summed: set[str] = set()
 
     def fields(self) -> list[FieldValue]:
@@ -115,6 +117,7 @@ class NvLinks:
     def sum_bytes(self, direction: str) -> None:
         """Ask for the bytes of one direction link by link, since the driver does not sum them."""
         self._summed.add(direction)
+        self._amounted = None
         self._ways.setdefault(direction, list(_WAYS[direction]))
 
     def lacks(self, wanted: FieldValue) -> None:
@@ -146,6 +149,17 @@ class NvLinks:
         self, answers: Mapping[tuple[int, str], Any], problems: list[FieldProblem]
     ) -> dict[str, Any]:
         """Return fields of `Condition`, from the answers by link and kind."""
+        if self._amounted is not None and answers == self._amounted[0]:
+            return dict(self._amounted[1])
+        before = len(problems)
+        told = self._told(answers, problems)
+        believed = len(problems) == before  # else the same number again may be the end of a reset
+        self._amounted = (dict(answers), told) if believed else None
+        return dict(told)
+
+    def _told(
+        self, answers: Mapping[tuple[int, str], Any], problems: list[FieldProblem]
+    ) -> dict[str, Any]:
         states = {link: said for (link, kind), said in answers.items() if kind == "state"}
         errors: Counter[str] = Counter()
         moved: Counter[str] = Counter()

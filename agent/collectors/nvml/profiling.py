@@ -1,12 +1,13 @@
 """What a GPU's performance counters say (GPM): how much of it worked, not only whether it did.
 
 Hopper and newer, without root and without DCGM. Metrics are the difference of two samples, so the first
-sample gives none. Whoever profiles a program has the right of way: while the driver says that the counters
+sample gives none, and means of all the time between them, so nothing is lost by asking seldom. Whoever profiles a program has the right of way: while the driver says that the counters
 are taken, or not ours, they are left alone for a minute.
 """
 
 from contextlib import suppress
 from ctypes import c_char, sizeof
+from math import inf
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
@@ -20,6 +21,8 @@ from agent.collectors.nvml.decoding import (
 from agent.collectors.nvml.driver import FieldProblem
 from agent.collectors.nvml.probes import Key, label
 
+INTERVAL: Final = 5.0
+"""Seconds between two questions where all is well; what was said is told until the next one."""
 GIVE_WAY: Final = 60.0
 """Seconds for which counters that somebody else holds are not asked for."""
 _SHORTEST: Final = 0.1
@@ -63,15 +66,19 @@ class Profiling:
 
     `release` when it is not used any more.
 
-    ``nvml`` is the binding's module, initialized. Two samples are kept, and reused by turns.
+    ``nvml`` is the binding's module, initialized. Two samples are kept, and reused by turns. ``phase``, a
+    share of the interval, keeps the GPUs from all being asked in one run.
     """
 
-    def __init__(self, nvml: Any, handle: Any, instance: int | None = None) -> None:
+    def __init__(
+        self, nvml: Any, handle: Any, instance: int | None = None, *, phase: float = 1.0
+    ) -> None:
         self._nvml = nvml
         self._handle = handle
         self._instance = instance
         self._supported: bool | None = None
-        self._idle_until = 0.0
+        self._phase = phase
+        self._due = -inf
         self._samples: list[Any] = []
         self._taken_at: float | None = None
         self._wanted = list(METRICS if instance is None else _OF_INSTANCE)
@@ -81,20 +88,31 @@ class Profiling:
         self._told: dict[Key, Any] = {}
         """What the last answers came to, and of which bytes, where all of them were believed."""
 
-    def read(self, now: float, values: dict[Key, Any], problems: list[FieldProblem]) -> None:
-        """Take in what the counters say of the time since the last call; ``now`` is in seconds."""
-        if self._supported is False or now < self._idle_until:
-            return
+    def read(self, now: float, values: dict[Key, Any], problems: list[FieldProblem]) -> bool:
+        """Take in what the counters say of the time since they were last asked; ``now`` is in seconds.
+
+        Return whether they were asked now.
+        """
+        if self._supported is False:
+            return False
+        if now < self._due:
+            values |= self._told
+            return False
         nvml = self._nvml
         try:
             if self._supported is None:
                 self._supported = bool(
                     nvml.nvmlGpmQueryDeviceSupport(self._handle).isSupportedDevice
                 )
-            if self._supported and self._sampled(now):
-                self._take(values, problems)
+            if not self._supported or not self._sampled(now):
+                return False
+            self._take(values, problems)
         except nvml.NVMLError as error:
             self._fail(error, now, problems)
+            return False
+        if self._raw:  # all was believed
+            self._due, self._phase = now + INTERVAL * self._phase, 1.0
+        return True
 
     def release(self) -> None:
         """Free the samples. Safe at any time; asking again makes new ones."""
@@ -165,12 +183,13 @@ class Profiling:
     def _fail(self, error: Any, now: float, problems: list[FieldProblem]) -> None:
         """Take in that a call failed: for ever, for a while, or for this time."""
         self.release()
+        self._raw, self._told = b"", {}
         if error.value in codes.LACKING:
             self._supported = False
             return
         problems.append(_problem(_WHOLE, error))
         if error.value in _HELD:
-            self._idle_until = now + GIVE_WAY
+            self._due = now + GIVE_WAY
 
 
 def _problem(key: Key, error: Any) -> FieldProblem:

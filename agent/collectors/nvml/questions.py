@@ -32,7 +32,8 @@ class FieldQuestions:
         self._slow: list[FieldValue] = list(SLOW_FIELDS)
         self._often: FieldBatch | None = None
         self._full: FieldBatch | None = None
-        self._raw: dict[Key, tuple[int, int]] = {}
+        self._said: dict[Key, tuple[int, int, int]] = {}
+        """What was last said of a field: type, return code and bytes, where `_taken` is what was believed."""
         self._taken: dict[Key, Any] = {}
         self.links: NvLinks | None = None
         """Asked for among what moves slowly, once it is known how many there are."""
@@ -61,15 +62,15 @@ class FieldQuestions:
         silent: list[tuple[FieldValue, int]] = []
         useless: list[FieldValue] = []
         quick = len(self._quick)
-        raw, taken = self._raw, self._taken
-        for position, (wanted, (kind, failed, bits)) in enumerate(batch.answers()):
+        said, taken = self._said.get, self._taken
+        for position, (wanted, answer) in enumerate(batch.answers()):
             into = values if position < quick or slow is None else slow
             key = wanted[0]
-            if failed:
-                silent.append((wanted, failed))
-            elif raw.get(key) == (kind, bits):
+            if said(key) == answer:
                 into[key] = taken[key]  # nothing moved: nothing to judge
-            elif not self._take(wanted, kind, bits, into, problems, take):
+            elif answer[1]:
+                silent.append((wanted, answer[1]))
+            elif not self._take(wanted, answer, into, problems, take):
                 useless.append(wanted)
         for wanted in useless:
             self._ask_instead(wanted)
@@ -93,19 +94,18 @@ class FieldQuestions:
     def _take(
         self,
         wanted: FieldValue,
-        kind: int,
-        bits: int,
+        answer: tuple[int, int, int],
         into: dict[Key, Any],
         problems: list[FieldProblem],
         take: Take,
     ) -> bool:
         """Take in a value that is not the last one again; remember it if it was believed."""
-        key = wanted.key
+        key, (kind, _, bits) = wanted.key, answer
         useful = take(wanted, kind, decoded(wanted, kind, bits), into, problems)
         if key in into and key[0] != _WRAPS:
-            self._raw[key], self._taken[key] = (kind, bits), into[key]
+            self._said[key], self._taken[key] = answer, into[key]
         else:
-            self._raw.pop(key, None)
+            self._said.pop(key, None)
         return useful
 
     def _settle(self) -> None:

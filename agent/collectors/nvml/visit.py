@@ -110,7 +110,8 @@ class Visit:
                 self.problems.append(Problem("duplicate_uuid", identity.uuid, f"GPU {index}"))
                 continue
             present.add(identity.uuid)
-            self._field_problems(identity.uuid, identity.problems)
+            if identity.problems:
+                self._field_problems(identity.uuid, identity.problems)
             gpu, news = self._roster.meet(self.now, index, identity, self._info)
             self._told += news
             self._ledger.know(gpu.known())
@@ -142,9 +143,9 @@ class Visit:
         processes = self._processes(index, gpu)
         mig = self._mig(index, gpu)
         self._told += self._roster.answered(self.now, gpu)
-        self._field_problems(gpu.uuid, sample.problems)
-        self._field_problems(gpu.uuid, recent.problems)
-        self._field_problems(gpu.uuid, processes.problems)
+        for found in (sample.problems, recent.problems, processes.problems, mig.problems):
+            if found:
+                self._field_problems(gpu.uuid, found)
         self.readings += gpu.series.limits
         self.readings += gpu.series.moving(sample)
         self.trains += gpu.series.trains(recent)
@@ -186,7 +187,6 @@ class Visit:
 
     def _tell_tenants(self, gpu: Gpu, nobodys: int | None, processes: Processes, mig: Mig) -> None:
         """Tell who has a share in a GPU, and what memory belongs to nobody."""
-        self._field_problems(gpu.uuid, mig.problems)
         self.readings += mig_readings(gpu.uuid, mig, processes)
         before, gpu.unowned = gpu.unowned, nobodys
         self.readings += unowned_reading(gpu.uuid, before, gpu.unowned)

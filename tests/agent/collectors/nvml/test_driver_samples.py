@@ -56,8 +56,9 @@ def gpus(node: Node) -> Node:
     return node
 
 
-def recent(node: Node, device: int = 0) -> RecentSamples:
-    """Return what the driver sampled since the last call."""
+def recent(node: Node, device: int = 0, wait: float = 0.0) -> RecentSamples:
+    """Return what the driver sampled since the last call, ``wait`` seconds later."""
+    node.ask("wait", wait)
     told: RecentSamples = node.ask("ask", "recent", device)
     return told
 
@@ -136,15 +137,69 @@ def test_a_type_that_is_not_known_is_refused(gpus: Node) -> None:
 
 
 def test_a_clock_that_was_set_back_is_found_out(gpus: Node) -> None:
-    """Timestamps that are all older than the last one seen are followed after ten empty answers."""
+    """Timestamps that are all older than the last one seen are followed after ten quiet seconds."""
     hour = 3_600_000_000
     hold(gpus, [(POWER, -hour, 100_000)])
 
-    quiet = [recent(gpus).power for _ in range(11)]
+    quiet = [recent(gpus, wait=1.0).power for _ in range(11)]
     hold(gpus, [(POWER, -hour, 100_000), (POWER, TENTH - hour, 200_000)])
 
     assert set(quiet) == {()}
     assert recent(gpus).power == ((0.1, 200.0),)
+
+
+def ring(now: int, kept: int) -> list[Line]:
+    """Return the last ``kept`` samples of a driver that samples each tenth of a second."""
+    return [(POWER, n * TENTH, n * 1000) for n in range(now - kept, now)]
+
+
+@pytest.mark.parametrize(("kept", "reads"), [(120, 16), (30, 61)])
+def test_a_buffer_is_read_before_a_third_of_it_is_overwritten(
+    node: Node, kept: int, reads: int
+) -> None:
+    """A buffer of 12 s is read each 4 to 5 s, one of 3 s each second; both give every sample once."""
+    hold(node, ring(kept, kept))
+    node.tell("log 1")
+    node.ask("ask", "open")
+    node.ask("ask", "device_count")
+    recent(node)
+    calls(node)
+
+    told: list[tuple[float, float]] = []
+    for second in range(1, 61):
+        hold(node, ring(kept + 10 * second, kept))
+        told += recent(node, wait=1.0).power
+
+    assert len(calls(node)) <= reads
+    assert [watts for _, watts in told] == list(range(kept, kept + len(told)))
+    assert len(told) >= 10 * 55
+
+
+def test_a_buffer_that_was_young_is_measured_again(node: Node) -> None:
+    """Where the driver had just begun, its buffer held little, and is found to hold more a minute later."""
+    hold(node, ring(5, 5))
+    node.tell("log 1")
+    node.ask("ask", "open")
+    node.ask("ask", "device_count")
+    for second in range(1, 70):
+        hold(node, ring(5 + 10 * second, 120))
+        recent(node, wait=1.0)
+    calls(node)
+
+    told: list[tuple[float, float]] = []
+    for second in range(70, 90):
+        hold(node, ring(5 + 10 * second, 120))
+        told += recent(node, wait=1.0).power
+
+    assert len(calls(node)) <= 6
+    assert len(told) >= 10 * 15
+
+
+def calls(node: Node) -> list[str]:
+    """Return the reads of the buffer of power since the last time."""
+    log: bytes = node.ask("simulated", "nvmlSimulatedLog")
+    lines = log.decode().splitlines()
+    return [line for line in lines if line.startswith("nvmlDeviceGetSamples:0 ")]
 
 
 @pytest.mark.parametrize("code", [2, 3, 13])

@@ -42,6 +42,23 @@ def test_what_the_counters_say(node: Node) -> None:
     assert first.problems == second.problems == ()
 
 
+def test_counters_are_means_of_all_the_time_and_so_asked_seldom(node: Node) -> None:
+    """Each GPU is asked every five seconds, by turns, and what was said is told in between."""
+    for _ in range(10):
+        node.collect()
+    node.tell("log 1")
+
+    batches, turns = [], []
+    for _ in range(10):
+        batches.append(node.collect())
+        turns.append([line for line in asked(node) if line.startswith("nvmlGpmSampleGet")])
+
+    assert sorted(sum(turns, [])) == sorted(f"nvmlGpmSampleGet {n}" for n in range(8) for _ in "ab")
+    assert all(turns)
+    for batch in batches:
+        assert value(batch, gpu_work.SM_ACTIVE, uuid(2)) == 0.82
+
+
 def test_older_gpus_have_none(node: Node) -> None:
     """A GPU without performance counters is asked once whether it has them, and never again."""
     node.tell("devices 2\nmodel t4 *\nlog 1")
@@ -133,14 +150,14 @@ def test_contradiction(node: Node) -> None:
     node.tell("rule nvmlDeviceGetUtilizationRates 4 value 99\nrule gpm:2 4 value 0")
     node.collect()
 
-    batches = [node.collect() for _ in range(4)]
+    batches = [node.collect(each) for each in (1, 5, 1, 5)]
 
     active = [value(batch, gpu_work.SM_ACTIVE, uuid(4)) for batch in batches]
-    assert active == [0, 0, None, None]
+    assert active == [0, None, None, None]
     assert [problems(batch) for batch in batches] == [
         set(),
-        set(),
         {("contradiction", uuid(4), "sm_active")},
+        set(),
         {("contradiction", uuid(4), "sm_active")},
     ]
     assert value(batches[-1], gpu.UTILIZATION, uuid(4), "general") == 0.99
