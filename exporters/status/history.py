@@ -9,7 +9,8 @@ from itertools import pairwise
 from typing import Final
 
 from agent.catalogue import Kind, gpu, serving
-from agent.snapshot import Batch, Distribution, Snapshot
+from agent.moves import moves
+from agent.snapshot import Batch, Distribution, Reading, Snapshot
 
 SPAN: Final = 120.0
 """Seconds kept."""
@@ -56,6 +57,8 @@ class History:
     def __init__(self) -> None:
         self._timelines: dict[Key, deque[Point]] = {}
         self._fed: dict[str, float] = {}
+        self._places: dict[str, tuple[tuple[Reading, ...], list[int]]] = {}
+        """By collector: what it last held, and the positions of what is followed."""
         self._now = 0.0
         self._looked_at = 0.0
 
@@ -73,7 +76,7 @@ class History:
         ]
         for name, batch in due:
             self._fed[name] = batch.taken_at
-            self._add(batch)
+            self._add(name, batch)
         if due or snapshot.taken_at - self._looked_at >= SPACING:
             self._looked_at = snapshot.taken_at
             self._forget()
@@ -82,10 +85,13 @@ class History:
         """Return what is kept of a series, oldest first."""
         return tuple(self._timelines.get(key, ()))
 
-    def _add(self, batch: Batch) -> None:
-        for metric, attributes, value in batch.readings:
-            if metric.name not in FOLLOWED:
-                continue
+    def _add(self, name: str, batch: Batch) -> None:
+        readings = batch.readings
+        last, places = self._places.get(name, ((), []))
+        if moves(readings, last) is None:
+            places = [at for at, (metric, _, _) in enumerate(readings) if metric.name in FOLLOWED]
+        self._places[name] = readings, places
+        for metric, attributes, value in [readings[place] for place in places]:
             key = metric.name, attributes
             timeline = self._timelines.get(key)
             if timeline is None:
@@ -101,6 +107,7 @@ class History:
             del self._timelines[key]
         for name in [name for name, fed in self._fed.items() if fed < old]:
             del self._fed[name]
+            self._places.pop(name, None)
 
 
 def baseline(points: tuple[Point, ...], now: Point, started_at: float) -> Point | None:
