@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import agent.aiohttp_import  # noqa: F401 - before anything imports aiohttp
 from agent.collector import Collector
 from agent.collectors.nvml.collector import RELEASE_SECONDS, NvmlCollector
 from agent.collectors.nvml.driver import GpuDriver

@@ -17,7 +17,6 @@ from exporters.negotiation import accepts_gzip, wants_openmetrics
 from exporters.prometheus import CLASSIC, OPENMETRICS, Exposition
 from exporters.release import PATH as RELEASE_PATH
 from exporters.release import ReleaseEndpoint
-from exporters.status import page
 from exporters.status.board import Board, Source
 from exporters.status.stream import Streams
 
@@ -127,6 +126,8 @@ class _Endpoint(_Telling):
             answer = _not_yet()
             answer.headers["Refresh"] = "1"
             return answer
+        from exporters.status import page  # noqa: PLC0415 - with the first visit
+
         return web.Response(
             body=(await self._board.document(snapshot)).encode("utf-8", "replace"),
             content_type="text/html",

@@ -7,9 +7,8 @@ the deviation is never taken for less than a sixth of the gap: then z > 6 says b
 not differ at all (MAD 0) are no special case.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import Final, NamedTuple
 
 from agent.catalogue.window import OUTLIER
@@ -161,3 +160,13 @@ def _verdict(own: Standing, model: Sequence[Standing], signal: Signal) -> Verdic
     return Verdict(
         score(value, values, signal.worse, signal.gap), value, median(values), len(values)
     )
+
+
+def median(values: Iterable[float]) -> float:
+    """Return the middle of ``values``, of which there is at least one.
+
+    As `statistics.median`, whose module brings 2 MiB of exact arithmetic along.
+    """
+    ordered = sorted(values)
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2

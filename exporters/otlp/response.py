@@ -5,8 +5,6 @@ without advice, and never a failure of its own.
 """
 
 from google.protobuf.message import DecodeError
-from google.rpc.error_details_pb2 import RetryInfo
-from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
@@ -30,6 +28,8 @@ def receipt(signal: Signal, body: bytes) -> Receipt:
 
 def status_words(body: bytes) -> str:
     """Return the message of a `google.rpc.Status`, as the specification wants errors; else empty."""
+    from google.rpc.status_pb2 import Status  # noqa: PLC0415 - only where something was refused
+
     try:
         return one_line(Status.FromString(body).message)
     except DecodeError:
@@ -38,6 +38,9 @@ def status_words(body: bytes) -> str:
 
 def retry_delay(body: bytes) -> float | None:
     """Return the seconds that a `RetryInfo` within a `google.rpc.Status` asks to wait, if one is there."""
+    from google.rpc.error_details_pb2 import RetryInfo  # noqa: PLC0415 - as above
+    from google.rpc.status_pb2 import Status  # noqa: PLC0415 - as above
+
     try:
         for detail in Status.FromString(body).details:
             info = RetryInfo()

@@ -1,7 +1,8 @@
 """Keeps what the status page needs between two visits, and makes views of it when somebody asks.
 
 Between visits it costs one look at the followed series every three seconds (a tenth of a millisecond for
-eight GPUs and two servers); views and HTML are made only on request, once per snapshot for all watchers.
+eight GPUs and two servers); views and HTML are made only on request, once per snapshot for all watchers,
+and what makes them is imported with the first one.
 """
 
 import asyncio
@@ -9,13 +10,13 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from agent.snapshot import Snapshot
-from exporters.status import page
 from exporters.status.history import History
-from exporters.status.model import NodeView
-from exporters.status.node import node_view
+
+if TYPE_CHECKING:
+    from exporters.status.model import NodeView
 
 
 class Source(Protocol):
@@ -60,8 +61,10 @@ class Board:
         """Return how old a snapshot is, seconds."""
         return max(0.0, self._clock() - snapshot.taken_at)
 
-    def view(self, snapshot: Snapshot) -> NodeView:
+    def view(self, snapshot: Snapshot) -> "NodeView":
         """Return the view of a snapshot, with its age now."""
+        from exporters.status.node import node_view  # noqa: PLC0415 - with the first visit
+
         return node_view(
             snapshot,
             self._history,
@@ -76,11 +79,15 @@ class Board:
 
     async def document(self, snapshot: Snapshot) -> str:
         """Return the whole page."""
+        from exporters.status import page  # noqa: PLC0415 - with the first visit
+
         await _prepare()
         return page.render(self.view(snapshot))
 
     async def parts(self, snapshot: Snapshot) -> dict[str, str]:
         """Return the parts of the page that change, made once per snapshot."""
+        from exporters.status import page  # noqa: PLC0415 - with the first visit
+
         await _prepare()
         if snapshot.sequence != self._sequence:
             self._parts = page.fragments(self.view(snapshot))
@@ -90,5 +97,7 @@ class Board:
 
 async def _prepare() -> None:
     """Compile the templates beside the loop: it takes 0.2 s at the first visit, and nothing later."""
+    from exporters.status import page  # noqa: PLC0415 - with the first visit
+
     if not page.is_prepared():
         await asyncio.to_thread(page.prepare)

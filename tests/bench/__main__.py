@@ -103,7 +103,7 @@ class Bench:
         return Workshop(folder)
 
     def settings(self, servers_each: int = 5) -> dict[str, Any]:
-        """Return all that the budget names: GPUs, model servers, OTLP."""
+        """Return a whole node: GPUs, OTLP, and the model servers that are on most."""
         servers = [
             {"name": name, "url": f"{self.captures}/{name}/metrics", "profile": name}
             for name in ("vllm", "triton")
@@ -112,8 +112,12 @@ class Bench:
             "node": "bench",
             "interval": 1,
             "servers": [each | {"interval": servers_each} for each in servers],
-            "otlp": [{"endpoint": self.receiver, "interval": 15}],
-        }
+        } | self.gpus()
+
+    def gpus(self) -> dict[str, Any]:
+        """Return GPUs and OTLP, which the budget is for."""
+        otlp = [{"endpoint": self.receiver, "interval": 15}]
+        return {"node": "bench", "interval": 1, "otlp": otlp}
 
 
 _ALONE: Final[dict[str, Any]] = {"node": "bench", "interval": 1}
@@ -167,7 +171,9 @@ def _imports(_: Bench) -> list[Row]:
 
 
 def _scraped(title: str, scrapes: Scrapes) -> list[Row]:
-    method = f"{SCRAPES} scrapes, one each {PAUSE * 1000:.0f} ms, gzip, kept connection"
+    method = (
+        f"{SCRAPES} scrapes, one each {PAUSE * 1000:.0f} ms, gzip, kept connection, bare socket"
+    )
     return [
         Figure(f"scrape, median{title}", scrapes.median, "ms", 1, method),
         Figure(f"scrape, p99{title}", scrapes.p99, "ms", 5, method),
@@ -175,23 +181,23 @@ def _scraped(title: str, scrapes: Scrapes) -> list[Row]:
 
 
 def _steady(bench: Bench) -> list[Row]:
-    """Watch a whole node on a driver that costs nothing, beside a loop that makes the same calls."""
+    """Watch nodes on a driver that costs nothing, beside a loop that makes the same calls."""
     shop = bench.workshop()
-    node, bare_node = (shop.node(name, f"{FREE}\n{bench.tenants}") for name in ("free", "bare"))
+    names = ("gpus", "whole", "bare")
+    gpus, whole, bare_node = (shop.node(name, f"{FREE}\n{bench.tenants}") for name in names)
     with (
         running_bare_calls(bare_node.environment()) as bare,
-        running_agent(bench.folder, bench.settings(), environment=node.environment()) as agent,
+        running_agent(bench.folder, bench.gpus(), environment=gpus.environment()) as agent,
+        running_agent(bench.folder, bench.settings(), environment=whole.environment()) as served,
     ):
-        (use, bare_use) = _uses([(agent, node), (bare, bare_node)], LONG)
-        memory = agent.pss_mib()
-        scrapes = scrape(agent.port, SCRAPES, PAUSE)
-        floor = scrape(agent.port, SCRAPES, PAUSE, "/healthz").median
+        watched = [(agent, gpus), (served, whole), (bare, bare_node)]
+        use, use_served, bare_use = _uses(watched, LONG)
     window = (
         f"/proc over {LONG:.0f} s after {WARM_UP:.0f} s, a scrape and a push each 15 s, {PODS} pods"
     )
     counted = f"{use.calls:.0f} calls/s, counted by the library itself"
+    less = "all, less the bare calls, which hold the driver's and the binding's time"
     return [
-        Figure("first metric after start", agent.first_metric_after, "s", 0.5, "spawn to /readyz"),
         Figure("CPU, all", use.total, "s/min", None, window),
         Figure("CPU of the simulated driver", use.driver, "s/min", None, counted),
         Figure("CPU above the driver's, 8 GPUs", use.own, "s/min", None, "the difference"),
@@ -208,10 +214,31 @@ def _steady(bench: Bench) -> list[Row]:
             use.total - bare_use.total,
             "s/min",
             BUDGET,
-            "all, less the bare calls, which hold the driver's and the binding's time",
+            less,
         ),
+        Figure(
+            "CPU above the same calls, and 2 model servers each 5 s",
+            use_served.total - bare_use.total,
+            "s/min",
+            None,
+            f"{less}; the servers' pages are 60 kB and 4 kB",
+        ),
+    ]
+
+
+def _answers(bench: Bench) -> list[Row]:
+    """Watch a whole node alone: what it holds, and how soon it answers."""
+    node = bench.workshop().node("alone", f"{FREE}\n{bench.tenants}")
+    with running_agent(bench.folder, bench.settings(), environment=node.environment()) as agent:
+        time.sleep(WARM_UP + SHORT)
+        memory = agent.pss_mib()
+        scrapes = scrape(agent.port, SCRAPES, PAUSE)
+        floor = scrape(agent.port, SCRAPES, PAUSE, "/healthz").median
+    gpus = sum(b"hw_id=" in line for line in scrapes.body.splitlines())
+    return [
+        Figure("first metric after start", agent.first_metric_after, "s", 0.5, "spawn to /readyz"),
         Figure("memory", memory, "MiB PSS", 48, "smaps_rollup at the end of the window"),
-        Figure("series", scrapes.series, "", None, "lines of one scrape"),
+        Figure("series", scrapes.series, "", None, f"lines of one scrape; {gpus} of GPUs"),
         *_scraped("", scrapes),
         Figure("an empty answer, median", floor, "ms", None, "/healthz, the same way"),
     ]

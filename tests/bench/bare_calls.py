@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import pynvml
 
-from agent.collectors.nvml.arrays import ProcessList, SampleBuffer
 from agent.collectors.nvml import profiling
+from agent.collectors.nvml.arrays import ProcessList, SampleBuffer
 from agent.collectors.nvml.device import SELDOM_INTERVAL, SLOW_INTERVAL, Device
 from agent.collectors.nvml.driver_samples import DriverSamples
 from agent.collectors.nvml.fields import FieldBatch

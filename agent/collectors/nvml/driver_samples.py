@@ -112,9 +112,7 @@ class DriverSamples:
                 problems.append(FieldProblem(buffer.kind.field, error.reason, str(error)))
         return RecentSamples(**told, problems=tuple(problems))
 
-    def _read(
-        self, buffer: _Buffer, now: float, problems: list[FieldProblem]
-    ) -> tuple[Timed, ...]:
+    def _read(self, buffer: _Buffer, now: float, problems: list[FieldProblem]) -> tuple[Timed, ...]:
         since = buffer.seen
         if since is None or now - buffer.heard_at >= _QUIET:
             return self._catch_up(buffer, now)

@@ -8,7 +8,6 @@ import ctypes
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from importlib import metadata
 from math import inf
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -33,7 +32,6 @@ from agent.collectors.nvml.tenancy import PROC, Tenancy
 
 T = TypeVar("T")
 
-_DISTRIBUTION: Final = "nvidia-ml-py"
 _EVENTS_PER_POLL: Final = 1000
 """A storm of XIDs must not keep a poll from ending; the rest comes with the next one."""
 _PHASES: Final = 8
@@ -309,17 +307,16 @@ def _address(handle: Any) -> int | None:
 def _binding() -> Any:
     """Import `pynvml` and make sure that it is the module of `nvidia-ml-py`.
 
-    The retired distribution `pynvml` installs a package of the same name, which wins over the module.
+    The retired distribution `pynvml` installs a package of the same name, which wins over the module. To
+    ask who installed it would load what reads archives, half a MiB that is of no use afterwards.
     """
     try:
         import pynvml  # noqa: PLC0415 - only a machine that reads a GPU needs it
     except ImportError as error:
         raise WrongBinding("pynvml is not installed: pip install nvidia-ml-py") from error
-    with suppress(metadata.PackageNotFoundError):
-        ours = metadata.distribution(_DISTRIBUTION).locate_file("pynvml.py")
-        if Path(str(ours)).resolve() != Path(pynvml.__file__).resolve():
-            raise WrongBinding(
-                f"pynvml comes from {pynvml.__file__}, which is not nvidia-ml-py's: "
-                "pip uninstall pynvml, then pip install --force-reinstall nvidia-ml-py"
-            )
+    if hasattr(pynvml, "__path__"):  # a package; nvidia-ml-py's is one file
+        raise WrongBinding(
+            f"pynvml comes from {pynvml.__file__}, which is not nvidia-ml-py's: "
+            "pip uninstall pynvml, then pip install --force-reinstall nvidia-ml-py"
+        )
     return pynvml

@@ -1,8 +1,9 @@
 """What a GPU's performance counters say (GPM): how much of it worked, not only whether it did.
 
 Hopper and newer, without root and without DCGM. Metrics are the difference of two samples, so the first
-sample gives none, and means of all the time between them, so nothing is lost by asking seldom. Whoever profiles a program has the right of way: while the driver says that the counters
-are taken, or not ours, they are left alone for a minute.
+sample gives none, and means of all the time between them, so nothing is lost by asking seldom. Whoever
+profiles a program has the right of way: while the driver says that the counters are taken, or not ours,
+they are left alone for a minute.
 """
 
 from contextlib import suppress

@@ -3,6 +3,7 @@
 import pytest
 
 from agent.catalogue import gpu, gpu_work
+from agent.snapshot import Batch
 from tests.agent.collectors.nvml.node import Node, problems, uuid, value
 
 MIB = 1024 * 1024
@@ -48,13 +49,14 @@ def test_counters_are_means_of_all_the_time_and_so_asked_seldom(node: Node) -> N
         node.collect()
     node.tell("log 1")
 
-    batches, turns = [], []
+    batches, turns = list[Batch](), list[str]()
     for _ in range(10):
         batches.append(node.collect())
-        turns.append([line for line in asked(node) if line.startswith("nvmlGpmSampleGet")])
+        turn = [line for line in asked(node) if line.startswith("nvmlGpmSampleGet")]
+        assert turn
+        turns += turn
 
-    assert sorted(sum(turns, [])) == sorted(f"nvmlGpmSampleGet {n}" for n in range(8) for _ in "ab")
-    assert all(turns)
+    assert sorted(turns) == sorted(f"nvmlGpmSampleGet {n}" for n in range(8) for _ in "ab")
     for batch in batches:
         assert value(batch, gpu_work.SM_ACTIVE, uuid(2)) == 0.82
 
