@@ -1,4 +1,4 @@
-"""Measures the agent against its budgets: ``make bench``, about six minutes.
+"""Measures the agent against its budgets: ``make bench``, about seven minutes.
 
 What is measured is the real agent in processes of their own, reading GPUs each second from the simulated
 `libnvidia-ml.so.1` of the tests through the real binding, with a vLLM and a Triton server (captured answers
@@ -375,7 +375,8 @@ def _hanging(bench: Bench) -> list[Row]:
 
 _PARTS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     "import": _imports,
-    "a whole node": _steady,
+    "CPU of nodes": _steady,
+    "a node alone": _answers,
     "a driver that costs": _costly,
     "side by side with nvitop-exporter": _side_by_side,
     "16 GPUs x 7 MIG": _divided,
