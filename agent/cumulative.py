@@ -5,10 +5,8 @@ then the count started somewhere after it was last seen. Histograms are judged b
 their sum, which can fall without a restart (a negative observation).
 """
 
-from collections.abc import Mapping
-from itertools import compress
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf
-from operator import is_not
 from typing import Final, NamedTuple
 
 from agent.catalogue import Kind
@@ -53,31 +51,36 @@ class Starts:
 
     def __init__(self) -> None:
         self._positions: list[int] = []
-        self._last: list[Reading] = []
+        self._cumulative: frozenset[int] = frozenset()
+        """The same."""
+        self._last: Sequence[Reading] = ()
         self._layout: object = None
         self._seen_at = -inf
         self.starts: Mapping[SeriesKey, float] = {}
         """Since when each series of the last batch has been counting, Unix seconds. It is the same object
         until one of them starts."""
 
-    def follow(self, batch: Batch, layout: object = None) -> None:
+    def follow(
+        self, batch: Batch, layout: object = None, moved: Iterable[int] | None = None
+    ) -> None:
         """Take in a batch.
 
         ``layout`` is the same object as for the batch before, and not `None`, where that had the same
-        series in the same order.
+        series in the same order. ``moved`` then holds the positions, and perhaps more, of what is not the
+        very same reading as there, if that is known.
         """
         known = layout is not None and layout is self._layout
         if not known or batch.taken_at < self._seen_at:
             self._meet(batch)
             self._layout = layout
             return
-        now = [batch.readings[position] for position in self._positions]
+        last, now = self._last, batch.readings
+        positions = self._positions if moved is None else self._cumulative.intersection(moved)
         fell = [
-            (metric, attributes)
-            for (metric, attributes, value), (_, _, last) in compress(
-                zip(now, self._last, strict=True), map(is_not, now, self._last)
-            )
-            if _total(value) < _total(last)
+            now[position][:2]
+            for position in positions
+            if now[position] is not last[position]
+            and _total(now[position][2]) < _total(last[position][2])
         ]
         if fell:
             self.starts = {**self.starts, **dict.fromkeys(fell, self._seen_at)}
@@ -89,7 +92,7 @@ class Starts:
             (metric, attributes): Count(
                 _total(value), self.starts[metric, attributes], self._seen_at
             )
-            for metric, attributes, value in self._last
+            for metric, attributes, value in (self._last[each] for each in self._positions)
         }
         counts = follow(known, batch)
         self._positions = [
@@ -97,8 +100,8 @@ class Starts:
             for position, (metric, attributes, _) in enumerate(batch.readings)
             if (metric, attributes) in counts
         ]
-        self._last = [batch.readings[position] for position in self._positions]
-        self._seen_at = batch.taken_at
+        self._cumulative = frozenset(self._positions)
+        self._last, self._seen_at = batch.readings, batch.taken_at
         starts = {key: count.start for key, count in counts.items()}
         if starts != self.starts:
             self.starts = starts

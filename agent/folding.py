@@ -14,7 +14,7 @@ hold is known from when the batches came, which is the same for all series.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from agent.catalogue import Metric
@@ -54,6 +54,10 @@ class Folding:
         self._plan: list[Folded] = []
         self._known: dict[Key, Folded] = {}
         """The same, by key."""
+        self._at: dict[int, Folded] = {}
+        """The same, by the position of the gauge."""
+        self._unsettled: list[Folded] = []
+        """Those of the plan that have a window, in its order."""
         self._ticks: deque[Tick] = deque()
         """Of the batches in the window."""
         self._layout: object = None
@@ -66,21 +70,27 @@ class Folding:
     def lapse(self) -> None:
         """Take in that the collector gives no values now: windows end, counters wait."""
         self._plan, self._known, self._layout, self._collected = [], {}, None, ()
+        self._at, self._unsettled = {}, []
         self._ticks.clear()
         self.keys = frozenset()
         self._paused = True
 
-    def fold(self, batch: Batch, layout: object = None) -> Batch:
+    def fold(
+        self, batch: Batch, layout: object = None, moved: Sequence[int] | None = None
+    ) -> Batch:
         """Return the batch as it is exported, itself where nothing is folded. It must be vetted.
 
         ``layout`` is the same object as for the batch before, and not `None`, where that had the same
-        series in the same order; without one this is found out.
+        series in the same order; without one this is found out. ``moved`` are then the positions of what
+        is not the very same reading as in the batch before, if that is known.
         """
         if not self._active or not batch.readings:
             self.lapse()
             return batch
         if self._last is not None and batch.taken_at < self._last:
             self.lapse()  # the clock was set back: ends of cells would lie in the future
+        if layout is None or layout is not self._layout:
+            moved = None
         if not self._fits(batch.readings, layout):
             self._arrange(batch.readings)
         self._layout, self._collected = layout, batch.readings
@@ -91,18 +101,21 @@ class Folding:
             return batch
         return Batch(
             taken_at=batch.taken_at,
-            readings=self._fold(batch, elapsed, seen),
+            readings=self._fold(batch, elapsed, seen, moved),
             problems=batch.problems,
             events=batch.events,
             holders=batch.holders,
         )
 
-    def _fold(self, batch: Batch, elapsed: float, seen: float) -> tuple[Reading, ...]:
+    def _fold(
+        self, batch: Batch, elapsed: float, seen: float, moved: Sequence[int] | None
+    ) -> tuple[Reading, ...]:
         now = batch.taken_at
         horizon = now - self._window
         trains = self._trains(batch.trains)
         readings, more = list(batch.readings), list[Reading]()
-        for series in self._plan:
+        looked_at = self._plan if moved is None else self._unsettled + self._woken(moved)
+        for series in looked_at:
             value: float = readings[series.position][2]  # type: ignore[assignment]  # gauges alone
             if series.settled is not None:
                 if series.settled == value:
@@ -118,9 +131,15 @@ class Folding:
                 more += series.counted
             if series.mean is not None:
                 readings[series.position] = series.mean
+        self._unsettled = [series for series in looked_at if series.settled is None]
         self._pass(now, seen, horizon)
         readings += more
         return tuple(readings)
+
+    def _woken(self, moved: Sequence[int]) -> list[Folded]:
+        """Return the series that stood still and may not any more. Such have nothing but a mean."""
+        found = map(self._at.get, moved)
+        return [each for each in found if each is not None and each.settled is not None]
 
     def _trains(self, trains: tuple[Train, ...]) -> dict[Key, Train]:
         """Return the trains that hold samples, by series; those series do not settle any more."""
@@ -128,7 +147,9 @@ class Folding:
         for key in found:
             series = self._known.get(key)
             if series is not None and not series.trained:
-                series.unsettle(self._ticks)
+                if series.settled is not None:
+                    series.unsettle(self._ticks)
+                    self._unsettled.append(series)
                 series.trained = True
         return found
 
@@ -155,6 +176,7 @@ class Folding:
             series.position = position
             self._plan.append(series)
         self._known = {series.key: series for series in self._plan}
+        self._at = {series.position: series for series in self._plan}
         self.keys = frozenset(
             (made, series.attributes)
             for series in self._plan

@@ -37,11 +37,14 @@ class Judging:
     def take(self, batch: Batch) -> Batch:
         """Take in a batch; return it without what cannot be true, and with the problems of that."""
         believed, keys = self._vetting.vet(batch)
-        self.batch, self.folded = believed, self._folding.fold(believed, keys)
+        moved = self._vetting.moved
+        self.batch, self.folded = believed, self._folding.fold(believed, keys, moved)
         sources = keys, self._folding.keys
         if self._sources is None or any(map(_differ, sources, self._sources)):
             self._sources, self.keys = sources, keys | self._folding.keys
-        self._starts.follow(self.folded, self.keys)
+        if moved is not None:
+            moved += range(len(believed.readings), len(self.folded.readings))
+        self._starts.follow(self.folded, self.keys, moved)
         return believed
 
     def repeats(self, batch: Batch) -> bool:

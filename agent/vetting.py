@@ -63,6 +63,8 @@ class Vetting:
         self._believed: tuple[Reading, ...] = ()
         self._limits: list[_Limits] = []
         self._keys: frozenset[SeriesKey] = frozenset()
+        self.moved: list[int] | None = None
+        """Where the last batch was another than the one before; `None` where it had other series."""
 
     def vet(self, batch: Batch) -> tuple[Batch, frozenset[SeriesKey]]:
         """Return the batch without what cannot be true, and the keys of the series that it holds.
@@ -71,8 +73,9 @@ class Vetting:
         """
         moved = moves(batch.readings, self._believed)
         if moved is not None and self._believes(batch, moved):
-            self._believed = batch.readings
+            self._believed, self.moved = batch.readings, moved
             return batch, self._keys
+        self.moved = None
         vetted, keys = vet(batch)
         if vetted is batch:
             self._believed, self._keys = batch.readings, keys

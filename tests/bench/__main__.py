@@ -190,7 +190,11 @@ def _steady(bench: Bench) -> list[Row]:
         running_agent(bench.folder, bench.gpus(), environment=gpus.environment()) as agent,
         running_agent(bench.folder, bench.settings(), environment=whole.environment()) as served,
     ):
-        watched = [(agent, gpus), (served, whole), (bare, bare_node)]
+        watched: list[tuple[Process, SimulatedNode]] = [
+            (agent, gpus),
+            (served, whole),
+            (bare, bare_node),
+        ]
         use, use_served, bare_use = _uses(watched, LONG)
     window = (
         f"/proc over {LONG:.0f} s after {WARM_UP:.0f} s, a scrape and a push each 15 s, {PODS} pods"
