@@ -1,5 +1,8 @@
 """Judging looks at what moved alone, and comes to what looking at everything comes to."""
 
+from collections.abc import Iterator
+from random import Random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,28 +30,32 @@ SERIES: tuple[SeriesKey, ...] = tuple(
 
 Values = dict[SeriesKey, float]
 
-values = st.fixed_dictionaries(
-    {},
-    optional={
-        key: st.sampled_from(
-            [0.0, 1.0, 2.0, 7.0] if key[0] is gpu_work.PCIE_REPLAYS else [0.0, 0.5, 1.0]
-        )
-        for key in SERIES
-    },
-)
-whole = st.fixed_dictionaries(
-    {key: st.sampled_from([0.0, 0.25, 0.5, 0.5, 0.5, 1.0]) for key in SERIES}
-)
-steps = st.sampled_from([1.0, 1.0, 1.0, 1.0, 0.5, 6.0, 30.0, -3.0])
-samples = st.sampled_from([(), (), (), ((0.5, 1.0), (0.5, 0.0))])
-refusals = st.sampled_from([None] * 7 + [gpu.POWER_LIMIT])
-turns = st.lists(
-    st.one_of(
-        st.tuples(steps, st.one_of(whole, whole, whole, values), samples, refusals), st.none()
-    ),
-    max_size=60,
-)
 Turn = tuple[float, Values, tuple[tuple[float, float], ...], Metric | None]
+
+
+def _value(metric: Metric, random: Random) -> float:
+    return random.choice(
+        (0.0, 1.0, 2.0, 7.0) if metric is gpu_work.PCIE_REPLAYS else (0.0, 0.5, 1.0)
+    )
+
+
+def play(random: Random) -> Iterator[Turn | None]:
+    """Yield a minute: mostly the same series, few of which move; `None` where the collector fails."""
+    told = {key: _value(key[0], random) for key in SERIES}
+    for _ in range(60):
+        if random.random() < 0.03:
+            yield None
+        for key in random.sample(SERIES, random.choice((0, 0, 1, 3))):
+            told[key] = _value(key[0], random)
+        shown = told
+        if random.random() < 0.05:
+            shown = dict(random.sample(sorted(told.items(), key=str), random.randrange(len(told))))
+        yield (
+            random.choice((1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 6.0, 30.0, -3.0)),
+            dict(shown),
+            random.choice(((), (), (), ((0.5, 1.0), (0.5, 0.0)))),
+            gpu.POWER_LIMIT if random.random() < 0.03 else None,
+        )
 
 
 class Teller:
@@ -74,13 +81,13 @@ class Teller:
         return Batch(self.at, tuple(readings), trains=tuple(trains) if train else ())
 
 
-@given(turns=turns)
-def test_what_moved_is_enough(turns: list[Turn | None]) -> None:
+@given(random=st.randoms(use_true_random=False))
+def test_what_moved_is_enough(random: Random) -> None:
     """Batches that repeat, change, lose series, are refused in part or fail come to the same either way."""
     judging, folding, teller = Judging(Folding(interval=1.0)), Folding(interval=1.0), Teller()
     counts: dict[SeriesKey, Count] = {}
 
-    for turn in turns:
+    for turn in play(random):
         if turn is None:
             judging.drop()
             folding.lapse()
