@@ -25,6 +25,7 @@ from alerts import (
     gpu_errors,
     gpu_memory,
     inference,
+    node_memory,
     paging,
     probe,
     serving,
@@ -40,7 +41,7 @@ CHART: Final = ROOT / "helm" / "warpwatch" / "files"
 
 
 def _of_gpus() -> tuple[Rule, ...]:
-    parts = (gpu, gpu_errors, gpu_memory, gpu_condition)
+    parts = (gpu, gpu_errors, gpu_memory, gpu_condition, node_memory)
     return tuple(rule for part in parts for rule in part.rules())
 
 
