@@ -9,12 +9,7 @@ from alerts.growth import grown
 from alerts.identity import WHERE
 from alerts.rule import HEALTH_DASHBOARD, Component, Rule, Severity
 
-_LIMIT: Final = f"$labels.{OOM_LIMIT.label}"
-_WHOSE: Final = (
-    f'{{{{ if eq {_LIMIT} "cgroup" }}}}a container\'s limit'
-    f'{{{{ else if eq {_LIMIT} "host" }}}}the node\'s memory'
-    "{{ else }}memory{{ end }}"
-)
+_WHOSE: Final = f'{{{{ or $labels.{OOM_LIMIT.label} "limit unknown" }}}}'
 
 
 def rules() -> tuple[Rule, ...]:
@@ -31,9 +26,9 @@ def _killed() -> Rule:
         hold="0s",
         linger="15m",
         subject=_WHOSE,
-        summary=f"The kernel killed a process for want of memory ({_WHOSE}) on {WHERE}",
-        description="It is the node's memory that was out, or a container's share of it, and not a GPU's. A "
-        "training job ends so when its data loaders or its checkpoint grow.",
+        summary=f"Process killed, out of memory ({_WHOSE}) on {WHERE}",
+        description="The kernel ended it: the node was out of memory (host) or a container at its limit (cgroup), "
+        "not a GPU. A training job ends so when its data loaders or its checkpoint grow.",
         action="Read the agent's event system.oom_kill for the process and its container; then see whether "
         "the container's memory grew until its limit.",
         dashboard=HEALTH_DASHBOARD,
