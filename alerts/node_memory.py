@@ -27,8 +27,8 @@ def _killed() -> Rule:
         linger="15m",
         subject=_WHOSE,
         summary=f"Process killed, out of memory ({_WHOSE}) on {WHERE}",
-        description="The kernel ended it: the node was out of memory (host) or a container at its limit (cgroup), "
-        "not a GPU. A training job ends so when its data loaders or its checkpoint grow.",
+        description="The kernel ended it: the node was out of memory (host) or a container at its limit "
+        "(cgroup), not a GPU. A training job ends so when its data loaders or its checkpoint grow.",
         action="Read the agent's event system.oom_kill for the process and its container; then see whether "
         "the container's memory grew until its limit.",
         dashboard=HEALTH_DASHBOARD,

@@ -1,7 +1,7 @@
 """The collector that joins GPUs, processes, pods, servers and models.
 
 Its source is what the other collectors told last, and /proc, which it reads rarely: when a server or a
-process on a GPU is new or gone, and else once a minute.
+process on a GPU is new or gone, and else each five minutes.
 """
 
 import time

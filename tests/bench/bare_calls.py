@@ -43,13 +43,8 @@ def _learned(handle: Any) -> Device:
 
 def _probed(device: Device, handle: Any, probes: list[Probe]) -> list[Call]:
     """Return the questions that the GPU answers, each by the function that it does not lack."""
-    lacking = device._lacking
-    reads = [
-        probe.reads[lacking.get(probe, 0)]
-        for probe in probes
-        if lacking.get(probe, 0) < len(probe.reads)
-    ]
-    return [lambda read=read: read(pynvml, handle) for read in reads]  # type: ignore[misc]
+    ways = (device._probing.way(probe) for probe in probes)
+    return [lambda read=read: read(pynvml, handle) for read in ways if read]  # type: ignore[misc]
 
 
 def _each_second(device: Device, handle: Any) -> Iterator[Call]:
