@@ -362,6 +362,7 @@ REFUSAL = Attribute(
         "malformed",
         "no_model",
         "too_large",
+        "too_slow",
         "wrong_type",
         "duplicate",
         "overload",
