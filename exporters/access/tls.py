@@ -12,7 +12,7 @@ _MEANINGS: Final = {
     "KEY_VALUES_MISMATCH": "the key is not the certificate's",
     "NO_START_LINE": _NO_PEM,
     "NO_CERTIFICATE_OR_CRL_FOUND": _NO_PEM,
-    "PEM_LIB": _NO_PEM,
+    "PEM lib": _NO_PEM,
     "EE_KEY_TOO_SMALL": "the key is too short",
     "CA_MD_TOO_WEAK": "it is signed by a digest that is too weak",
 }
@@ -70,6 +70,7 @@ def _no_passphrase() -> str:
 
 def _complaint(files: Mapping[str, str], keys: tuple[str, ...], error: Exception) -> str:
     named = ", ".join(f"{key} {files[key]}" for key in keys if key in files)
-    reason = str(getattr(error, "reason", None) or getattr(error, "strerror", None) or error)
+    said = str(getattr(error, "reason", None) or getattr(error, "strerror", None) or error)
+    why = next((meaning for word, meaning in _MEANINGS.items() if word in said), said)
     fix = "each must be a PEM file, and a key be the certificate's and without passphrase"
-    return f"{named}: no use for TLS ({_MEANINGS.get(reason, reason)}); {fix}"
+    return f"{named}: no use for TLS ({why}); {fix}"
