@@ -116,8 +116,11 @@ class Listener(web.BaseSite):
             self._make_room()
             task = loop.create_task(self._welcome(arrived, str(address[0])), name="connection")
             self._arriving[task] = None
-            task.add_done_callback(self._arriving.pop)
+            task.add_done_callback(self._arrived)
             await asyncio.sleep(0)  # a flood of connections must not keep the loop from turning
+
+    def _arrived(self, task: asyncio.Task[None]) -> None:
+        self._arriving.pop(task, None)
 
     async def _welcome(self, arrived: socket.socket, address: str) -> None:
         """Hand a connection to the server, by a TLS handshake where there is TLS."""
@@ -135,29 +138,35 @@ class Listener(web.BaseSite):
                 ssl_handshake_timeout=self._handshake if context else None,
                 ssl_shutdown_timeout=_GOODBYE_SECONDS if context else None,
             )
-        except ConnectionResetError:
-            pass  # a port check, or a client that changed its mind
         except OSError as error:  # SSLError and a timeout are such
-            self._refused(address, str(getattr(error, "reason", None) or error))
+            if not isinstance(error, ConnectionResetError):  # a port check, or a change of mind
+                self._refused(address, str(getattr(error, "reason", None) or error))
+            # asyncio's frames hold the error and it holds them, with a quarter of a megabyte of buffers.
+            error.__traceback__ = error.__context__ = None
 
     def _make_room(self) -> None:
-        """Where there are as many as may be, end the one that came first."""
+        """Where there are as many as may be, end the one that came first: of handshakes half as many."""
+        if len(self._arriving) >= self._most // 2:
+            first = next(iter(self._arriving))
+            del self._arriving[first]
+            first.cancel()
+            self._tell()
+            return
         server = self._runner.server
         connected = server.connections if server else []
         if len(connected) + len(self._arriving) < self._most:
             return
-        now = asyncio.get_running_loop().time()
-        if now >= self._tell_after:
-            self._tell_after = now + _TOLD_EVERY
-            _log.warning("%d connections are open, so the oldest one is closed", self._most)
-        # Handshakes that hang may take half of the places, and no more.
-        if len(self._arriving) > self._most // 2 or not connected:
-            next(iter(self._arriving)).cancel()
-            return
         for each in connected:
             if each.transport is not None:
                 each.transport.abort()
+                self._tell()
                 return
+
+    def _tell(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now >= self._tell_after:
+            self._tell_after = now + _TOLD_EVERY
+            _log.warning("too many connections are open, so those that came first are closed")
 
 
 def _bound(addresses: Iterable[tuple[int, Any]]) -> Iterator[socket.socket]:

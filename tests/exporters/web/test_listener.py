@@ -1,8 +1,10 @@
 import asyncio
+import gc
 import resource
 import socket
 import ssl
 import time
+from asyncio.sslproto import SSLProtocol
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -111,7 +113,7 @@ async def test_idle_connections_keep_nobody_out(
     assert all([await ended(each) for each in idle[:8]])
     assert still_open(idle[-1])
     assert [record.getMessage() for record in caplog.records] == [
-        "4 connections are open, so the oldest one is closed"
+        "too many connections are open, so those that came first are closed"
     ]
 
 
@@ -158,6 +160,35 @@ async def test_a_handshake_has_its_time(
     assert [address for address, _ in told] == ["127.0.0.1"] * 2
     assert "HTTP_REQUEST" in {reason for _, reason in told}
     assert any("SSL handshake is taking longer" in reason for _, reason in told)
+
+
+async def test_failed_handshakes_leave_nothing_behind(
+    listen: Listen, sockets: Callable[[int], socket.socket], pair: tuple[Pair, Pair]
+) -> None:
+    """What a handshake took is free at once, and not when garbage is looked for: that is rarely."""
+    context = server_context(pair[1])
+    told: list[str] = []
+    site = await listen(
+        context=lambda: context, handshake=30.0, refused=lambda *refusal: told.extend(refusal)
+    )
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            with sockets(site.port) as hanging:
+                hanging.send(b"\x16\x03\x01\x02\x00")
+            with sockets(site.port) as plain:
+                plain.send(b"GET / HTTP/1.1\r\n\r\n")
+                assert await ended(plain)
+        async with asyncio.timeout(10):
+            while site._arriving:  # noqa: ASYNC110 - nobody is told
+                await asyncio.sleep(0.01)
+        left = [each for each in gc.get_objects() if isinstance(each, SSLProtocol)]
+    finally:
+        gc.enable()
+
+    assert len(told) == 40
+    assert len(left) <= 2  # the last ones may be on their way
 
 
 async def test_each_connection_has_the_newest_tls(listen: Listen, pair: tuple[Pair, Pair]) -> None:
