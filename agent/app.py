@@ -135,8 +135,8 @@ async def run(
         release=_release_endpoint(config.release_from, gpus),
         access=access,
     )
-    warn_if_exposed("listen", config.listen, config.web)
     runner, port = await serve(web, config.listen.host, config.listen.port, access=access)
+    warn_if_exposed("listen", config.listen, config.web)
 
     def release() -> list[Part]:
         _log.info("SIGUSR1: the driver is let go of for %g s", RELEASE_SECONDS)

@@ -113,10 +113,10 @@ async def run(
         intake=INTAKE,
         access=access,
     )
-    warn_if_exposed("drift.listen", settings.listen, config.web)
     runner, port = await serve(
         web, settings.listen.host, settings.listen.port, access=access, most=MOST_SENDERS
     )
+    warn_if_exposed("drift.listen", settings.listen, config.web)
     ready(base_url(replace(settings.listen, port=port), config.web))
     try:
         await until_told([sampler.run(), push.run(sampler)])

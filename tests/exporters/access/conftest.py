@@ -37,7 +37,7 @@ class Files:
     stranger: Pair
 
     @property
-    def tls(self) -> dict[str, str]:
+    def tls(self) -> dict[str, Any]:
         """The settings for TLS alone."""
         return {"cert_file": str(self.server.cert), "key_file": str(self.server.key)}
 
