@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from agent.collectors.serving.budget import SeriesBudget
 from agent.collectors.xid.collector import XidCollector
 from agent.config import Config
 from agent.lifecycle import Part, until_told
+from agent.protection import base_url, both, protection, warn_if_exposed
 from agent.pushing import Push, UnusableSettingError, otlp_settings
 from agent.sampler import Sampler
 from agent.xid.ledger import XidLedger
@@ -109,7 +111,9 @@ async def run(
     `ValueError` for a simulation or a variable that makes no sense.
     """
     node = node_name(config, environment)
-    settings = otlp_settings(config, environment, node)
+    settings, access = both(
+        lambda: otlp_settings(config, environment, node), lambda: protection(config.web)
+    )
     push = Push(settings)
     connections, series = Connections(), SeriesBudget()
     collectors = make_collectors(config, gpu_driver(config), connections, series)
@@ -120,21 +124,26 @@ async def run(
         distributions=config.distributions,
         exporters=push.states,
     )
+    if access is not None:
+        from agent.collectors.web import WebCollector  # noqa: PLC0415 - only where configured
+
+        sampler.adopt(WebCollector(access))
     gpus = [each for each in collectors if isinstance(each, NvmlCollector)]
     web = make_app(
         sampler,
         Exposition(node, config.cluster or ""),
         health_limit=max(HEALTH_LIMIT, 3 * config.interval),
         release=_release_endpoint(config.release_from, gpus),
+        access=access,
     )
-    runner, port = await serve(web, config.listen.host, config.listen.port)
+    runner, port = await serve(web, config.listen.host, config.listen.port, access=access)
+    warn_if_exposed("listen", config.listen, config.web)
 
     def release() -> list[Part]:
         _log.info("SIGUSR1: the driver is let go of for %g s", RELEASE_SECONDS)
         return [each.release() for each in gpus]
 
-    host = f"[{config.listen.host}]" if ":" in config.listen.host else config.listen.host
-    ready(f"http://{host}:{port}")
+    ready(base_url(replace(config.listen, port=port), config.web))
     try:
         await until_told(
             [

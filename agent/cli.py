@@ -97,6 +97,7 @@ def _add_status(commands: "_Commands[argparse.ArgumentParser]") -> None:
         "--url", help="the agent's URL; default: where the configuration says it listens"
     )
     status.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    _add_access(status)
     status.set_defaults(module="status", function="show")
 
 
@@ -168,7 +169,9 @@ def _add_scan(commands: "_Commands[argparse.ArgumentParser]") -> None:
 
 
 def _add_access(parser: argparse.ArgumentParser) -> None:
-    access = parser.add_argument_group("access", "What the server asks for; secrets are in files.")
+    access = parser.add_argument_group(
+        "access", "What whoever is asked wants to see; secrets are in files."
+    )
     access.add_argument("--bearer-token-file", default="", metavar="FILE", help="holds the token")
     access.add_argument("--username", default="", metavar="NAME", help="for basic authentication")
     access.add_argument("--password-file", default="", metavar="FILE", help="holds the password")
@@ -254,7 +257,9 @@ def _add_report(parts: "_Commands[argparse.ArgumentParser]") -> None:
         help="rows, or a reference's .json; default: the one in use, or the one that is exported",
     )
     report.add_argument("--window", default="1d", help="how far back in Prometheus; default 1d")
-    report.add_argument("--bearer-token-file", type=Path, metavar="FILE", help="for Prometheus")
+    report.add_argument(
+        "--bearer-token-file", type=Path, metavar="FILE", help="for the one that is asked"
+    )
     report.add_argument("--model", default="", help="which, where there are several")
     report.add_argument("--model-version", default="", metavar="VERSION", help="as --model")
     report.add_argument("--reference-id", default="", metavar="ID", help="as --model")
@@ -331,6 +336,7 @@ def _add_reference(parts: "_Commands[argparse.ArgumentParser]") -> None:
     )
     freeze = _add_action(actions, "freeze", "end learning now", of_model=True)
     freeze.add_argument("--url", help="of the process; default: where it is configured to listen")
+    _add_access(freeze)
     _add_action(actions, "rollback", "go back to the reference before this one", of_model=True)
 
 

@@ -6,10 +6,12 @@ A process of its own: what a payload can do to it, it cannot do to the agent tha
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from agent.app import node_name
+from agent.collectors.web import WebCollector
 from agent.config import Config
 from agent.config.drift import Drift, DriftModel
 from agent.drift.collector import INTERVAL, DriftCollector
@@ -21,12 +23,15 @@ from agent.drift.store import reference_store
 from agent.drift.thresholds import FILE, ThresholdFile
 from agent.drift.traffic import Learning
 from agent.lifecycle import until_told
+from agent.protection import base_url, both, protection, warn_if_exposed
 from agent.pushing import Push, UnusableSettingError, otlp_settings
 from agent.sampler import Sampler
 from exporters.prometheus import Exposition
 from exporters.web import make_intake_app, serve
 
 INTAKE: Final = "/v1/"
+MOST_SENDERS: Final = 512
+"""Connections at once: each pod of a model that logs may keep one or some."""
 
 
 def thresholds(config: Config) -> ThresholdFile | None:
@@ -75,7 +80,9 @@ async def run(
     """
     settings = config.drift or Drift()
     node = node_name(config, environment)
-    receivers = otlp_settings(config, environment, node)
+    receivers, access = both(
+        lambda: otlp_settings(config, environment, node), lambda: protection(config.web)
+    )
     models = Models(
         clock=time.time,
         store=reference_store(config.state_dir),
@@ -97,15 +104,20 @@ async def run(
         interval=INTERVAL,
         exporters=push.states,
     )
+    if access is not None:
+        sampler.adopt(WebCollector(access))
     web = make_intake_app(
         sampler,
         Exposition(node, config.cluster or ""),
         intake.routes(),
         intake=INTAKE,
+        access=access,
     )
-    runner, port = await serve(web, settings.listen.host, settings.listen.port)
-    host = f"[{settings.listen.host}]" if ":" in settings.listen.host else settings.listen.host
-    ready(f"http://{host}:{port}")
+    runner, port = await serve(
+        web, settings.listen.host, settings.listen.port, access=access, most=MOST_SENDERS
+    )
+    warn_if_exposed("drift.listen", settings.listen, config.web)
+    ready(base_url(replace(settings.listen, port=port), config.web))
     try:
         await until_told([sampler.run(), push.run(sampler)])
     except* UnusableSettingError as refusals:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from agent.catalogue import itself
-from agent.catalogue.attributes import COLLECTOR, COLLECTOR_STATUS, NODE
+from agent.catalogue.attributes import COLLECTOR, COLLECTOR_STATUS, NODE, PROBLEM
 from agent.catalogue.promql import (
     PER_NODE,
     aggregate,
@@ -21,6 +21,7 @@ REMEMBERED: Final = "6h"
 lasts through the night, a longer one would keep warning of nodes that were taken away on purpose."""
 GPU_COLLECTOR: Final = "nvml"
 SERVER_COLLECTORS: Final = "serving/.+"
+WEB_COLLECTOR: Final = "web"
 
 _BROKEN: Final = matches(COLLECTOR_STATUS, "failed|stalled")
 """Not `unavailable`: a source that is not on the machine is no trouble."""
@@ -29,7 +30,7 @@ _WHERE: Final = f"node {{{{ $labels.{NODE.label} }}}}"
 
 def rules() -> tuple[Rule, ...]:
     """Return the rules."""
-    return (_no_agents(), _missing(), _driver_silent(), _collector_failing())
+    return (_no_agents(), _missing(), _driver_silent(), _collector_failing(), _web_file_broken())
 
 
 def _no_agents() -> Rule:
@@ -97,4 +98,23 @@ def _collector_failing() -> Rule:
         description=f"The source of collector {which} is there and fails, or a call to it hangs. What it "
         "measures is missing; everything else goes on.",
         action="Open the agent's status page or its log: it says what the source answered.",
+    )
+
+
+def _web_file_broken() -> Rule:
+    """Tell of a renewal that failed while the old certificate is still good: later it is an outage."""
+    counted = select(itself.COLLECTOR_PROBLEMS, equals(COLLECTOR, WEB_COLLECTOR), window="10m")
+    problems = aggregate("sum", (PROBLEM, *PER_NODE), f"increase({counted})")
+    return Rule(
+        alert="WarpwatchWebFileBroken",
+        expression=f"{problems} > 0",
+        severity=Severity.WARNING,
+        component=Component.AGENT,
+        # Longer than the window, or a certificate and its key that were written one after the other would do.
+        hold="15m",
+        linger="10m",
+        summary=f"A file that protects the endpoint on {_WHERE} is broken",
+        description=f"{{{{ $labels.{PROBLEM.label} }}}}: a certificate, key, token or user file was replaced "
+        "by something that cannot be used. What was read before stays in use, until it expires.",
+        action="Read the log of the process: it names the file, what is wrong with it, and the fix.",
     )

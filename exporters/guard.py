@@ -25,7 +25,7 @@ STRICTEST_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
 
 ENDPOINTS: Final = "/, /metrics, /metrics/dcgm, /api/v1/status, /healthz and /readyz"
 """What the agent answers."""
-_PROBES: Final = frozenset({"/healthz", "/readyz"})
+PROBES: Final = frozenset({"/healthz", "/readyz"})
 """They tell nothing about the node, and are asked by programs that may use any name."""
 
 
@@ -47,15 +47,15 @@ def guard(hosts: Collection[str], *, intake: str = "", endpoints: str = ENDPOINT
     @web.middleware
     async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.can_read_body and not (intake and request.path.startswith(intake)):
-            return _refusal(413, "this endpoint takes no request body\n")
-        if request.path not in _PROBES and not _is_ours(request, known):
-            return _refusal(
+            return refusal(413, "this endpoint takes no request body\n")
+        if request.path not in PROBES and not _is_ours(request, known):
+            return refusal(
                 421,
                 f"the host {request.host!r} is not this machine's; ask by IP address or localhost, "
                 "or add the name to the allowed hosts\n",
             )
         if _is_foreign_script(request):
-            return _refusal(403, "scripts of other sites may not ask here\n")
+            return refusal(403, "scripts of other sites may not ask here\n")
         try:
             return await handler(request)
         except web.HTTPNotFound:
@@ -64,7 +64,8 @@ def guard(hosts: Collection[str], *, intake: str = "", endpoints: str = ENDPOINT
     return refuse
 
 
-def _refusal(status: int, text: str) -> web.Response:
+def refusal(status: int, text: str) -> web.Response:
+    """Return an answer after which the connection ends: a body may not have been read."""
     response = web.Response(status=status, text=text)
     response.force_close()
     return response

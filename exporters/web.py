@@ -11,8 +11,10 @@ from time import time
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from exporters.guard import add_headers, guard
+from exporters.listener import MOST_CONNECTIONS, Listener
 from exporters.negotiation import accepts_gzip, wants_openmetrics
 from exporters.prometheus import CLASSIC, OPENMETRICS, Exposition
 from exporters.release import PATH as RELEASE_PATH
@@ -21,6 +23,7 @@ from exporters.status.board import Board, Source
 from exporters.status.stream import Streams
 
 if TYPE_CHECKING:
+    from exporters.access import Access
     from exporters.dcgm import DcgmExposition
 
 HEALTH_LIMIT: Final = 15.0
@@ -154,6 +157,7 @@ def make_app(
     health_limit: float = HEALTH_LIMIT,
     hosts: Collection[str] = (),
     release: ReleaseEndpoint | None = None,
+    access: "Access | None" = None,
     clock: Callable[[], float] = time,
 ) -> web.Application:
     """Return the application. It starts nothing until it is served.
@@ -161,12 +165,13 @@ def make_app(
     ``dcgm`` answers `/metrics/dcgm`; without one, it is made for the node of ``exposition``.
     ``health_limit``: seconds, see `HEALTH_LIMIT`; longer than the sampling interval. ``hosts``: names
     that a reverse proxy may pass on to a server on loopback. ``release`` takes requests to let go of the
-    driver; without one there is nothing at its path. ``clock`` gives Unix seconds.
+    driver; without one there is nothing at its path. ``access`` asks who is there. ``clock`` gives Unix
+    seconds.
     """
     board = Board(source, exposition.node, exposition.cluster, clock)
     streams = Streams(source, board)
     endpoint = _Endpoint(source, exposition, dcgm, board, health_limit)
-    app = web.Application(middlewares=[guard(hosts)], client_max_size=1)
+    app = web.Application(middlewares=[guard(hosts), *_asking(access)], client_max_size=1)
     app.add_routes([*endpoint.routes(), web.get("/stream", streams.handle)])
     if release is not None:
         app.router.add_post(RELEASE_PATH, release.handle)
@@ -191,6 +196,7 @@ def make_intake_app(
     *,
     intake: str,
     health_limit: float = HEALTH_LIMIT,
+    access: "Access | None" = None,
 ) -> web.Application:
     """Return the application of a process that also takes bodies, by ``routes`` below the path ``intake``.
 
@@ -199,26 +205,46 @@ def make_intake_app(
     named = ", ".join(sorted({route.path for route in routes}))
     endpoints = f"/metrics, /healthz, /readyz and, to POST to, {named}"
     app = web.Application(
-        middlewares=[guard((), intake=intake, endpoints=endpoints)], client_max_size=1
+        middlewares=[guard((), intake=intake, endpoints=endpoints), *_asking(access)],
+        client_max_size=1,
     )
     app.add_routes([*_Telling(source, exposition, health_limit).routes(), *routes])
     app.on_response_prepare.append(add_headers)
     return app
 
 
-async def serve(app: web.Application, host: str, port: int) -> tuple[web.AppRunner, int]:
+def _asking(access: "Access | None") -> tuple[Middleware, ...]:
+    """Return what asks for credentials: nothing where nobody need ask, so that it costs nothing."""
+    return () if access is None else access.middlewares
+
+
+async def serve(
+    app: web.Application,
+    host: str,
+    port: int,
+    *,
+    access: "Access | None" = None,
+    most: int = MOST_CONNECTIONS,
+) -> tuple[web.AppRunner, int]:
     """Listen; return what to clean up and the port (``port`` 0 takes a free one).
 
-    Raises OSError with a sentence that names the address and the way out, in ``strerror``.
+    ``access`` says whether there is TLS; ``most`` connections are held at once. Raises OSError
+    with a sentence that names the address and the way out, in ``strerror``.
     """
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOPPING, **_LIMITS)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        if access is None:
+            site = Listener(runner, host, port, most=most)
+        else:
+            site = Listener(
+                runner, host, port, most=most, context=access.context, refused=access.refuse
+            )
+        await site.start()
     except OSError as error:
         await runner.cleanup()
         raise OSError(error.errno, _cannot_listen(host, port, error)) from error
-    return runner, runner.addresses[0][1]
+    return runner, site.port
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> str:

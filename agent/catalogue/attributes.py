@@ -312,6 +312,17 @@ DISCOVERY_STATE = Attribute(
 PROBLEM = Attribute("warpwatch.problem", "What could not be read or believed.")
 EXPORTER = Attribute("warpwatch.exporter", "The exporter: otlp/<endpoint's host:port>.")
 SIGNAL = Attribute("warpwatch.signal", "Which OTLP signal.", ("metrics", "logs"))
+NOT_LET_IN = Attribute(
+    "warpwatch.refusal",
+    "Why somebody was not let in.",
+    (
+        "credentials_missing",
+        "credentials_wrong",
+        "certificate_missing",
+        "too_many_attempts",
+        "handshake_failed",
+    ),
+)
 EVENT_NAME = Attribute("event.name", "The kind of event; see the list of events.")
 VERSION = Attribute("service.version", "The agent's version.")
 PYTHON = Attribute("process.runtime.version", "The version of Python that runs the agent.")
@@ -351,6 +362,7 @@ REFUSAL = Attribute(
         "malformed",
         "no_model",
         "too_large",
+        "too_slow",
         "wrong_type",
         "duplicate",
         "overload",

@@ -7,6 +7,7 @@ from agent.catalogue.attributes import (
     COLLECTOR_STATUS,
     EVENT_NAME,
     EXPORTER,
+    NOT_LET_IN,
     PROBLEM,
     PYTHON,
     SIGNAL,
@@ -104,6 +105,14 @@ EXPORT_QUEUE = _own(
 EVENTS = _own(
     "events", Kind.COUNTER, "{event}", "Events seen since the agent started, by kind.", EVENT_NAME
 )
+WEB_REFUSED = _own(
+    "web.refused",
+    Kind.COUNTER,
+    "{request}",
+    "Requests to our own endpoint that were not let in, and TLS handshakes that failed; absent where "
+    "neither TLS nor credentials are configured.",
+    NOT_LET_IN,
+)
 PROCESS_CPU = _own(
     "process.cpu.time", Kind.COUNTER, "s", "CPU time that the agent has used, user and system."
 )
@@ -128,6 +137,7 @@ METRICS: Final = (
     EXPORT_DROPPED,
     EXPORT_QUEUE,
     EVENTS,
+    WEB_REFUSED,
     PROCESS_CPU,
     PROCESS_MEMORY,
     PROCESS_UPTIME,

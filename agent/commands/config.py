@@ -14,11 +14,16 @@ def check(options: argparse.Namespace) -> int:
     if config is None:
         return WRONG_CONFIGURATION
     from agent.app import gpu_driver, make_collectors, node_name  # noqa: PLC0415 - loads the whole agent
+    from agent.protection import both, protection  # noqa: PLC0415 - as above
     from agent.pushing import make_otlp, otlp_settings  # noqa: PLC0415 - as above
 
     try:
         make_collectors(config, gpu_driver(config))
-        receivers = make_otlp(otlp_settings(config, os.environ, node_name(config, os.environ)))
+        settings, _ = both(
+            lambda: otlp_settings(config, os.environ, node_name(config, os.environ)),
+            lambda: protection(config.web),
+        )
+        receivers = make_otlp(settings)
     except ValueError as error:
         return refuse(error)
     print(

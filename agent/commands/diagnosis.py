@@ -18,6 +18,8 @@ from agent.collector import Collector, Unavailable
 from agent.collectors.nvml.driver import DeviceError, DriverGone, GpuDriver
 from agent.collectors.nvml.library import WrongBinding
 from agent.config import Config
+from agent.config.web import exposure
+from agent.protection import protection
 from agent.pushing import make_otlp, otlp_settings
 from agent.snapshot import Batch
 
@@ -55,6 +57,7 @@ async def diagnose(config: Config, environment: Mapping[str, str]) -> AsyncItera
         "node", Verdict.OK, f"{node_name(config, environment)}, cluster {config.cluster or '-'}"
     )
     yield _listen(config)
+    yield _protection(config)
     driver = gpu_driver(config)
     for finding in await _within_deadline(driver):
         yield finding
@@ -203,6 +206,32 @@ def _listen(config: Config) -> Finding:
             found = f"{config.listen}: {os.strerror(error.errno or 0)}"
             return Finding("listen", Verdict.WARNING, found, action)
     return Finding("listen", Verdict.OK, f"{config.listen} is free")
+
+
+def _protection(config: Config) -> Finding:
+    """See whether what protects our endpoints can be used, and whether they need it."""
+    try:
+        protection(config.web)
+    except ValueError as error:
+        action = (
+            "the agent does not start like this; `warpwatch config check` lists all that is wrong"
+        )
+        return Finding("web", Verdict.FAILED, str(error).replace("\n", "; "), action)
+    ways = {
+        "TLS": config.web.encrypted,
+        "client certificates": config.web.client_ca_file,
+        "bearer tokens": config.web.bearer_token_file,
+        "users": config.web.basic_auth_users_file,
+    }
+    found = ", ".join(way for way, used in ways.items() if used) or "neither TLS nor credentials"
+    listening = [("listen", config.listen)]
+    if config.drift is not None:
+        listening.append(("drift.listen", config.drift.listen))
+    for key, address in listening:
+        said, _, action = exposure(address, config.web).partition("; ")
+        if said:
+            return Finding("web", Verdict.WARNING, f"{found}; {key} {address} {said}", action)
+    return Finding("web", Verdict.OK, found)
 
 
 def machine_findings(proc: Path = Path("/proc")) -> Iterator[Finding]:

@@ -159,31 +159,24 @@ def _roll_back(store: "ReferenceStore", options: argparse.Namespace) -> int:
 
 def freeze_reference(options: argparse.Namespace) -> int:
     """Ask the running process to end learning now."""
-    import asyncio  # noqa: PLC0415 - this action alone asks a process
+    from agent.commands.asking import UnansweredError, asked, way_to  # noqa: PLC0415 - loads aiohttp
 
     config = configured(options)
     if config is None:
         return WRONG_CONFIGURATION
-    listen = (config.drift or Drift()).listen
-    url = options.url or f"http://{listen}"
-    return asyncio.run(_freeze(url, options.model, options.model_version))
-
-
-async def _freeze(url: str, model: str, model_version: str) -> int:
-    import aiohttp  # noqa: PLC0415 - as asyncio
-
-    query = {"model": model, "model_version": model_version}
     try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as session,
-            session.post(f"{url.rstrip('/')}/v1/references/freeze", params=query) as answer,
-        ):
-            said = (await answer.text()).strip()
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        return refuse(f"the drift process at {url} does not answer: {str(error) or 'timeout'}", 1)
+        way = way_to(options, (config.drift or Drift()).listen, config.web)
+    except ValueError as error:
+        return refuse(error)
+    query = {"model": options.model, "model_version": options.model_version}
+    try:
+        answer = asked(way, "/v1/references/freeze", method="POST", query=query)
+    except UnansweredError as error:
+        return refuse(f"the drift process at {way.url} does not answer: {error}", 1)
     if answer.status != 200:
-        return refuse(said, 1)
-    print(f"{model} {model_version}".strip(), "is compared with", json.loads(said)["reference"])
+        return refuse(answer.text.strip(), 1)
+    frozen = json.loads(answer.text)["reference"]
+    print(f"{options.model} {options.model_version}".strip(), "is compared with", frozen)
     return 0
 
 

@@ -89,14 +89,14 @@ async def _exported(options: argparse.Namespace) -> "tuple[Exported, str] | None
     from agent.drift.report_bins import exported  # noqa: PLC0415 - loads numpy
 
     samples: list[Sample]
+    headers = {}
+    if options.bearer_token_file:
+        token = options.bearer_token_file.read_text(encoding="utf-8").strip()
+        headers = {"Authorization": f"Bearer {token}"}
     if options.metrics:
-        samples = await report_source.of_page(options.metrics)
+        samples = await report_source.of_page(options.metrics, headers)
         where = f"all counts on {options.metrics}"
     elif options.prometheus:
-        headers = {}
-        if options.bearer_token_file:
-            token = options.bearer_token_file.read_text(encoding="utf-8").strip()
-            headers = {"Authorization": f"Bearer {token}"}
         samples = await report_source.of_prometheus(
             options.prometheus, options.window, options.model, headers
         )

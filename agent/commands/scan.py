@@ -14,6 +14,7 @@ from agent.collectors.serving.profile import Profile
 from agent.collectors.serving.scan.report import Report, scan
 from agent.collectors.serving.scan.source import Found, of_file, of_server, read_file
 from agent.collectors.serving.scan.written import draft_yaml, profile_yaml
+from agent.commands.asking import access_by_flags
 from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse
 from agent.config import Config
 from agent.custom_profiles import known_profiles
@@ -62,7 +63,7 @@ def _asked(options: argparse.Namespace, config: Config) -> _Asked:
 
     Raises ValueError where options contradict each other.
     """
-    source, access = options.source, _access(options)
+    source, access = options.source, access_by_flags(options)
     server = next((each for each in config.servers if source in (each.name, each.url)), None)
     if server is None:
         return _Asked(source, options.profile, access)
@@ -92,26 +93,6 @@ def _print(options: argparse.Namespace, report: Report, shown: str, written: str
         from agent.commands.scan_tables import print_report  # noqa: PLC0415
 
         print_report(report, shown, written)
-
-
-def _access(options: argparse.Namespace) -> Access:
-    """Return how to get in. Raises ValueError where half of a pair is missing."""
-    if bool(options.username) is not bool(options.password_file):
-        raise ValueError("--username and --password-file belong together; give both")
-    if options.bearer_token_file and options.username:
-        raise ValueError("--bearer-token-file and --username are both given; leave one of them out")
-    if options.key_file and not options.cert_file:
-        raise ValueError("--key-file needs --cert-file beside it")
-    return Access(
-        bearer_token_file=options.bearer_token_file,
-        username=options.username,
-        password_file=options.password_file,
-        ca_file=options.ca_file,
-        cert_file=options.cert_file,
-        key_file=options.key_file,
-        server_name=options.server_name,
-        insecure_skip_verify=options.insecure_skip_verify,
-    )
 
 
 def _profile(report: Report, profiles: Sequence[Profile], found: Found) -> str:

@@ -3,29 +3,38 @@
 import argparse
 import json
 import sys
-from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse
+from agent.config import Config
 
-_TIMEOUT_SECONDS = 5.0
+_HINT = "is the agent running? Start it with `warpwatch run`, or name it with --url"
 
 
 def show(options: argparse.Namespace) -> int:
     """Ask the agent and print its answer. Exit codes: 0 shown, 1 no agent answers there."""
-    url = options.url
-    if url is None:
-        config = configured(options)
-        if config is None:
-            return WRONG_CONFIGURATION
-        url = f"http://{config.listen}"
+    from agent.commands.asking import (  # noqa: PLC0415 - loads aiohttp
+        NotLetInError,
+        UnansweredError,
+        asked,
+        way_to,
+    )
+
+    config = configured(options) if options.url is None else Config()
+    if config is None:
+        return WRONG_CONFIGURATION
     try:
-        status = _ask(f"{url.rstrip('/')}/api/v1/status")
-    except (URLError, TimeoutError, ValueError, OSError) as error:
-        reason = getattr(error, "reason", error)
-        hint = "is the agent running? Start it with `warpwatch run`, or name it with --url"
-        return refuse(RuntimeError(f"no agent answers at {url}: {reason}; {hint}"), 1)
+        way = way_to(options, config.listen, config.web)
+    except ValueError as error:
+        return refuse(error)
+    try:
+        answer = asked(way, "/api/v1/status")
+        status = json.loads(answer.text)
+    except NotLetInError as error:
+        return refuse(f"the agent at {way.url} does not let us in: {error}", 1)
+    except UnansweredError as error:
+        return refuse(f"no agent answers at {way.url}: {error}; {_HINT}", 1)
+    except ValueError:
+        return refuse(f"no agent answers at {way.url}: HTTP {answer.status}, no JSON; {_HINT}", 1)
     if options.json:
         json.dump(status, sys.stdout, indent=2)
         print()
@@ -36,11 +45,3 @@ def show(options: argparse.Namespace) -> int:
 
         print_status(status, Console())
     return 0
-
-
-def _ask(url: str) -> dict[str, Any]:
-    if not url.startswith(("http://", "https://")):
-        raise ValueError("the URL must begin with http:// or https://")
-    with urlopen(url, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310 - http and https only
-        status: dict[str, Any] = json.load(answer)
-    return status

@@ -5,6 +5,7 @@ from agent.config.load import ConfigError, ConfigProblem, load
 from agent.config.profiles import Profile
 from agent.config.settings import Config, Dcgm, Otlp, Server
 from agent.config.values import Address
+from agent.config.web import Web
 
 __all__ = [
     "Address",
@@ -16,5 +17,6 @@ __all__ = [
     "Otlp",
     "Profile",
     "Server",
+    "Web",
     "load",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from agent.config import objectives, probe
+from agent.config import objectives, probe, web
 from agent.config.settings import Config, Server
 
 
@@ -11,6 +11,8 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
     for position, server in enumerate(config.servers):
         for key, message in _of_server(server):
             yield f"servers[{position}].{key}", message
+    for key, message in web.contradictions(config.web):
+        yield f"web.{key}", message
     yield from objectives.contradictions(config.slos)
     found = config.discovery
     if found and found.bearer_token_file and not found.namespaces:

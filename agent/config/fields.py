@@ -23,9 +23,9 @@ def required(form: Form, doc: str, *, example: str) -> Any:
     return field(metadata={"form": form, "doc": doc, "example": example})
 
 
-def section(kind: type, doc: str) -> Any:
-    """Declare a mapping of further keys."""
-    return field(default=None, metadata={"section": kind, "doc": doc})
+def section(kind: type, doc: str, *, default: Any = None) -> Any:
+    """Declare a mapping of further keys; ``default`` is an immutable record of them."""
+    return field(default=default, metadata={"section": kind, "doc": doc})
 
 
 def sections(kind: type, doc: str) -> Any:

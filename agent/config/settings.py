@@ -29,6 +29,7 @@ from agent.config.values import (
     choice_form,
     duration_form,
 )
+from agent.config.web import OPEN, Web
 
 PROTOCOLS: Final = ("http/protobuf", "grpc")
 RELEASE_FROM: Final = ("loopback", "anywhere", "nobody")
@@ -192,6 +193,11 @@ class Config:
         "agent on the network that was not meant to be there; in Kubernetes the chart opens it.",
         example="127.0.0.1:9410",
         default=Address("127.0.0.1", 9410),
+    )
+    web: Web = _section(
+        Web,
+        "TLS and credentials of `listen` and of `drift.listen`. Default: neither, which is for loopback.",
+        default=OPEN,
     )
     node: str | None = _option(
         TEXT,

@@ -21,10 +21,13 @@ _BY: Final = (DRIFT_MODEL, DRIFT_MODEL_VERSION, REFERENCE, FEATURE)
 _NAMES: Final = {metric.family for metric in NEEDED}
 
 
-async def of_page(where: str) -> list[Sample]:
-    """Return the series of a metrics page, by URL or by path. Raises `UnusableSeriesError`."""
+async def of_page(where: str, headers: Mapping[str, str]) -> list[Sample]:
+    """Return the series of a metrics page, by URL or by path; ``headers`` prove who asks.
+
+    Raises `UnusableSeriesError`.
+    """
     try:
-        text = await _page(where)
+        text = await _page(where, headers)
         families = text_string_to_metric_families(text)
         return [
             Sample(sample.name, sample.labels, sample.value)
@@ -36,11 +39,14 @@ async def of_page(where: str) -> list[Sample]:
         raise UnusableSeriesError(f"{where}: {str(error) or 'no answer'}") from error
 
 
-async def _page(where: str) -> str:
+async def _page(where: str, headers: Mapping[str, str]) -> str:
     if not where.startswith(("http://", "https://")):
         return await asyncio.to_thread(Path(where).read_text, encoding="utf-8")
     url = where if where.rstrip("/").endswith("/metrics") else f"{where.rstrip('/')}/metrics"
-    async with aiohttp.ClientSession(timeout=_TIMEOUT) as session, session.get(url) as answer:
+    async with (
+        aiohttp.ClientSession(timeout=_TIMEOUT, headers=headers) as session,
+        session.get(url) as answer,
+    ):
         return (await _body(answer)).decode()
 
 

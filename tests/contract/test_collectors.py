@@ -18,12 +18,14 @@ from agent.collectors.nvml.library import NvmlLibrary
 from agent.collectors.scrape import ScrapeError
 from agent.collectors.serving.collector import ServingCollector
 from agent.collectors.slo.collector import SloCollector
+from agent.collectors.web import WebCollector
 from agent.simulation.gpus import SimulatedGpus
 from agent.simulation.spec import parse_spec
 from agent.slo.objective import Objective
 from agent.snapshot import Batch, Distribution, Reading
 from agent.vetting import vet
 from agent.xid.ledger import XidLedger
+from exporters.access import open_access
 from tests.real_parts.payloads import serving_captures
 
 NOW = 1_700_000_000.0
@@ -63,6 +65,7 @@ HEALTHY: dict[str, Make] = {
         lambda: TOLD,
         clock=lambda: NOW,
     ),
+    "web": lambda _: WebCollector(open_access(), clock=lambda: NOW),
 }
 ABSENT: dict[str, Make] = {
     "vllm": lambda url: ServingCollector(url, profile="vllm", clock=lambda: NOW),

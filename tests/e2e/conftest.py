@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import bcrypt
 import pytest
 import yaml
 
-from tests.e2e.elsewhere import OTHER_NODES
+from tests.e2e.elsewhere import OTHER_NODES, PROTECTED
 from tests.e2e.shipped import RULES
 from tests.otlp_sink import HttpSink
 from tests.real_parts.payloads import serving_captures
@@ -125,15 +126,39 @@ def _start_node(programs: Programs, folder: Path, captures: str, sink: HttpSink)
     )
     config = folder / "prometheus.yml"
     settings = scrape_config(JOB, _address(agent), rule_files=[str(quick_rules(folder))])
+    web = _protection(folder)
     others = [
-        start_agent(programs, folder, "--simulate", spec, node=name, **own)
+        start_agent(
+            programs,
+            folder,
+            "--simulate",
+            spec,
+            node=name,
+            web=web if name == PROTECTED else {},
+            **own,
+        )
         for name, (spec, own) in OTHER_NODES.items()
     ]
     settings["scrape_configs"].append(
-        {"job_name": OTHERS, "static_configs": [{"targets": [_address(one) for one in others]}]}
+        {
+            "job_name": OTHERS,
+            "authorization": {"credentials_file": web["bearer_token_file"]},
+            "static_configs": [{"targets": [_address(one) for one in others]}],
+        }
     )
+    # A file that goes bad under a running agent: what it said is still believed, and it is a problem.
+    Path(web["basic_auth_users_file"]).write_text("nobody", encoding="utf-8")
     config.write_text(json.dumps(settings), encoding="utf-8")
     return Node(agent, start_prometheus(programs, config), rotel, sink)
+
+
+def _protection(folder: Path) -> dict[str, str]:
+    """Write a token and a user; return the settings that ask for one of them."""
+    hashed = bcrypt.hashpw(b"wonder", bcrypt.gensalt(4)).decode()
+    contents = {"bearer_token_file": "s3cret", "basic_auth_users_file": f"alice:{hashed}"}
+    for name, content in contents.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    return {name: str(folder / name) for name in contents}
 
 
 def _address(agent: Program) -> str:

@@ -13,6 +13,7 @@ from agent.catalogue import (
     gpu_health,
     gpu_mig,
     gpu_work,
+    itself,
     probe,
     serving_gpu,
     system,
@@ -41,9 +42,13 @@ ON_OTHER_NODES: Final[Mapping[Metric, str]] = {
     gpu_work.NVLINK_LINK_IO: DIVIDED,
     gpu_work.NVLINK_LINK_BANDWIDTH: DIVIDED,
     gpu_work.NVLINK_LINK_ERRORS: DIVIDED,
+    itself.WEB_REFUSED: WORKSTATION,
 }
 """An H100 replaces rows and not pages, has no fan, and is not divided unless it is asked for; histograms and
-single NVLinks are told where they are asked for."""
+single NVLinks are told where they are asked for, and who is refused where somebody is asked."""
+
+PROTECTED: Final = WORKSTATION
+"""The node whose endpoint wants a token."""
 
 NOWHERE: Final[Mapping[Metric, str]] = {
     **dict.fromkeys(

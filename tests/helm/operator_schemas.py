@@ -34,6 +34,18 @@ _RELABELING: Final = _strict(
     replacement={"type": "string"},
     action=_TEXT,
 )
+_SECRET_KEY: Final = _strict(["name", "key"], name=_TEXT, key=_TEXT)
+_SOURCE: Final = {
+    "oneOf": [_strict([key], **{key: _SECRET_KEY}) for key in ("secret", "configMap")]
+}
+_TLS: Final = _strict(
+    [],
+    ca=_SOURCE,
+    cert=_SOURCE,
+    keySecret=_SECRET_KEY,
+    serverName=_TEXT,
+    insecureSkipVerify={"type": "boolean"},
+)
 _ENDPOINT: Final = _strict(
     ["port"],
     port=_TEXT,
@@ -42,6 +54,10 @@ _ENDPOINT: Final = _strict(
     scrapeTimeout=_DURATION,
     relabelings={"type": "array", "items": _RELABELING},
     metricRelabelings={"type": "array", "items": _RELABELING},
+    scheme={"enum": ["http", "https"]},
+    tlsConfig=_TLS,
+    authorization=_strict(["credentials"], type=_TEXT, credentials=_SECRET_KEY),
+    basicAuth=_strict(["username", "password"], username=_SECRET_KEY, password=_SECRET_KEY),
 )
 _ALERT: Final = {
     **_strict(

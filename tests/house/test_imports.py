@@ -19,6 +19,8 @@ FORBIDDEN = (
     "requests",
     "pynvml",
     "prometheus_client",
+    "bcrypt",
+    "exporters.access",
     "agent.simulation",
     "dashboards",
     "alerts",

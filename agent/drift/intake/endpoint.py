@@ -28,6 +28,8 @@ MAX_IN_FLIGHT: Final = 32 * 2**20
 """Bytes of all bodies that are being read or parsed at once."""
 INLINE: Final = 64 * 1024
 """Bytes that are parsed in the loop: less than a millisecond."""
+PATIENCE: Final = 30.0
+"""Seconds for a body to arrive: it holds room that others want."""
 RETRY_AFTER: Final = 5
 """Seconds that a sender should wait after 503."""
 _NDJSON: Final = frozenset(
@@ -49,12 +51,14 @@ class Intake:
         clock: Callable[[], float] = time,
         most_bytes: int = MAX_BODY,
         most_in_flight: int = MAX_IN_FLIGHT,
+        patience: float = PATIENCE,
     ) -> None:
         self._models = models
         self._tally = tally
         self._clock = clock
         self._most_bytes = most_bytes
         self._most_in_flight = most_in_flight
+        self._patience = patience
         self._joining = Joining()
         self.in_flight = 0
         """Bytes of bodies that are being read or parsed."""
@@ -220,14 +224,18 @@ class Intake:
             self.in_flight -= room
 
     async def _body(self, request: web.Request) -> bytes:
-        """Return the body, decompressed, as long as it stays within bounds."""
+        """Return the body, decompressed, as long as it stays within bounds of size and time."""
         parts, size = [], 0
         try:
-            async for part in request.content.iter_any():
-                size += len(part)
-                if size > self._most_bytes:
-                    raise self._too_large()
-                parts.append(part)
+            async with asyncio.timeout(self._patience):
+                async for part in request.content.iter_any():
+                    size += len(part)
+                    if size > self._most_bytes:
+                        raise self._too_large()
+                    parts.append(part)
+        except TimeoutError:
+            said = f"the body did not arrive within {self._patience:g} s; send fewer rows at once"
+            raise RefusedError(408, "too_slow", said) from None
         except (web.RequestPayloadError, aiohttp.ClientPayloadError) as error:
             raise RefusedError(
                 400, "malformed", "the body ends early or is compressed wrongly"
@@ -258,6 +266,6 @@ def refusal(error: RefusedError) -> web.Response:
     """Return the answer to what was refused. The connection ends where a body may not have been read."""
     headers = {"Retry-After": str(RETRY_AFTER)} if error.status in {429, 503} else {}
     answer = web.Response(status=error.status, text=f"{error}\n", headers=headers)
-    if error.status in {413, 503}:
+    if error.status in {408, 413, 503}:
         answer.force_close()
     return answer

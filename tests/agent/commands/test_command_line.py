@@ -141,6 +141,29 @@ def test_doctor_finds_a_simulated_node_well(capsys: pytest.CaptureFixture[str]) 
     assert {each["verdict"] for each in findings} == {"ok"}
 
 
+def test_doctor_looks_at_what_protects_the_endpoint(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A token in the clear is a warning with the key to set, a file that is no use a failure."""
+    token = tmp_path / "token"
+    token.write_text("s3cret\n")
+    file = tmp_path / "agent.yaml"
+    file.write_text(f"simulate: 1xT4\nlisten: 192.0.2.1:0\nweb: {{bearer_token_file: {token}}}\n")
+
+    open_code = main(["doctor", "--config", str(file), "--json"])
+    findings = [each for each in json.loads(capsys.readouterr().out) if each["subject"] == "web"]
+    token.write_text("")
+    broken_code = main(["doctor", "--config", str(file), "--json"])
+    broken = [each for each in json.loads(capsys.readouterr().out) if each["subject"] == "web"]
+
+    assert (open_code, broken_code) == (0, 1)
+    assert [(each["verdict"], each["action"]) for each in findings] == [
+        ("warning", "set web.cert_file")
+    ]
+    assert [each["verdict"] for each in broken] == ["failed"]
+    assert "web.bearer_token_file" in broken[0]["found"]
+
+
 def test_doctor_names_a_server_that_does_not_answer(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -115,12 +115,16 @@ def test_every_key_has_a_variable() -> None:
         "THRESHOLD": "1s",
         "OBJECTIVE": "99%",
         "PROBE": "{kind: openai}",
+        "VERSION": "TLS13",
     }
     beside = {
         "SERVERS_0_USERNAME": "SERVERS_0_PASSWORD_FILE",
         "SERVERS_0_PASSWORD_FILE": "SERVERS_0_USERNAME",
         "SERVERS_0_KEY_FILE": "SERVERS_0_CERT_FILE",
         "DISCOVERY_BEARER_TOKEN_FILE": "DISCOVERY_NAMESPACES",
+        "WEB_KEY_FILE": "WEB_CERT_FILE",
+        "WEB_CLIENT_CA_FILE": "WEB_CERT_FILE",
+        "WEB_MIN_VERSION": "WEB_CERT_FILE",
     }
     whole = {
         **dict.fromkeys(("OTLP", "SERVERS", "SLOS", "PROFILES"), "[]"),
@@ -129,6 +133,7 @@ def test_every_key_has_a_variable() -> None:
         "DCGM": "{url: 'http://h:1'}",
         "DISCOVERY": "{sockets: true}",
         "DRIFT": "{learn_rows: 200}",
+        "WEB": "{bearer_token_file: token}",
         "DRIFT_MODELS": "[{model: churn}]",
         "DRIFT_MAX_MODELS": "5",
     }

@@ -165,6 +165,25 @@ async def test_overload_is_told_with_a_time() -> None:
         assert process.refused() == {"overload": 1}
 
 
+async def test_a_body_has_its_time() -> None:
+    """Who trickles a body is refused, and the room that it held is there for others."""
+    process = Process(most_bytes=100_000, most_in_flight=100_000, patience=0.05)
+    go_on = asyncio.Event()
+
+    async def trickle() -> AsyncIterator[bytes]:
+        yield b'{"model": "m", '
+        await go_on.wait()
+
+    async with process.client:
+        slow = await process.client.post("/v1/rows", data=trickle())
+        go_on.set()
+        next_one = await process.client.post("/v1/rows", json=GOOD)
+
+        assert (slow.status, next_one.status) == (408, 200)
+        assert process.intake.in_flight == 0
+        assert process.refused() == {"too_slow": 1}
+
+
 async def test_models_have_a_limit(process: Process) -> None:
     """A name per request takes no memory: 429, counted."""
     statuses = [
