@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from exporters.access.tokens import is_one, tokens
 from exporters.access.users import Users, is_right, users
 
-HASH = ""
+HASH = "$2b$04$vP5gZYAwOEHpluRd2VBbhOGWgdcmH49kXhoeGnfTCspzBZhPBKL.2"
 """Of the password wonder; always the same one, because tests are named by it."""
 
 
