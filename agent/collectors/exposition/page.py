@@ -50,6 +50,8 @@ class Page:
     """The first of them, shortened."""
     crowded: frozenset[str] = frozenset()
     """Wanted sample names with so many series that they were given up."""
+    broken: frozenset[str] = frozenset()
+    """Wanted sample names with a line that could not be read; the crowded ones are among them."""
     overfull: bool = False
     """The page was given up before its end: nothing on it can be relied on."""
 

@@ -3,13 +3,17 @@
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from enum import Enum
-from math import inf, isfinite, isnan
+from math import isfinite, isnan
+from typing import Final
 
 from agent.collectors.exposition import Faults, Page, Sample, Series
 from agent.collectors.serving.continuity import NUMBERS, Continuity
 from agent.collectors.serving.labels import Attributes, Labels, number
 from agent.collectors.serving.profile import Native, Source
 from agent.collectors.serving.settling import settle
+
+_IMPOSSIBLE: Final = 2.0**63
+"""Where 64 bits end: a count below zero that has no sign, or one of NVIDIA's marks for "not known"."""
 
 _Known = tuple[Series, Attributes | None, float | None]
 """A series, its attributes and, where it stands in a label, its value."""
@@ -78,7 +82,7 @@ class Family:
         found = Amounts()
         for (series, value), (known, key, told) in zip(samples, self._plan, strict=True):
             amount = value if told is None else told
-            if series is not known or not 0.0 <= amount < inf:
+            if series is not known or not 0.0 <= amount < _IMPOSSIBLE:
                 return None
             if key is not None:
                 found[key] = amount / per
@@ -149,6 +153,8 @@ class Family:
             return "not_finite"
         if value < 0:
             return "negative"
+        if value >= _IMPOSSIBLE:
+            return "out_of_range"
         if not known or self._combining is Combining.ADD:
             return ""
         same = self._combining is Combining.SAME and value in known.values()
