@@ -23,7 +23,7 @@ def _durations(batch: Batch) -> float:
 
 async def _loaded(server: ModelServer, watcher: Watcher, good: int) -> Batch:
     await asyncio.to_thread(server.load, good=good, bad=0)
-    await asyncio.sleep(0.3)  # some count after they have answered
+    await asyncio.sleep(server.spec.settling)  # some count after they have answered
     return await watcher.look()
 
 

@@ -202,3 +202,19 @@ def test_ray_without_serve_is_no_model_server() -> None:
     without = "\n".join(line for line in text.splitlines() if "ray_serve_" not in line)
 
     assert detect(without, PROFILES) == ()
+
+
+def test_a_client_that_leaves_is_no_error() -> None:
+    """Ray counts it as one, by the status that it would have answered."""
+    errors = "ray_serve_num_{}_error_requests_total"
+    page = "".join(
+        f'{errors.format(protocol)}{{application="a",route="/",error_code="{code}"}} {count}\n'
+        for protocol, code, count in (
+            ("http", "499", 1),
+            ("grpc", "CANCELLED", 2),
+            ("grpc", "StatusCode.CANCELLED", 4),
+            ("http", "503", 8),
+        )
+    )
+
+    assert table(RAY_SERVE, page) == {("inference.requests.errors", "a", "", "", "503"): 8}
