@@ -49,8 +49,8 @@ def with_engines(page: str, size: int) -> str:
 
 def busier(page: str) -> str:
     """Return the page of a server that has worked meanwhile: each bucket and counter is one higher."""
-    return "\n".join(
-        f"{line}" if line.startswith("#") or "} " not in line else _one_more(line)
+    return "".join(
+        f"{line}\n" if line.startswith("#") or "} " not in line else f"{_one_more(line)}\n"
         for line in page.splitlines()
     )
 

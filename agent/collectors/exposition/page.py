@@ -1,6 +1,6 @@
 """What a page of exposition says, as far as it was wanted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -37,11 +37,38 @@ class Series:
 Sample = tuple[Series, float]
 
 
+class Samples:
+    """The samples of one name, in the order of the page and doubles included.
+
+    Series and values stand apart, because the series stay from page to page. Compared as an object: a page
+    may hand out that of the page before where no value moved.
+    """
+
+    __slots__ = ("series", "values")
+
+    def __init__(
+        self, series: tuple[Series, ...] = (), values: tuple[float, ...] = ()
+    ) -> None:
+        self.series = series
+        self.values = values
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Give each series with its value."""
+        return zip(self.series, self.values, strict=True)
+
+    def __len__(self) -> int:
+        """Return how many samples there are."""
+        return len(self.series)
+
+
+NONE: Final = Samples()
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The wanted samples of a page by sample name, in its order, doubles included."""
+    """The wanted samples of a page by sample name."""
 
-    samples: Mapping[str, Sequence[Sample]]
+    samples: Mapping[str, Samples]
     types: Mapping[str, str] = field(default_factory=dict)
     """What ``# TYPE`` lines say, by family name; the same object for as long as they say the same."""
     malformed: int = 0

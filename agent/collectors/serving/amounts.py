@@ -1,12 +1,12 @@
 """Gauges and counters of one family, added up where the server splits what the catalogue does not."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum
 from math import isfinite, isnan
 from typing import Final
 
-from agent.collectors.exposition import Faults, Page, Sample, Series
+from agent.collectors.exposition import NONE, Faults, Page, Sample, Samples, Series
 from agent.collectors.serving.continuity import NUMBERS, Continuity
 from agent.collectors.serving.labels import Attributes, Labels, number
 from agent.collectors.serving.profile import Native, Source
@@ -15,8 +15,8 @@ from agent.collectors.serving.settling import settle
 _IMPOSSIBLE: Final = 2.0**63
 """Where 64 bits end: a count below zero that has no sign, or one of NVIDIA's marks for "not known"."""
 
-_Known = tuple[Series, Attributes | None, float | None]
-"""A series, its attributes and, where it stands in a label, its value."""
+_Known = tuple[Attributes | None, float | None]
+"""The attributes of a series and, where it stands in a label, its value."""
 
 
 class Combining(Enum):
@@ -61,7 +61,9 @@ class Family:
         self._combining = combining
         self._continuity = None if source.native is Native.GAUGE else Continuity(NUMBERS)
         self._plain = not (source.newest or source.sentinels)
+        self._series: tuple[Series, ...] = ()
         self._plan: list[_Known] = []
+        """Of the series of the last page, where each that counts has attributes of its own."""
 
     def read(self, page: Page, faults: Faults) -> Amounts:
         """Return the values on a page, in the catalogue's unit."""
@@ -71,18 +73,18 @@ class Family:
                 return self._as_before(samples) or self._read(page, name, faults)
         return Amounts()
 
-    def _as_before(self, samples: Sequence[Sample]) -> Amounts | None:
-        """Return the values of a page with the series of the last one, where each has attributes of its own.
+    def _as_before(self, samples: Samples) -> Amounts | None:
+        """Return the values of a page with the series of the plan.
 
         `None` where it has others, or a value that needs a second look.
         """
-        if len(samples) != len(self._plan):
+        if samples.series != self._series:
             return None
         per = self._source.per
         found = Amounts()
-        for (series, value), (known, key, told) in zip(samples, self._plan, strict=True):
+        for value, (key, told) in zip(samples.values, self._plan, strict=True):
             amount = value if told is None else told
-            if series is not known or not 0.0 <= amount < _IMPOSSIBLE:
+            if not 0.0 <= amount < _IMPOSSIBLE:
                 return None
             if key is not None:
                 found[key] = amount / per
@@ -103,7 +105,7 @@ class Family:
                 faults.add(reason, name, f"{series!r} is {value:g}")
                 refused.add(key)
             known[series] = value
-        self._learn(page.samples.get(name, ()), parts, refused)
+        self._learn(page.samples.get(name, NONE), parts, refused)
         # Divided, which is exact where multiplying is not.
         totals = {
             key: self._total(key, each) / per for key, each in parts.items() if key not in refused
@@ -112,17 +114,17 @@ class Family:
 
     def _learn(
         self,
-        samples: Sequence[Sample],
+        samples: Samples,
         parts: Mapping[Attributes, Mapping[Hashable, float]],
         refused: AbstractSet[Attributes | None],
     ) -> None:
         """Remember which series have which attributes, if it is as simple as that."""
         of_label = self._of_label if self._source.value_label else _nothing
         attributes = self._labels.attributes
-        plan = [(series, attributes(series), of_label(series)) for series, _ in samples]
-        told = sum(key is not None for _, key, _ in plan)
-        simple = self._plain and not refused and told == len(parts)
-        self._plan = plan if simple and not self._continuity else []
+        plan = [(attributes(series), of_label(series)) for series in samples.series]
+        told = sum(key is not None for key, _ in plan)
+        simple = self._plain and not refused and told == len(parts) and not self._continuity
+        self._series, self._plan = (samples.series, plan) if simple else ((), [])
 
     def _kept(self, samples: Iterable[Sample]) -> Iterable[Sample]:
         source = self._source

@@ -1,8 +1,8 @@
 """Info series: what a page tells of the configuration of each model, gathered from several families."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
-from agent.collectors.exposition import Faults, Page, Sample
+from agent.collectors.exposition import NONE, Faults, Page, Samples
 from agent.collectors.serving.amounts import Combining
 from agent.collectors.serving.declared import Declaration, is_on
 from agent.collectors.serving.labels import Attributes, Labels, Reader
@@ -42,7 +42,7 @@ class _Fact:
         self._source = source
         self._declaration = Declaration(source)
         self._labels = Labels(reader, source, of_server=False)
-        self._last: tuple[Sequence[Sample], Mapping[Attributes, str]] = ((), {})
+        self._last: tuple[Samples, Mapping[Attributes, str]] = (NONE, {})
 
     def is_on(self, page: Page) -> bool:
         return is_on(page, self._source)
@@ -51,7 +51,7 @@ class _Fact:
         if not self._declaration.fits(page, faults):
             return {}
         samples = page.samples[next(name for name in self._source.samples if name in page.samples)]
-        if samples == self._last[0]:
+        if samples is self._last[0]:
             return self._last[1]
         self._labels.forget(page)
         found: dict[Attributes, str] = {}
