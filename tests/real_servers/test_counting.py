@@ -63,6 +63,7 @@ async def test_what_was_sent_is_counted(server: ModelServer, watcher: Watcher) -
     expected = EXPECTED[server.spec.name]
     assert grown(before, after, serving.REQUESTS_FINISHED) == expected.finished
     assert grown(before, after, serving.REQUESTS_ERRORS) == expected.errors
+    assert readings(after, serving.SERVER_INFO, request_model=server.spec.model)
     assert after.problems == ()
 
 

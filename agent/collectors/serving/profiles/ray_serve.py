@@ -16,7 +16,8 @@ What is easily got wrong:
 - The sum of a histogram is none of what was observed: its processes pass on buckets alone, and the node's
   agent takes the middle of each. Counts and buckets are right; a mean is off by up to three quarters.
 - A client that left is counted as an error 499 (HTTP) or CANCELLED (gRPC) by Ray: it is an abort, and none.
-- Each series carries the process, session and release that wrote it. None of that tells models apart.
+- Each series carries the process, session and release that wrote it. None of that tells models apart; the
+  release is Ray's.
 - Errors of deployments are among those of the proxy when the request came through it, so they are not
   counted here a second time.
 """
@@ -26,6 +27,7 @@ from typing import Final
 
 from agent.catalogue import serving
 from agent.collectors.serving.profile import Added, By, Native, Profile, Signal, Source, Where
+from agent.collectors.serving.profiles.sources import info
 
 _MILLISECONDS: Final = 1e3
 _GAUGES: Final = ("gauge",)
@@ -59,6 +61,8 @@ def _histogram(name: str, *, milliseconds: bool = True) -> Source:
 def _of_proxy(protocol: str) -> Source:
     return replace(_histogram(f"{protocol}_request_latency_ms"), where=_NO_PROBES)
 
+
+_LIVING: Final = (_gauge("deployment_replica_healthy"), _gauge("replica_processing_queries"))
 
 RAY_SERVE: Final = Profile(
     name="ray_serve",
@@ -106,5 +110,6 @@ RAY_SERVE: Final = Profile(
         Signal(serving.COMPUTE_DURATION, (_histogram("deployment_processing_latency_ms"),)),
         Signal(serving.QUEUE_DURATION, (_histogram("request_router_fulfillment_time_ms"),)),
         Signal(serving.BATCH_SIZE, (_histogram("actual_batch_size", milliseconds=False),)),
+        info(*_LIVING, release=tuple(replace(each, value_label="Version") for each in _LIVING)),
     ),
 )

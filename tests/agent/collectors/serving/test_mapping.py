@@ -312,12 +312,12 @@ def test_counters_that_fall_pass_unchanged() -> None:
     parser, translation, faults = Parser(VLLM.samples), Translation(VLLM, "chat"), Faults("chat")
     line = 'vllm:prompt_tokens_total{model_name="m"}'
 
-    found = [
-        translation.readings(parser.parse(f"{line} {number}\n"), faults)[0].value
-        for number in (500, 700, 3)
-    ]
+    pages = [parser.parse(f"{line} {number}\n") for number in (500, 700, 3)]
+    readings = [each for page in pages for each in translation.readings(page, faults)]
 
-    assert found == [500, 700, 3]
+    assert list(values(readings, serving.TOKENS_PROMPT)) == [("m", "", "")]
+    told = [each.value for each in readings if each.metric is serving.TOKENS_PROMPT]
+    assert told == [500, 700, 3]
     assert faults.problems() == ()
 
 
