@@ -16,17 +16,22 @@ _PARTS: Final = {
 
 
 class Series:
-    """A sample's name and its labels.
+    """A sample's name and its labels, which ``key`` holds: the name, then names and values by turns.
 
     Equal series on any page of one parser are one object, and compare as objects: what was worked out
     for a series once can be looked up by it.
     """
 
-    __slots__ = ("labels", "name")
+    __slots__ = ("_key", "name")
 
-    def __init__(self, name: str, labels: Mapping[str, str]) -> None:
-        self.name = name
-        self.labels = labels
+    def __init__(self, key: tuple[str, ...]) -> None:
+        self.name = key[0]
+        self._key = key
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Return the labels, by name: made anew, because that is seldom and a dictionary is large."""
+        return dict(zip(self._key[1::2], self._key[2::2], strict=True))
 
     def __repr__(self) -> str:
         """Return it the way that PromQL writes it."""

@@ -205,7 +205,7 @@ class _Reading:
     def _take(self, line: str, said: Line) -> None:
         entry = self._names.get(said.name, _UNSEEN)
         if entry is _UNSEEN:
-            self._names[said.name] = self._unwanted[said.name] = None
+            self._names[said.name] = self._unwanted[intern(said.name)] = None
         elif entry is not None:
             known, all_series, values = entry
             if len(values) >= MAX_SERIES_PER_NAME:
@@ -224,8 +224,7 @@ class _Reading:
         if series is None:
             # Most series of a page share most of their strings: a third of what a server costs.
             key = tuple(map(intern, key))
-            labels = {intern(name): intern(value) for name, value in said.labels.items()}
-            series = self._interned[key] = Series(key[0], labels)
+            series = self._interned[key] = Series(key)
         return series
 
     def _give_up(self, name: str) -> None:
@@ -237,7 +236,7 @@ class _Reading:
         """Take in a ``# TYPE``. A family declared twice, differently, has no type that can be believed."""
         self._effort += 1
         if line.startswith("# HELP"):  # what begins like it is the same: passed over from now on
-            start = line.partition("{")[0]
+            start = intern(line.partition("{")[0])
             self._names[start] = self._unwanted[start] = None
             return
         parts = line.split(None, 3)
@@ -248,7 +247,7 @@ class _Reading:
         if kind not in _TYPES:
             self._refuse(line)
             return
-        self._declarations[line] = (parts[2], kind)
+        self._declarations[intern(line)] = (intern(parts[2]), intern(kind))
         self._declare(parts[2], kind)
 
     def _declare(self, family: str, kind: str) -> None:

@@ -55,6 +55,11 @@ class Family:
     model server counts is negative.
     """
 
+    __slots__ = (
+        *("_combining", "_continuity", "_labels"),
+        *("_plain", "_plan", "_series", "_source"),
+    )
+
     def __init__(self, source: Source, labels: Labels, combining: Combining) -> None:
         self._source = source
         self._labels = labels
@@ -91,6 +96,7 @@ class Family:
         return found
 
     def _read(self, page: Page, name: str, faults: Faults) -> Amounts:
+        self._labels.forget(page)
         settled = settle(page, name, faults)
         attributes, per = self._labels.attributes, self._source.per
         parts: dict[Attributes, dict[Hashable, float]] = {}

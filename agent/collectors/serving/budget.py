@@ -7,6 +7,7 @@ another one does.
 
 from collections import Counter
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Final
 
 from agent.catalogue import Metric
@@ -18,6 +19,8 @@ MAX_READINGS: Final = 1_000
 SERVERS: Final = 16
 _TYPICAL: Final = 50
 """Series that a server is taken to want until it has answered; vLLM with one engine has 33."""
+
+_WANTED: Final = attrgetter("wanted")
 
 
 class SeriesBudget:
@@ -49,6 +52,8 @@ class SeriesBudget:
         """
         if share not in self._shares:
             return 0
+        if sum(map(_WANTED, self._shares)) <= self.total:
+            return share.wanted
         level = self._level()
         others = sum(each.claim(level) for each in self._shares if each is not share)
         return min(share.wanted, max(level, self.total - others))

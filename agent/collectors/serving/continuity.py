@@ -47,6 +47,8 @@ class _Sum(Generic[Value]):
 class Continuity(Generic[Value]):
     """Follows the sums of one source from page to page. Each part is a series of the server."""
 
+    __slots__ = ("_arithmetic", "_sums")
+
     def __init__(self, arithmetic: Arithmetic[Value]) -> None:
         self._arithmetic: Arithmetic[Value] = arithmetic
         self._sums: dict[Attributes, _Sum[Value]] = {}

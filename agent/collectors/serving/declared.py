@@ -38,6 +38,8 @@ def is_declared(page: Page, source: Source) -> bool:
 class Declaration:
     """Knows whether a family has the type that it should have, until the page's types change."""
 
+    __slots__ = ("_fitting", "_source")
+
     def __init__(self, source: Source) -> None:
         self._source = source
         self._fitting: Mapping[str, str] | None = None

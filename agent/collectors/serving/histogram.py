@@ -52,7 +52,7 @@ def counted(
         whole = ()
     if whole != tuple(cumulative) or whole[-1] >= _MOST:
         raise MalformedError("a bucket's count is not a whole number")
-    counts = tuple(map(sub, whole, (0, *whole[:-1])))
+    counts = tuple(map(sub, whole, (0, *whole)))
     if min(counts) < 0:
         raise MalformedError("a bucket holds less than the one before it")
     if total is None:

@@ -75,6 +75,8 @@ class _Layout:
 class Histograms:
     """Reads the histograms of one source, added up where the catalogue does not tell series apart."""
 
+    __slots__ = ("_continuity", "_labels", "_layouts", "_series", "_source")
+
     def __init__(self, source: Source, labels: Labels) -> None:
         self._source = source
         self._labels = labels
@@ -122,6 +124,7 @@ class Histograms:
 
         Where something stands there twice, what counts depends on the values: nothing is remembered.
         """
+        self._labels.forget(page)
         doubled = any(len(set(each)) != len(each) for each in series)
         self._series = [] if doubled else series
         contested: set[Row] = set()
@@ -186,6 +189,7 @@ class Summaries:
 
     def read(self, page: Page, faults: Faults) -> Distributions:
         """Return the summaries on a page."""
+        self._labels.forget(page)
         found: Distributions = {}
         refused: set[Attributes] = set()
         for row, parts in self._parts(page, faults).items():
