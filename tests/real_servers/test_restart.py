@@ -50,3 +50,18 @@ async def test_a_server_that_dies_is_down_and_begins_anew(
     for counted in (_finished, _durations):
         assert increase([0, counted(before), counted(back), counted(later)]) == 12
         assert counted(back) == 4
+
+
+@pytest.mark.parametrize("server", ["dynamo", "kserve"], indirect=True)
+async def test_a_server_that_has_soon_counted_further_loses_nothing(
+    server: ModelServer, watcher: Watcher
+) -> None:
+    """What the new process counted by the next look is more than before: its own start shows all of it."""
+    seen = [await watcher.look(), await _loaded(server, watcher, good=2)]
+    await asyncio.to_thread(server.kill)
+    await asyncio.to_thread(server.start)
+    seen += [await _loaded(server, watcher, good=7), await _loaded(server, watcher, good=1)]
+
+    for counted in (_finished, _durations):
+        assert increase([counted(each) for each in seen]) == 10
+    assert [each.problems for each in seen] == [(), (), (), ()]

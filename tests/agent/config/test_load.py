@@ -109,6 +109,8 @@ def test_every_key_has_a_variable() -> None:
         "SIGNALS": "[]",
         "DIALECTS": "[]",
         "NAMELESS": "['none']",
+        "STARTED": "process_start_time_seconds",
+        "UPTIME": "acme_uptime_seconds",
         "GPUS": "[0, 1]",
         "PRICE": "{A100: 1.5}",
         "SIGNAL": "queue",

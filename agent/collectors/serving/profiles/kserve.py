@@ -74,6 +74,7 @@ KSERVE: Final = Profile(
     ),
     model_labels=("model_name", "service_name", "kn_service_name"),
     version_labels=("revision_name", "kn_revision_name"),
+    started="process_start_time_seconds",
     signals=(
         Signal(
             serving.REQUESTS_RUNNING,

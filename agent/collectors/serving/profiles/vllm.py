@@ -57,6 +57,7 @@ VLLM: Final = Profile(
     version_labels=("version",),
     engine_labels=("engine",),
     replica_labels=("ReplicaId", "WorkerId", "worker_id"),
+    started="process_start_time_seconds",
     dialects=(
         Dialect("vllm:", "ray_vllm:", declared=("gauge",)),
         Dialect("vllm:", "ray_vllm_", declared=("gauge",)),
