@@ -87,7 +87,7 @@ def make_collectors(
     if config.servers:
         from agent.model_servers import configured  # noqa: PLC0415 - only where configured
 
-        collectors += configured(config, connections, series or SeriesBudget())
+        collectors += configured(config, connections, series or SeriesBudget(config.server_series))
     if any(each.probe for each in config.servers):
         from agent.probes import make_probes  # noqa: PLC0415 - only where configured
 
@@ -110,7 +110,7 @@ async def run(
     node = node_name(config, environment)
     settings = otlp_settings(config, environment, node)
     push = Push(settings)
-    connections, series = Connections(), SeriesBudget()
+    connections, series = Connections(), SeriesBudget(config.server_series)
     collectors = make_collectors(config, gpu_driver(config), connections, series)
     sampler = Sampler(
         collectors,

@@ -102,6 +102,7 @@ def test_every_key_has_a_variable() -> None:
         "SOCKETS": "true",
         "NAMESPACES": "[models]",
         "LIMIT": "3",
+        "SERIES": "500",
         "PREFIXES": "[acme_]",
         "REQUIRES": "[acme_requests]",
         "PATHS": "[/metrics]",
