@@ -274,6 +274,12 @@ class Profile:
         "The gauge that tells for how long it has run, where none tells when it began.",
         example="acme_uptime_seconds",
     )
+    api: str | None = option(
+        choice_form("openai"),
+        "The protocol by which it answers at host and port of its metrics, so that it can be probed where "
+        "it is found (discovery.probe).",
+        example="openai",
+    )
     signals: tuple[ProfileSignal, ...] = sections(
         ProfileSignal,
         "What it measures. Series that differ in no attribute of the metric are added up.",

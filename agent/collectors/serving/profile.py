@@ -296,6 +296,9 @@ class Profile:
     ``uptime`` one that tells for how long it has run; either shows a restart that no counter shows. In a
     dialect there is neither: whoever passes the families on under other names tells of himself.
 
+    ``api`` is how it can be asked for an answer at host and port of its metrics: ``openai``, or empty where
+    it cannot, or not there.
+
     ``paths`` are tried in order where the URL has none. ``dialects`` are tried after its own names.
     """
 
@@ -310,6 +313,7 @@ class Profile:
     nameless: frozenset[str] = frozenset()
     started: str = ""
     uptime: str = ""
+    api: str = ""
     requires: tuple[str, ...] = ()
     paths: tuple[str, ...] = ("/metrics",)
     dialects: tuple[Dialect, ...] = ()
@@ -355,4 +359,5 @@ def _in_dialect(profile: Profile, dialect: Dialect) -> Profile:
         dialects=(),
         started="",
         uptime="",
+        api="",
     )

@@ -46,6 +46,7 @@ DYNAMO: Final = Profile(
     replica_labels=("worker_id",),
     nameless=frozenset({"unknown_model"}),
     uptime="dynamo_component_uptime_seconds",
+    api="openai",
     dialects=(Dialect("dynamo_frontend_", "nv_llm_http_service_"),),
     signals=(
         info(_LENGTH, *_RUNNING, length=(_LENGTH,)),

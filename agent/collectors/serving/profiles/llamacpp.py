@@ -21,6 +21,7 @@ _GENERATED: Final = counter("llamacpp:tokens_predicted_total")
 LLAMACPP: Final = Profile(
     name="llamacpp",
     prefixes=("llamacpp:",),
+    api="openai",
     signals=(
         info(gauge("llamacpp:requests_processing"), _GENERATED),
         Signal(serving.REQUESTS_RUNNING, (gauge("llamacpp:requests_processing"),)),

@@ -51,6 +51,7 @@ LMDEPLOY: Final = Profile(
     model_labels=("model_name",),
     engine_labels=("engine",),
     started="process_start_time_seconds",
+    api="openai",
     signals=(
         info(_RUNNING, _PROMPT, length=(label("lmdeploy:backend_config_info", "session_len"),)),
         Signal(serving.REQUESTS_RUNNING, (_RUNNING,)),

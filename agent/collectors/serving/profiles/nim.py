@@ -29,6 +29,7 @@ NIM: Final = Profile(
     prefixes=("num_request_max",),
     requires=("num_requests_running", "num_requests_waiting"),
     model_labels=("model_name",),
+    api="openai",
     paths=("/v1/metrics", "/metrics"),
     signals=(
         info(_RUNNING, counter("prompt_tokens_total")),

@@ -41,6 +41,7 @@ SGLANG: Final = Profile(
     engine_labels=("dp_rank",),
     replica_labels=("worker_id",),
     rank_labels=("tp_rank", "pp_rank", "moe_ep_rank"),
+    api="openai",
     signals=(
         info(_RUNNING, _PROMPT, length=(gauge("sglang:context_len"),)),
         Signal(serving.REQUESTS_RUNNING, (_RUNNING,)),

@@ -44,6 +44,7 @@ _ERROR: Final = By(("err",))
 TGI: Final = Profile(
     name="tgi",
     prefixes=("tgi_",),
+    api="openai",
     signals=(
         info(gauge("tgi_queue_size"), counter("tgi_request_count")),
         Signal(serving.REQUESTS_RUNNING, (gauge("tgi_batch_current_size"),)),

@@ -41,6 +41,7 @@ TRTLLM_SERVE: Final = Profile(
     prefixes=("trtllm_",),
     model_labels=("model_name", "model"),
     replica_labels=("worker_id",),
+    api="openai",
     paths=("/prometheus/metrics", "/metrics"),
     dialects=(Dialect("trtllm_", "trtllm:"),),
     signals=(

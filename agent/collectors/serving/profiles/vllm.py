@@ -58,6 +58,7 @@ VLLM: Final = Profile(
     engine_labels=("engine",),
     replica_labels=("ReplicaId", "WorkerId", "worker_id"),
     started="process_start_time_seconds",
+    api="openai",
     dialects=(
         Dialect("vllm:", "ray_vllm:", declared=("gauge",)),
         Dialect("vllm:", "ray_vllm_", declared=("gauge",)),

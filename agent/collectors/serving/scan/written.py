@@ -58,6 +58,7 @@ def as_written(profile: Profile) -> Plain:
             "nameless": sorted(profile.nameless),
             "started": profile.started,
             "uptime": profile.uptime,
+            "api": profile.api,
             "dialects": [_dialect(dialect) for dialect in profile.dialects],
             "signals": [_signal(signal) for signal in profile.signals],
         }
