@@ -51,9 +51,7 @@ class Samples:
 
     __slots__ = ("series", "values")
 
-    def __init__(
-        self, series: tuple[Series, ...] = (), values: tuple[float, ...] = ()
-    ) -> None:
+    def __init__(self, series: tuple[Series, ...] = (), values: tuple[float, ...] = ()) -> None:
         self.series = series
         self.values = values
 

@@ -39,11 +39,11 @@ class Shape:
         """
         self._page = page
         self._length = len(lines)
-        self._others = _picker([at for at in range(len(lines)) if at not in starts])
+        self._others = _picker(tuple(at for at in range(len(lines)) if at not in starts))
         self._said = self._others(
             [line if at in starts else intern(line) for at, line in enumerate(lines)]
         )
-        self._picked = _picker([*starts])
+        self._picked = _picker(tuple(starts))
         self._starts = [*starts.values()]
         wanted = sum(map(len, page.samples.values()))
         self._cuts = [_beyond(len(start)) for start in self._starts[:wanted]]
@@ -108,11 +108,11 @@ class Repetition:
         if self._rest:
             self._rest -= 1
         elif alike and len(text) <= _LARGEST:
-            self._shape = _shape_of(text, page)
+            self._shape = shape_of(text, page)
             self._rest = _REST if self._shape is None else 0
 
 
-def _shape_of(text: str, page: Page) -> Shape | None:
+def shape_of(text: str, page: Page) -> Shape | None:
     """Return the shape of a page; `None` where it has a fault, or a line written in an unusual way."""
     if page.malformed or page.crowded or page.overfull:
         return None
@@ -136,8 +136,9 @@ def _shape_of(text: str, page: Page) -> Shape | None:
     return Shape(page, lines, starts | unwanted)
 
 
-def _picker(positions: Sequence[int]) -> _Pick:
-    """Return what picks these positions out of a list."""
+@lru_cache(maxsize=16)
+def _picker(positions: tuple[int, ...]) -> _Pick:
+    """Return what picks these positions out of a list; one for all servers that write the same lines."""
     if len(positions) > 1:
         return itemgetter(*positions)
     return itemgetter(slice(positions[0], positions[0] + 1) if positions else slice(0))

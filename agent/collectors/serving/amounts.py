@@ -56,8 +56,8 @@ class Family:
     """
 
     __slots__ = (
-        *("_combining", "_continuity", "_labels"),
-        *("_plain", "_plan", "_series", "_source"),
+        *("_combining", "_continuity", "_found", "_labels"),
+        *("_plain", "_plan", "_samples", "_series", "_source"),
     )
 
     def __init__(self, source: Source, labels: Labels, combining: Combining) -> None:
@@ -69,6 +69,9 @@ class Family:
         self._series: tuple[Series, ...] = ()
         self._plan: list[_Known] = []
         """Of the series of the last page, where each that counts has attributes of its own."""
+        self._samples: Samples = NONE
+        self._found = Amounts()
+        """Of the plan, what was last read and what came of it."""
 
     def read(self, page: Page, faults: Faults) -> Amounts:
         """Return the values on a page, in the catalogue's unit."""
@@ -79,12 +82,14 @@ class Family:
         return Amounts()
 
     def _as_before(self, samples: Samples) -> Amounts | None:
-        """Return the values of a page with the series of the plan.
+        """Return the values of a page with the series of the plan; the same object while none moves.
 
         `None` where it has others, or a value that needs a second look.
         """
         if samples.series != self._series:
             return None
+        if samples is self._samples:
+            return self._found
         per = self._source.per
         found = Amounts()
         for value, (key, told) in zip(samples.values, self._plan, strict=True):
@@ -93,6 +98,7 @@ class Family:
                 return None
             if key is not None:
                 found[key] = amount / per
+        self._samples, self._found = samples, found
         return found
 
     def _read(self, page: Page, name: str, faults: Faults) -> Amounts:
@@ -131,6 +137,7 @@ class Family:
         told = sum(key is not None for key, _ in plan)
         simple = self._plain and not refused and told == len(parts) and not self._continuity
         self._series, self._plan = (samples.series, plan) if simple else ((), [])
+        self._samples = NONE
 
     def _kept(self, samples: Iterable[Sample]) -> Iterable[Sample]:
         source = self._source

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from operator import itemgetter
 from typing import Final
 
-from agent.collectors.exposition import NONE, Faults, Page, Series
+from agent.collectors.exposition import NONE, Faults, Page, Samples, Series
 from agent.collectors.serving.continuity import HISTOGRAMS, Continuity
 from agent.collectors.serving.histogram import (
     MalformedError,
@@ -75,7 +75,7 @@ class _Layout:
 class Histograms:
     """Reads the histograms of one source, added up where the catalogue does not tell series apart."""
 
-    __slots__ = ("_continuity", "_labels", "_layouts", "_series", "_source")
+    __slots__ = ("_columns", "_continuity", "_labels", "_layouts", "_series", "_source", "_told")
 
     def __init__(self, source: Source, labels: Labels) -> None:
         self._source = source
@@ -83,10 +83,19 @@ class Histograms:
         self._continuity = Continuity(HISTOGRAMS)
         self._series: list[tuple[Series, ...]] = []
         self._layouts: list[_Layout] = []
+        self._columns: list[Samples] = []
+        self._told: Distributions = {}
+        """What the last page had, and what came of it where it had no fault."""
 
     def read(self, page: Page, faults: Faults) -> Distributions:
-        """Return the histograms on a page. One that contradicts itself is left out as a whole."""
+        """Return the histograms on a page, the same object while none moves.
+
+        One that contradicts itself is left out as a whole.
+        """
         columns = [page.samples.get(name, NONE) for name in self._source.samples]
+        if columns == self._columns:
+            return self._told
+        self._columns = columns
         series = [column.series for column in columns]
         values = [column.values for column in columns]
         if series != self._series:
@@ -99,9 +108,10 @@ class Histograms:
             except MalformedError as error:
                 self._blame(layout.key, error, faults)
                 refused.add(layout.key)
-        return self._totals(
+        self._told = self._totals(
             {key: each for key, each in found.items() if key not in refused}, faults
         )
+        return self._told
 
     def _totals(
         self, found: dict[Attributes, dict[Hashable, Distribution]], faults: Faults
@@ -115,6 +125,7 @@ class Histograms:
         return totals
 
     def _blame(self, key: Attributes, error: MalformedError, faults: Faults) -> None:
+        self._columns = []  # a fault is told of each page that has it
         faults.add(error.reason, self._source.name, f"{' '.join(filter(None, key))}: {error}")
 
     def _meet(
@@ -127,6 +138,7 @@ class Histograms:
         self._labels.forget(page)
         doubled = any(len(set(each)) != len(each) for each in series)
         self._series = [] if doubled else series
+        self._columns = [] if doubled else self._columns
         contested: set[Row] = set()
         tables: list[Mapping[Series, float]] = []
         for name in self._source.samples:

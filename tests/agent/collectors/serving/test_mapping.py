@@ -332,7 +332,7 @@ def test_what_is_remembered_of_series_stays_bounded() -> None:
         )
         assert len(one.read(parser.parse(text), Faults("chat"))) == 100
 
-    assert len(one._labels._attributes) <= 1_300
+    assert len(one._family._labels._attributes) <= 1_300
 
 
 def test_the_metric_with_the_most_series_goes_first() -> None:
