@@ -43,7 +43,7 @@ _TYPES: Final = frozenset(
 _NAME: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 
 _Entry = tuple[dict[str, Series], list[Series], list[float]]
-"""Of one name: what series are known, by their labels as they are written; those of the page; their values."""
+"""Of one name: the known series by their labels as they are written, those of the page, their values."""
 _UNSEEN: Final[_Entry] = ({}, [], [])
 
 

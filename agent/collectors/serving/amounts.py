@@ -1,7 +1,6 @@
 """Gauges and counters of one family, added up where the server splits what the catalogue does not."""
 
 from collections.abc import Hashable, Iterable, Mapping
-from collections.abc import Set as AbstractSet
 from enum import Enum
 from math import isfinite, isnan
 from typing import Final
@@ -57,7 +56,7 @@ class Family:
 
     __slots__ = (
         *("_combining", "_continuity", "_found", "_labels"),
-        *("_plain", "_plan", "_samples", "_series", "_source"),
+        *("_plain", "_plan", "_samples", "_series", "_source", "_split"),
     )
 
     def __init__(self, source: Source, labels: Labels, combining: Combining) -> None:
@@ -68,7 +67,9 @@ class Family:
         self._plain = not (source.newest or source.sentinels)
         self._series: tuple[Series, ...] = ()
         self._plan: list[_Known] = []
-        """Of the series of the last page, where each that counts has attributes of its own."""
+        """Of the series of the last page; those that do not count have no attributes here."""
+        self._split: frozenset[Attributes] = frozenset()
+        """What several of them make up, or did once."""
         self._samples: Samples = NONE
         self._found = Amounts()
         """Of the plan, what was last read and what came of it."""
@@ -78,7 +79,8 @@ class Family:
         for name in self._source.samples:
             samples = page.samples.get(name)
             if samples is not None:
-                return self._as_before(samples) or self._read(page, name, faults)
+                found = self._as_before(samples)
+                return self._read(page, name, faults) if found is None else found
         return Amounts()
 
     def _as_before(self, samples: Samples) -> Amounts | None:
@@ -92,12 +94,20 @@ class Family:
             return self._found
         per = self._source.per
         found = Amounts()
-        for value, (key, told) in zip(samples.values, self._plan, strict=True):
+        parts: dict[Attributes, dict[Hashable, float]] = {}
+        for series, value, (key, told) in zip(
+            samples.series, samples.values, self._plan, strict=True
+        ):
             amount = value if told is None else told
             if not 0.0 <= amount < _IMPOSSIBLE:
                 return None
-            if key is not None:
-                found[key] = amount / per
+            if key is None:
+                continue
+            found[key] = amount / per
+            if key in self._split:
+                parts.setdefault(key, {})[series] = amount
+        for key, each in parts.items():
+            found[key] = self._total(key, each) / per
         self._samples, self._found = samples, found
         return found
 
@@ -117,27 +127,35 @@ class Family:
                 faults.add(reason, name, f"{series!r} is {value:g}")
                 refused.add(key)
             known[series] = value
-        self._learn(page.samples.get(name, NONE), parts, refused)
         # Divided, which is exact where multiplying is not.
         totals = {
             key: self._total(key, each) / per for key, each in parts.items() if key not in refused
         }
+        doubled = len(settled.values) < len(page.samples.get(name, NONE))
+        if self._plain and not refused and not doubled:
+            self._learn(page.samples[name].series, parts)
+        else:
+            self._series = ()
         return Amounts(totals).without(refused)
 
     def _learn(
         self,
-        samples: Samples,
+        series: tuple[Series, ...],
         parts: Mapping[Attributes, Mapping[Hashable, float]],
-        refused: AbstractSet[Attributes | None],
     ) -> None:
-        """Remember which series have which attributes, if it is as simple as that."""
+        """Remember which series count, and for what: that is so until there are others."""
         of_label = self._of_label if self._source.value_label else _nothing
-        attributes = self._labels.attributes
-        plan = [(attributes(series), of_label(series)) for series in samples.series]
-        told = sum(key is not None for key, _ in plan)
-        simple = self._plain and not refused and told == len(parts) and not self._continuity
-        self._series, self._plan = (samples.series, plan) if simple else ((), [])
-        self._samples = NONE
+        counted = {one: key for key, each in parts.items() for one in each}
+        self._plan = [(counted.get(one), of_label(one)) for one in series]
+        self._split = frozenset(
+            key for key, each in parts.items() if len(each) > 1 or self._was_split(key)
+        )
+        # Of shares that say the same, the next page may say something else.
+        same = self._combining is Combining.ADD or not self._split
+        self._series, self._samples = series if same else (), NONE
+
+    def _was_split(self, key: Attributes) -> bool:
+        return self._continuity is not None and self._continuity.follows(key)
 
     def _kept(self, samples: Iterable[Sample]) -> Iterable[Sample]:
         source = self._source

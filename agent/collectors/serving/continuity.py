@@ -53,9 +53,9 @@ class Continuity(Generic[Value]):
         self._arithmetic: Arithmetic[Value] = arithmetic
         self._sums: dict[Attributes, _Sum[Value]] = {}
 
-    def __bool__(self) -> bool:
-        """Tell whether there is any sum to follow."""
-        return bool(self._sums)
+    def follows(self, key: Attributes) -> bool:
+        """Tell whether this is a sum, or was one: then a part of it may have been carried."""
+        return key in self._sums
 
     def total(self, key: Attributes, parts: Mapping[Any, Value]) -> Value:
         """Return the sum of the parts, and of what was lost of it. Raises `MalformedError`.
