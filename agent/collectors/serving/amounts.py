@@ -11,7 +11,7 @@ from agent.collectors.serving.labels import Attributes, Labels, number
 from agent.collectors.serving.profile import Native, Source
 from agent.collectors.serving.settling import settle
 
-_IMPOSSIBLE: Final = 2.0**63
+IMPOSSIBLE: Final = 2.0**63
 """Where 64 bits end: a count below zero that has no sign, or one of NVIDIA's marks for "not known"."""
 
 _Known = tuple[Attributes | None, float | None]
@@ -99,7 +99,7 @@ class Family:
             samples.series, samples.values, self._plan, strict=True
         ):
             amount = value if told is None else told
-            if not 0.0 <= amount < _IMPOSSIBLE:
+            if not 0.0 <= amount < IMPOSSIBLE:
                 return None
             if key is None:
                 continue
@@ -166,7 +166,7 @@ class Family:
             kept = [] if newest is None else [newest]
         if not source.value_label:
             return kept
-        told = ((series, self._of_label(series)) for series, _ in kept)
+        told = ((series, self._of_label(series)) for series, value in kept if not isnan(value))
         return [(series, value) for series, value in told if not isnan(value)]
 
     def _of_label(self, series: Series) -> float:
@@ -186,7 +186,7 @@ class Family:
             return "not_finite"
         if value < 0:
             return "negative"
-        if value >= _IMPOSSIBLE:
+        if value >= IMPOSSIBLE:
             return "out_of_range"
         if not known or self._combining is Combining.ADD:
             return ""

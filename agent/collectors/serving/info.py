@@ -1,9 +1,10 @@
 """Info series: what a page tells of the configuration of each model, gathered from several families."""
 
 from collections.abc import Iterable, Mapping
+from math import isnan
 
 from agent.collectors.exposition import NONE, Faults, Page, Samples
-from agent.collectors.serving.amounts import Combining
+from agent.collectors.serving.amounts import IMPOSSIBLE, Combining
 from agent.collectors.serving.declared import Declaration, is_on
 from agent.collectors.serving.labels import Attributes, Labels, Reader
 from agent.collectors.serving.profile import Facts, Source
@@ -66,11 +67,13 @@ class _Fact:
         return told
 
     def _text(self, labels: Mapping[str, str], value: float) -> str:
+        if isnan(value):  # the page does not say that it is so
+            return ""
         if self._source.value_label:
             text = labels.get(self._source.value_label, "")
             return "" if text == "None" else text
         scaled = value / self._source.per
-        return str(int(scaled)) if scaled.is_integer() and scaled > 0 else ""
+        return str(int(scaled)) if scaled.is_integer() and 0 < scaled < IMPOSSIBLE else ""
 
 
 def _first(page: Page, sources: Iterable[_Fact], faults: Faults) -> Mapping[Attributes, str]:

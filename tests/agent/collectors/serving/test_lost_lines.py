@@ -66,6 +66,27 @@ def test_what_lacks_a_line_is_not_told(lines: str | bytes, metric: Metric, famil
     assert any(problem.subject.startswith(f"s {family}") for problem in problems)
 
 
+def test_facts_in_a_label_that_is_not_utf8_are_none() -> None:
+    """What stands in the labels of an info family has no value either, if the line has none."""
+    cache = 'vllm:cache_config_info{block_size="16",num_gpu_blocks="100",cache_dtype="ä",engine="0"} 1\n'
+
+    found, problems = told((CLEAN + cache).encode("latin-1"))
+
+    assert serving.KV_CACHE_CAPACITY in told(CLEAN + cache)[0]
+    assert serving.KV_CACHE_CAPACITY not in found
+    assert found[serving.SERVER_INFO] == {("m", "", "0", "", "", ""): 1}
+    assert reasons(problems) == {"bad_encoding"}
+
+
+@pytest.mark.parametrize("length", ["-1", "0", "NaN", "+Inf", "9223372036854775807", "0.5"])
+def test_a_length_that_cannot_be_is_none(length: str) -> None:
+    """The greatest length of a model is a number of tokens."""
+    of = 'model_name="m",tp_rank="0"'
+    page = f"sglang:num_running_reqs{{{of}}} 1\nsglang:context_len{{{of}}} {length}\n"
+
+    assert told(page)[0][serving.SERVER_INFO] == {("m", "", "", "", "", ""): 1}
+
+
 def test_a_family_of_which_no_line_can_be_read_is_missed_in_a_sum() -> None:
     """Requests by HTTP are not all requests where those by gRPC are on the page, and illegible."""
     whole, _ = told(RAY.format("http", 5) + RAY.format("grpc", 7))
