@@ -1,7 +1,7 @@
 """Reads a page: as a whole where it looks like the one before it, else line by line.
 
 A line is cut at its first brace and its last space; what stands between is looked up in what is known
-of that name. Measured: a fiftieth of the library's time as a whole, a fifteenth line by line
+of that name. Measured: some seventieth of the library's time as a whole, a thirtieth line by line
 (`tests/bench/parser_bench.py`).
 """
 

@@ -106,6 +106,8 @@ class _Sum:
 
     def read(self, page: Page, faults: Faults) -> Amounts:
         found = [part.read(page, faults) for part in self._parts if part.is_on(page)]
+        if len(found) == 1:
+            return found[0]
         refused = frozenset[Attributes | None]().union(*(part.refused for part in found))
         if any(part.void for part in found):
             return Amounts().without(refused, void=True)
