@@ -12,7 +12,7 @@ from tests.real_parts.programs import eventually
 from tests.real_servers.server import ModelServer
 from tests.real_servers.watching import Watcher, increase, is_up, readings, total
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480)]
 
 
 def answerer(server: ModelServer) -> int:

@@ -10,7 +10,7 @@ from tests.real_servers.expected import EXPECTED
 from tests.real_servers.server import ModelServer
 from tests.real_servers.watching import Watcher, increase, is_up, observed, total
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480)]
 
 
 def _finished(batch: Batch) -> float:
