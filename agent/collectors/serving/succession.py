@@ -71,7 +71,8 @@ class Succession:
                 for metric, attributes, value in self._last
                 if metric.kind in _COUNTED and _counted(value)
             }
-        self._last = readings
+        told = self._started is not None or self._uptime is not None
+        self._last = readings if told else ()
         if not self._awaited and not self._carried:
             return readings
         return list(self._added(readings))
