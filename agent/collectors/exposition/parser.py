@@ -247,8 +247,8 @@ class _Reading:
         if kind not in _TYPES:
             self._refuse(line)
             return
-        self._declarations[intern(line)] = (intern(parts[2]), intern(kind))
-        self._declare(parts[2], kind)
+        declared = self._declarations[intern(line)] = (intern(parts[2]), intern(kind))
+        self._declare(*declared)
 
     def _declare(self, family: str, kind: str) -> None:
         if self._types.setdefault(family, kind) != kind:
