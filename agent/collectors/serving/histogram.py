@@ -9,6 +9,8 @@ from operator import lt, sub
 
 from agent.snapshot import Distribution
 
+MOST_BUCKETS = 1_000
+"""A histogram is one series of the budget, so it must not be a bomb itself; TGI's have 100, others 40."""
 _MOST = 2**63
 """OpenTelemetry counts in 64 bits."""
 
@@ -70,6 +72,8 @@ def checked_bounds(bounds: Sequence[float], per: float = 1.0) -> tuple[float, ..
         raise MalformedError("the last bucket is not +Inf")
     if not all(map(lt, bounds, bounds[1:])) or bounds[0] == -inf:
         raise MalformedError("the buckets are not in ascending order")
+    if len(bounds) > MOST_BUCKETS:
+        raise MalformedError(f"it has {len(bounds)} buckets", "too_many_series")
     return tuple(bounds[:-1]) if per == 1.0 else tuple(bound / per for bound in bounds[:-1])
 
 
