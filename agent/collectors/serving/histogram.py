@@ -90,6 +90,8 @@ def summary(
         raise MalformedError(f"_sum is {total}", "not_finite")
     if not count.is_integer() or not 0 <= count < _MOST:
         raise MalformedError(f"_count is {count:g}", "malformed_summary")
+    if len(quantiles) > MOST_BUCKETS:
+        raise MalformedError(f"it has {len(quantiles)} quantiles", "too_many_series")
     if not all(0 <= share <= 1 for share in quantiles):
         raise MalformedError("a quantile is not between 0 and 1", "malformed_summary")
     known = tuple(

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.collectors.serving.histogram import MOST_BUCKETS, MalformedError, distribution, merged
+from agent.collectors.serving.histogram import (
+    MOST_BUCKETS,
+    MalformedError,
+    distribution,
+    merged,
+    summary,
+)
 from agent.snapshot import Distribution
 
 
@@ -33,6 +39,16 @@ def test_a_bomb_of_buckets_is_no_histogram() -> None:
 
     assert len(made.counts) == MOST_BUCKETS
     assert refused.value.reason == "too_many_series"
+
+
+def test_a_bomb_of_quantiles_is_no_summary() -> None:
+    """As little as one of buckets is a histogram."""
+    shares = {number / 10_000: 1.0 for number in range(MOST_BUCKETS + 1)}
+
+    with pytest.raises(MalformedError, match="1001 quantiles"):
+        summary(shares, 1.0, 1.0)
+
+    assert len(summary(dict(list(shares.items())[1:]), 1.0, 1.0).quantiles) == MOST_BUCKETS
 
 
 def test_a_histogram_without_a_count_has_its_last_bucket() -> None:
