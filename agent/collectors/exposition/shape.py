@@ -92,7 +92,9 @@ class Repetition:
 
     def read(self, text: str) -> Page | None:
         """Return what a page says whose shape is known; `None` for any other."""
-        return self._shape.read(text) if self._shape is not None else None
+        if self._shape is None or len(text) > _LARGEST:
+            return None
+        return self._shape.read(text)
 
     def forget(self) -> None:
         """Forget the shape: other samples are wanted."""

@@ -163,6 +163,22 @@ def test_a_shape_is_learned_where_pages_stay_as_long() -> None:
     assert said(repetition.read(_PAGE)) == said(page)
 
 
+def test_a_large_page_is_not_taken_apart_as_a_whole() -> None:
+    """All lines of a page at once take more memory than the page: above a mebibyte that is too much."""
+    repetition, large = Repetition(), _PAGE.replace("bare 3", f"bare {'3' * 2**20}")
+    page = Parser(_WANTED).parse(large)
+
+    for _ in range(2):
+        repetition.learn(large, page)
+    other = Repetition()
+    for _ in range(2):
+        other.learn(_PAGE, Parser(_WANTED).parse(_PAGE))
+
+    assert repetition.read(large) is None
+    assert other.read(large) is None
+    assert other.read(_PAGE) is not None
+
+
 def test_pages_that_never_repeat_are_seldom_learned(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where labels change with each page, learning would be work for nothing: it is tried now and then."""
     tried: list[str] = []
