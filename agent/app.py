@@ -90,7 +90,7 @@ def make_collectors(
     if config.servers:
         from agent.model_servers import configured  # noqa: PLC0415 - only where configured
 
-        collectors += configured(config, connections, series or SeriesBudget())
+        collectors += configured(config, connections, series or SeriesBudget(config.server_series))
     if any(each.probe for each in config.servers):
         from agent.probes import make_probes  # noqa: PLC0415 - only where configured
 
@@ -115,7 +115,7 @@ async def run(
         lambda: otlp_settings(config, environment, node), lambda: protection(config.web)
     )
     push = Push(settings)
-    connections, series = Connections(), SeriesBudget()
+    connections, series = Connections(), SeriesBudget(config.server_series)
     collectors = make_collectors(config, gpu_driver(config), connections, series)
     sampler = Sampler(
         collectors,

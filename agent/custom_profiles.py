@@ -48,6 +48,9 @@ def custom_profile(profile: written.Profile) -> Profile:
         replica_labels=profile.replica_labels,
         rank_labels=profile.rank_labels,
         nameless=frozenset(profile.nameless),
+        started=profile.started or "",
+        uptime=profile.uptime or "",
+        api=profile.api or "",
         signals=tuple(map(_signal, profile.signals)),
         dialects=tuple(Dialect(d.native, d.spoken, d.declared) for d in profile.dialects),
     )

@@ -8,9 +8,11 @@ from agent.collectors.serving.collector import ServingCollector
 from agent.collectors.serving.detection import detect
 from agent.collectors.serving.profile import Profile
 from agent.config import Config, Discovery, Server
+from agent.config.probe import FoundProbe
 from agent.custom_profiles import known_profiles
 from agent.discovery.absent import AbsentSource
 from agent.discovery.discovery import Discovery as Search
+from agent.discovery.discovery import MakeProbe, no_probe
 from agent.discovery.kubernetes import ApiServer, KubernetesSource
 from agent.discovery.kubernetes.in_cluster import in_cluster
 from agent.discovery.sockets import SocketsSource
@@ -85,6 +87,7 @@ def search(
     return Search(
         sources,
         make=lambda target, url: _collector(target, url, connections, series, profiles),
+        make_probe=_probes(asked.probe, profiles, connections),
         recognise=lambda text: _recognise(text, profiles),
         static=static_targets(
             Named(each.url, each.name or "", access_of(each)) for each in config.servers
@@ -135,6 +138,16 @@ def _collector(
         connections=connections,
         series=series,
     )
+
+
+def _probes(
+    asked: FoundProbe | None, profiles: Sequence[Profile], connections: Connections
+) -> MakeProbe:
+    if asked is None:
+        return no_probe
+    from agent.probes import probes_of_found  # noqa: PLC0415 - only where configured
+
+    return probes_of_found(asked, profiles, connections)
 
 
 def _recognise(text: str, profiles: Sequence[Profile]) -> str:

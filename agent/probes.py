@@ -1,13 +1,17 @@
 """Makes the collectors of the probes that the configuration asks for."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
-from agent.collectors.probe import Plan, ProbeCollector
+from agent.collectors.probe import Budget, Plan, ProbeCollector
 from agent.collectors.probe.plan import PROMPT
 from agent.collectors.scrape import OPEN, Access, Connections, endpoint
+from agent.collectors.serving.profile import Profile
 from agent.config import Server
-from agent.config.probe import Probe
+from agent.config.probe import FoundProbe, Probe
+from agent.discovery.probe import Answer
+from agent.discovery.target import Target
 from agent.model_servers import access_of
 
 
@@ -25,6 +29,39 @@ def make_probes(servers: Iterable[Server], connections: Connections) -> list[Pro
         for server in servers
         if server.probe is not None
     ]
+
+
+def probes_of_found(
+    asked: FoundProbe, profiles: Iterable[Profile], connections: Connections
+) -> Callable[[Target, Answer], ProbeCollector | None]:
+    """Return what makes the probe of a server that was found, if its kind can be asked where its metrics are.
+
+    All of them share one budget. Each gets in as the scrape does, and only where the metrics are.
+    """
+    apis = {profile.name: profile.api for profile in profiles}
+    budget = Budget(
+        requests=asked.requests_per_minute, tokens=asked.tokens_per_day, clock=time.monotonic
+    )
+
+    def make(target: Target, answer: Answer) -> ProbeCollector | None:
+        kind = apis.get(answer.kind, "")
+        if not kind:
+            return None
+        plan = Plan(
+            kind=kind,
+            url=_origin(answer.url),
+            interval=asked.interval,
+            timeout=asked.timeout,
+            chat=asked.chat,
+            prompt=asked.prompt or PROMPT,
+            max_tokens=asked.max_tokens,
+            access=target.access,
+        )
+        return ProbeCollector(
+            plan, server=target.name, connections=connections, presumed=True, budget=budget
+        )
+
+    return make
 
 
 def plan_of(server: Server, probe: Probe) -> Plan:

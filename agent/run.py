@@ -40,6 +40,8 @@ class Run:
         tell: Callable[[], None],
     ) -> None:
         self.collector = collector
+        # Asked once: whether an object has a protocol's methods takes longer than all else of a turn here.
+        self._heralding = collector if isinstance(collector, Heralding) else None
         self.state = CollectorState(
             collector.name, Status.UNAVAILABLE, clock(), "not collected yet"
         )
@@ -83,10 +85,10 @@ class Run:
     async def _rest(self, began: float, due: float) -> None:
         """Wait for the next turn, or for news before it."""
         loop = asyncio.get_running_loop()
-        if isinstance(self.collector, Heralding):
+        if self._heralding is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(due):
-                    await self.collector.news()
+                    await self._heralding.news()
                     await asyncio.sleep(began + SPACING - loop.time())
             return
         await asyncio.sleep(due - loop.time())

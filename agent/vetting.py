@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 from math import isfinite
+from operator import lt
 
 from agent.catalogue import Kind, Metric
 from agent.moves import moves
@@ -159,12 +160,10 @@ def _without(
 def _distribution_fault(value: Distribution) -> str:
     if len(value.counts) != len(value.bounds) + 1:
         return "malformed_histogram"
-    if not isfinite(value.sum) or not all(isfinite(bound) for bound in value.bounds):
+    if not isfinite(value.sum) or not all(map(isfinite, value.bounds)):
         return "not_finite"
     if not all(isfinite(number) for pair in value.quantiles for number in pair):
         return "not_finite"
-    if min(value.counts) < 0 or any(
-        low >= high for low, high in zip(value.bounds, value.bounds[1:], strict=False)
-    ):
+    if min(value.counts) < 0 or not all(map(lt, value.bounds, value.bounds[1:])):
         return "malformed_histogram"
     return ""

@@ -7,7 +7,7 @@ snapshots; and N scrapes of one snapshot cost one rendering.
 
 import zlib
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
 from agent.catalogue import CATALOGUE, COMMON, Kind, Metric
@@ -27,10 +27,13 @@ _CLASSIC_HELP_ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n"})
 
 
 class _Buckets(NamedTuple):
-    """Kept prefixes of one histogram; they hold as long as its bounds stay."""
+    """What is kept of one histogram's lines; it holds as long as its bounds stay."""
 
     bounds: tuple[float, ...]
-    buckets: tuple[str, ...]
+    start: str
+    """Of each bucket's line, up to the bound."""
+    ends: tuple[str, ...]
+    """Of each bucket's line, from the bound on: the same for all histograms with these bounds."""
     total: str
     observations: str
 
@@ -74,7 +77,7 @@ class Exposition:
         self._common = label_pairs(COMMON_LABELS, (node, cluster))
         self._pages: dict[str, _Page] = {}
         self._sequence = 0
-        self._families: list[tuple[Metric, str]] = []
+        self._families: list[tuple[Metric, list[str]]] = []
         self._results: dict[tuple[str, bool], bytes] = {}
 
     def text(self, snapshot: Snapshot, *, compressed: bool = False) -> bytes:
@@ -102,13 +105,16 @@ class Exposition:
     def _join(self, form: str) -> bytes:
         """Put the headers of a format over the samples, which are the same in both formats."""
         header = _openmetrics_header if form is OPENMETRICS else _classic_header
-        parts = [part for metric, body in self._families for part in (header(metric), body)]
+        parts: list[str] = []
+        for metric, lines in self._families:
+            parts.append(header(metric))
+            parts += lines
         if form is OPENMETRICS:
             parts.append("# EOF\n")
         return "".join(parts).encode("utf-8", "replace")
 
-    def _render(self, snapshot: Snapshot) -> list[tuple[Metric, str]]:
-        """Return the samples of each family that has any, in the catalogue's order."""
+    def _render(self, snapshot: Snapshot) -> list[tuple[Metric, list[str]]]:
+        """Return the lines of each family that has any, in the catalogue's order."""
         self._pages = {
             name: self._page(self._pages.get(name), batch.readings)
             for name, batch in snapshot.batches.items()
@@ -118,7 +124,7 @@ class Exposition:
             lines = page.lines
             for metric, places in page.places.items():
                 bodies.setdefault(metric, []).extend([lines[position] for position in places])
-        return [(metric, "".join(bodies[metric])) for metric in sorted(bodies, key=_rank)]
+        return [(metric, bodies[metric]) for metric in sorted(bodies, key=_rank)]
 
     def _page(self, page: _Page | None, readings: tuple[Reading, ...]) -> _Page:
         """Return the lines of a batch: those of the last one, but for what moved."""
@@ -237,13 +243,18 @@ def _sample(name: str, labels: str) -> str:
 
 def _buckets(metric: Metric, labels: str, bounds: tuple[float, ...]) -> _Buckets:
     comma = "," if labels else ""
-    spelled = (*map(bound, bounds), "+Inf")
     return _Buckets(
         bounds,
-        tuple(f'{metric.family}_bucket{{{labels}{comma}le="{le}"}} ' for le in spelled),
+        f'{metric.family}_bucket{{{labels}{comma}le="',
+        _ends(bounds),
         _sample(f"{metric.family}_sum", labels),
         _sample(f"{metric.family}_count", labels),
     )
+
+
+@lru_cache(maxsize=256)
+def _ends(bounds: tuple[float, ...]) -> tuple[str, ...]:
+    return tuple(f'{le}"}} ' for le in (*map(bound, bounds), "+Inf"))
 
 
 def _accumulate(lines: list[str], prefixes: _Buckets, value: Distribution) -> None:
@@ -251,10 +262,10 @@ def _accumulate(lines: list[str], prefixes: _Buckets, value: Distribution) -> No
 
     Where bounds are below zero, the sum is no counter; OpenMetrics forbids it then, and the count with it.
     """
-    total = 0
-    for prefix, count in zip(prefixes.buckets, value.counts, strict=True):
+    total, start = 0, prefixes.start
+    for end, count in zip(prefixes.ends, value.counts, strict=True):
         total += count
-        lines.append(f"{prefix}{total}\n")
+        lines.append(f"{start}{end}{total}\n")
     if not value.bounds or value.bounds[0] >= 0:
         lines.append(f"{prefixes.total}{number(value.sum)}\n{prefixes.observations}{total}\n")
 

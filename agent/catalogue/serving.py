@@ -67,7 +67,7 @@ SERIES_DROPPED = Metric(
     kind=Kind.UP_DOWN_COUNTER,
     unit="{series}",
     description="Series left out of the server's last scrape, whole metrics at a time, because all servers "
-    "together may have 1,000 per 16 of them; absent while nothing is left out.",
+    "together may have no more (`server_series`: 1,000 per 16 of them); absent while nothing is left out.",
     attributes=SERVER_ATTRIBUTES,
     group="serving",
 )

@@ -40,7 +40,14 @@ def show(options: argparse.Namespace) -> int:
         asked = _asked(options, config)
         named = profile_named(asked.profile, profiles) if asked.profile else None
         found = _page(asked, profiles if named is None else (named,), options.timeout)
-        report = scan(found.text, profiles, named=named, server=found.shown, faults=found.faults)
+        report = scan(
+            found.text,
+            profiles,
+            named=named,
+            server=found.shown,
+            faults=found.faults,
+            budget=config.server_series,
+        )
     except ValueError as error:
         return refuse(error)
     except ScrapeError as error:

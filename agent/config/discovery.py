@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from agent.config.fields import option
+from agent.config.fields import option, section
+from agent.config.probe import FoundProbe
 from agent.config.values import SWITCH, TEXT, URL, Form, switch, text, whole_form
 
 AUTO: Final = "auto"
@@ -69,6 +70,11 @@ class Discovery:
         "Most servers that are collected from by discovery; what is beyond is a counted problem.",
         example="64",
         default=64,
+    )
+    probe: FoundProbe | None = section(
+        FoundProbe,
+        "Ask those that are found for an answer now and then, as a user would; of one that never gave one "
+        "nothing is told. Default: never.",
     )
     api_server: str | None = option(
         URL,

@@ -111,6 +111,51 @@ class Probe:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundProbe:
+    """A request of our own, now and then, to each server that is found and speaks OpenAI's API.
+
+    The budgets are of all of them together.
+    """
+
+    interval: float = option(
+        duration_form(1, 3600),
+        "How often each is asked; its own metrics count these requests among its users'.",
+        example="60s",
+        default=60.0,
+    )
+    timeout: float = option(
+        duration_form(0.1, 600),
+        "In which an answer must be complete: longer than the slowest that your users would bear.",
+        example="10s",
+        default=10.0,
+    )
+    chat: bool = option(
+        SWITCH,
+        "Ask /v1/chat/completions and not /v1/completions.",
+        example="false",
+        default=False,
+    )
+    prompt: str | None = option(
+        TEXT, "What is asked. Default: a few harmless words.", example="Count to three"
+    )
+    max_tokens: int = option(
+        whole_form(1, 256), "How long an answer may be.", example="4", default=4
+    )
+    requests_per_minute: int = option(
+        whole_form(1, 600),
+        "To all servers that are found together; probes beyond it are not sent, and counted as skipped.",
+        example="60",
+        default=60,
+    )
+    tokens_per_day: int = option(
+        whole_form(1, 100_000_000),
+        "Once prompts and answers of all of them came to this in 24 hours, no more probes are sent.",
+        example="200000",
+        default=200_000,
+    )
+
+
 def contradictions(probe: Probe) -> Iterator[tuple[str, str]]:
     """Give each key of a probe that cannot be meant so, and why."""
     if probe.kind == "openai":

@@ -263,6 +263,23 @@ class Profile:
         example="['None']",
         default=(),
     )
+    started: str | None = option(
+        NAME,
+        "The gauge that tells when the process began which counts all of this, in Unix seconds: a restart "
+        "shows even where its counters soon are higher than before.",
+        example="process_start_time_seconds",
+    )
+    uptime: str | None = option(
+        NAME,
+        "The gauge that tells for how long it has run, where none tells when it began.",
+        example="acme_uptime_seconds",
+    )
+    api: str | None = option(
+        choice_form("openai"),
+        "The protocol by which it answers at host and port of its metrics, so that it can be probed where "
+        "it is found (discovery.probe).",
+        example="openai",
+    )
     signals: tuple[ProfileSignal, ...] = sections(
         ProfileSignal,
         "What it measures. Series that differ in no attribute of the metric are added up.",

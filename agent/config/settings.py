@@ -28,6 +28,7 @@ from agent.config.values import (
     Address,
     choice_form,
     duration_form,
+    whole_form,
 )
 from agent.config.web import OPEN, Web
 
@@ -265,6 +266,13 @@ class Config:
     )
     discovery: Discovery | None = _section(
         Discovery, "Model servers that are found by themselves. Default: none."
+    )
+    server_series: int = _option(
+        whole_form(100, 1_000_000),
+        "Most series that up to 16 model servers may have together, of up to 32 twice as many, and so on. A "
+        "server that wants too many loses whole metrics, which is a counted problem, and no other does.",
+        example="1000",
+        default=1_000,
     )
     slos: tuple[Slo, ...] = _sections(
         Slo, "Service level objectives: what is promised about models. Default: none."

@@ -19,6 +19,8 @@ class Candidate:
     asking: asyncio.Task[None] | None = None
     answer: Answer = NOT_ASKED
     collector: Collector | None = None
+    probe: Collector | None = None
+    """What asks it for answers, where that is wanted."""
 
     @property
     def is_server(self) -> bool:

@@ -33,6 +33,13 @@ MOST_ASKED_AT_ONCE: Final = 8
 _log = logging.getLogger(__name__)
 
 
+MakeProbe = Callable[[Target, Answer], Collector | None]
+
+
+def no_probe(_: Target, __: Answer) -> None:
+    """Ask nobody for an answer."""
+
+
 class Crew(Protocol):
     """Who runs collectors: the sampler."""
 
@@ -59,7 +66,8 @@ class Discovery:
     """Reconciles what the sources tell with what is collected. Run `run` beside the sampler.
 
     ``static`` targets are the configured servers: they are collected from by others, and never found a
-    second time. ``make`` makes the collector of a server, given its target and URL. ``limit`` is for
+    second time. ``make`` makes the collector of a server, given its target and URL, and ``make_probe`` what
+    asks it for answers, if it is to be asked: both come and go together. ``limit`` is for
     servers found. ``clock`` gives Unix seconds; ``ask`` is for tests.
     """
 
@@ -70,6 +78,7 @@ class Discovery:
         sources: Sequence[Source],
         *,
         make: Callable[[Target, str], Collector],
+        make_probe: MakeProbe = no_probe,
         recognise: Recognise,
         static: Iterable[Target] = (),
         limit: int = 64,
@@ -82,6 +91,7 @@ class Discovery:
         self.deadline = 5.0
         self._sources = sources
         self._make = make
+        self._make_probe = make_probe
         self._recognise = recognise
         self._static = {target.place: target for target in static}
         self._limit = limit
@@ -166,6 +176,8 @@ class Discovery:
         if candidate.collector is not None:
             self._tell(events.SERVER_LOST, candidate)
             await crew.dismiss(candidate.collector)
+        if candidate.probe is not None:
+            await crew.dismiss(candidate.probe)
 
     def _ask_who_is_due(self, tasks: asyncio.TaskGroup, crew: Crew) -> float | None:
         """Begin to ask those whose time has come; return the seconds until the next one's."""
@@ -207,6 +219,9 @@ class Discovery:
         made = self._make(target, answer.url)
         candidate.collector = Situated(made, target.name, target.pod) if target.pod else made
         crew.adopt(candidate.collector)
+        candidate.probe = self._make_probe(target, answer)
+        if candidate.probe is not None:
+            crew.adopt(candidate.probe)
         self._tell(events.SERVER_FOUND, candidate)
 
     async def _is_configured(self, answer: Answer) -> bool:

@@ -49,8 +49,8 @@ def with_engines(page: str, size: int) -> str:
 
 def busier(page: str) -> str:
     """Return the page of a server that has worked meanwhile: each bucket and counter is one higher."""
-    return "\n".join(
-        f"{line}" if line.startswith("#") or "} " not in line else _one_more(line)
+    return "".join(
+        f"{line}\n" if line.startswith("#") or "} " not in line else f"{_one_more(line)}\n"
         for line in page.splitlines()
     )
 
@@ -76,6 +76,7 @@ def report(title: str, page: str, profile: Profile = VLLM) -> None:
     """Print what one page costs, each way of reading it."""
     parser, translation = Parser(profile.samples), Translation(profile, "bench")
     pages = cycle((page, busier(page)))
+    by_line, changing = Parser(profile.samples), cycle((page, f"{page}# one more\n"))
 
     def scrape() -> object:
         faults = Faults("bench")
@@ -89,7 +90,8 @@ def report(title: str, page: str, profile: Profile = VLLM) -> None:
     megabytes = len(page) / _MEGABYTE
     print(f"{title}: {len(page):,} bytes, {page.count(chr(10)):,} lines")  # noqa: T201 - a bench prints
     for name, work, rounds in (
-        ("parse", lambda: parser.parse(page), _ROUNDS),
+        ("parse", lambda: parser.parse(next(pages)), _ROUNDS),
+        ("parse, line by line", lambda: by_line.parse(next(changing)), _ROUNDS),
         ("parse and map", scrape, _ROUNDS),
         ("parse and map, first time", first_time, 5),
         ("prometheus_client", lambda: list(text_string_to_metric_families(page)), 5),

@@ -1,6 +1,7 @@
 """The agent finds model servers by itself: among the pods of its node, and by the sockets of processes."""
 
 import asyncio
+import json
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -82,6 +83,31 @@ async def test_pods_are_found_and_forgotten(programs: Programs, tmp_path: Path) 
 
     assert kept
     assert server.process.poll() is None
+
+
+async def test_a_pod_that_is_found_is_asked_for_an_answer(
+    programs: Programs, tmp_path: Path
+) -> None:
+    """Where the configuration says so: the whole agent probes it, marked as such, until its pod ends."""
+    _, port = await asyncio.to_thread(start_vllm, programs)
+    declared = container(ports=[{"containerPort": port, "name": "http"}])
+    async with fake_api() as api:
+        found = {"kubernetes": True, "api_server": api.url, "probe": {"interval": "1s"}}
+        start = partial(
+            start_agent, programs, tmp_path, "--simulate", "1xL4", node=NODE, discovery=found
+        )
+        agent = await asyncio.to_thread(start)
+        success = partial(series, agent, "inference_probe_success{")
+
+        api.put(pod("chat-0", "127.0.0.1", containers=[declared]))
+        told = await within("it answers", success)
+        asked = await asyncio.to_thread(http_get, f"http://127.0.0.1:{port}/probed")
+        api.remove("uid-chat-0")
+        await within("it is forgotten", lambda: not success())
+
+    assert f'inference_server_name="models/chat-0:{port}"' in told[0]
+    assert told[0].endswith(" 1")
+    assert set(json.loads(asked)) == {"1"}
 
 
 def gpu_environment(folder: Path, pid: int) -> Mapping[str, str]:

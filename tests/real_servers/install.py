@@ -15,7 +15,7 @@ from tests.real_parts.command import run
 from tests.real_parts.install import TOOLS, MissingPartError, filled
 
 LOCKS: Final = Path(__file__).with_name("locks")
-NAMES: Final = ("bentoml", "dynamo", "kserve", "mlserver", "triton")
+NAMES: Final = ("bentoml", "dynamo", "kserve", "mlserver", "ray_serve", "triton")
 _LOCK: Final = "installed.txt"
 """A copy of the lock in the environment: another one asks for another environment."""
 

@@ -14,9 +14,6 @@ from tests.real_parts.programs import NotReadyError, Program, eventually, http_g
 from tests.real_servers import processes
 from tests.real_servers.processes import Command
 
-PATIENCE = 90.0
-"""Seconds in which a server must be ready: they take 3 to 5, on a machine that is busy more."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
@@ -24,7 +21,9 @@ class Spec:
 
     ``metrics`` is the URL of its metrics, ``api`` the base of its API, ``ready`` the URL that answers
     200 once it serves. ``inference`` gives path and body of a request that takes so many seconds; the
-    server refuses a negative number.
+    server refuses a negative number. ``patience`` are the seconds in which it must be ready: most take 3
+    to 5, on a machine that is busy more. ``settling`` are those after which its metrics have what it
+    answered: some count late, Ray's processes report what they counted twice a second.
     """
 
     name: str
@@ -36,6 +35,8 @@ class Spec:
     inference: Callable[[float], tuple[str, object]]
     state: Path | None = None
     """What a killed server leaves behind and a new one would believe."""
+    patience: float = 90.0
+    settling: float = 0.3
 
 
 class ModelServer:
@@ -53,7 +54,7 @@ class ModelServer:
         for command in self.spec.commands:
             log = self._folder / f"{self.spec.name}-{command.name}.log"
             self.programs[command.name] = processes.start(command, log, self.spec.api)
-        eventually(f"{self.spec.name} is ready", self._serves, PATIENCE)
+        eventually(f"{self.spec.name} is ready", self._serves, self.spec.patience)
 
     def ask(self, path: str, body: object = None, timeout: float = 10.0) -> tuple[int, bytes]:
         """Return status and body of a GET, or of a POST where there is a body."""
@@ -92,6 +93,8 @@ class ModelServer:
                 processes.thaw(program)
             processes.end(program, gently=True)
             sys.stdout.write(f"--- {self.spec.name} {program.name}\n{program.said()[-4000:]}\n")
+        if self.spec.state:
+            shutil.rmtree(self.spec.state, ignore_errors=True)
 
     def _serves(self) -> bool:
         for program in self.programs.values():

@@ -6,6 +6,7 @@ import random
 import shutil
 import socket
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -165,12 +166,40 @@ def dynamo(folder: Path) -> Spec:
     )
 
 
+def ray_serve(folder: Path) -> Spec:
+    """Return a real cluster of Ray on one node, with Ray Serve and one replica of one deployment.
+
+    Its processes are some ten, all in one session. The address of its metrics is every one of the
+    machine's, which it has no option against.
+    """
+    api, metrics, ready = free_port(), free_port(), free_port()
+    # A short name: Ray puts sockets below it, and a path of a socket has at most 107 bytes.
+    state = Path(tempfile.mkdtemp(prefix="ray-"))
+    python = environment_of("ray_serve") / "bin/python"
+    quiet = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "TMPDIR": str(folder)}
+    server = _SERVED / "ray_serve/server.py"
+    argv = (python, server, str(api), str(metrics), str(ready), state)
+    return Spec(
+        name="ray_serve",
+        commands=(Command("ray", argv, folder, quiet),),
+        metrics=f"http://127.0.0.1:{metrics}/metrics",
+        api=f"http://127.0.0.1:{api}",
+        ready=f"http://127.0.0.1:{ready}",
+        model=MODEL,
+        inference=lambda seconds: ("/double", {"x": seconds}),
+        state=state,
+        patience=150.0,
+        settling=2.0,
+    )
+
+
 SPECS: Final[dict[str, Callable[[Path], Spec]]] = {
     "triton": triton,
     "mlserver": mlserver,
     "bentoml": bentoml,
     "kserve": kserve,
     "dynamo": dynamo,
+    "ray_serve": ray_serve,
 }
 
 

@@ -8,7 +8,12 @@ import pytest
 
 from agent.catalogue import probe
 from agent.collectors.probe import Plan, ProbeCollector
-from agent.snapshot import Batch
+from agent.collectors.scrape import Connections
+from agent.collectors.serving.profiles import PROFILES
+from agent.config.probe import FoundProbe
+from agent.probes import probes_of_found
+from agent.snapshot import Batch, Snapshot
+from tests.agent.discovery.test_discovery import Told, running, target, up
 from tests.real_parts.programs import http_get
 from tests.real_servers import processes
 from tests.real_servers.server import ModelServer
@@ -100,3 +105,31 @@ async def test_a_server_whose_engine_hangs_is_found_out(server: ModelServer) -> 
     assert [each.kind.name for each in hung.events] == ["inference.probe.failed"]
     assert readings(hung, probe.DURATION) == []
     assert total(well, probe.SUCCESS) == 1
+
+
+@pytest.mark.parametrize("server", ["dynamo"], indirect=True)
+async def test_a_server_that_was_found_is_asked_until_it_is_gone(server: ModelServer) -> None:
+    """Found by its metrics, asked by OpenAI's API; a hang shows, and once it is gone nothing is left."""
+    source = Told(target(server.spec.metrics, pod=None))
+    asked = FoundProbe(interval=1.0, timeout=2.0)
+    make = probes_of_found(asked, PROFILES, Connections())
+
+    async with running(source, make_probe=make) as seen:
+        await seen.until(lambda snapshot: _successes(snapshot) == [1])
+        async with hanging(server):
+            hung = await seen.until(lambda snapshot: _successes(snapshot) == [0])
+        await seen.until(lambda snapshot: _successes(snapshot) == [1])
+        source.tell()
+        gone = await seen.until(lambda snapshot: not _successes(snapshot))
+
+    assert list(up(hung).values()) == [1]
+    assert list(gone.batches) == ["discovery", "self"]
+
+
+def _successes(snapshot: Snapshot) -> list[object]:
+    return [
+        reading.value
+        for batch in snapshot.batches.values()
+        for reading in batch.readings
+        if reading.metric is probe.SUCCESS
+    ]

@@ -10,7 +10,7 @@ from tests.real_servers.expected import EXPECTED
 from tests.real_servers.server import ModelServer
 from tests.real_servers.watching import Watcher, increase, is_up, observed, total
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(480)]
 
 
 def _finished(batch: Batch) -> float:
@@ -23,7 +23,7 @@ def _durations(batch: Batch) -> float:
 
 async def _loaded(server: ModelServer, watcher: Watcher, good: int) -> Batch:
     await asyncio.to_thread(server.load, good=good, bad=0)
-    await asyncio.sleep(0.3)  # some count after they have answered
+    await asyncio.sleep(server.spec.settling)  # some count after they have answered
     return await watcher.look()
 
 
@@ -50,3 +50,18 @@ async def test_a_server_that_dies_is_down_and_begins_anew(
     for counted in (_finished, _durations):
         assert increase([0, counted(before), counted(back), counted(later)]) == 12
         assert counted(back) == 4
+
+
+@pytest.mark.parametrize("server", ["dynamo", "kserve"], indirect=True)
+async def test_a_server_that_has_soon_counted_further_loses_nothing(
+    server: ModelServer, watcher: Watcher
+) -> None:
+    """What the new process counted by the next look is more than before: its own start shows all of it."""
+    seen = [await watcher.look(), await _loaded(server, watcher, good=2)]
+    await asyncio.to_thread(server.kill)
+    await asyncio.to_thread(server.start)
+    seen += [await _loaded(server, watcher, good=7), await _loaded(server, watcher, good=1)]
+
+    for counted in (_finished, _durations):
+        assert increase([counted(each) for each in seen]) == 10
+    assert [each.problems for each in seen] == [(), (), (), ()]

@@ -12,7 +12,26 @@ does the reading wherever a line is unusual. Ours differs from it in five points
 """
 
 from agent.collectors.exposition.faults import Faults
-from agent.collectors.exposition.page import CONFLICTING, UNKNOWN, Page, Sample, Series
+from agent.collectors.exposition.page import (
+    CONFLICTING,
+    NONE,
+    UNKNOWN,
+    Page,
+    Sample,
+    Samples,
+    Series,
+)
 from agent.collectors.exposition.parser import INLINE_BYTES, Parser
 
-__all__ = ["CONFLICTING", "INLINE_BYTES", "UNKNOWN", "Faults", "Page", "Parser", "Sample", "Series"]
+__all__ = [
+    "CONFLICTING",
+    "INLINE_BYTES",
+    "NONE",
+    "UNKNOWN",
+    "Faults",
+    "Page",
+    "Parser",
+    "Sample",
+    "Samples",
+    "Series",
+]

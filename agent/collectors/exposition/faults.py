@@ -20,9 +20,9 @@ class Faults:
         self._seen[reason, family] = (count + 1, first)
 
     def add_text(self, *, undecodable: int, cut: bool) -> None:
-        """Count what was left out before parsing: lines that are not UTF-8, and a last one cut off."""
+        """Count what was lost before parsing: values of lines that are not UTF-8, and a last line cut off."""
         if undecodable:
-            self.add("bad_encoding", "", f"{undecodable} lines are not UTF-8 and were left out")
+            self.add("bad_encoding", "", f"{undecodable} lines are not UTF-8 and have no value")
         if cut:
             self.add("truncated", "", "the page ends within a line, which was left out")
 

@@ -55,6 +55,12 @@ def read(line: str) -> Line:
     return Line(name, labels, number(value), timestamp is None)
 
 
+def start_of(line: str) -> str:
+    """Return what a plain line begins with, up to its value; nothing of one that is not plain."""
+    match = _SAMPLE.fullmatch(line)
+    return line[: match.start(3)] if match is not None and match[4] is None else ""
+
+
 def _unescaped(text: str) -> str:
     return _ESCAPE.sub(lambda match: _ESCAPED[match.group()], text)
 

@@ -4,7 +4,8 @@ Its metrics can be fine while it hangs: a front end answers `/metrics` long afte
 stuck. Off unless a server's configuration asks for it, since each probe costs the server a little work.
 """
 
+from agent.collectors.probe.budget import Budget
 from agent.collectors.probe.collector import ProbeCollector
 from agent.collectors.probe.plan import Plan
 
-__all__ = ["Plan", "ProbeCollector"]
+__all__ = ["Budget", "Plan", "ProbeCollector"]

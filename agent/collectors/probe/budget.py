@@ -1,4 +1,4 @@
-"""What probes of one server may cost: requests of the last minute, tokens of the last 24 hours."""
+"""What probes may cost, of one server or of all that were found: requests of a minute, tokens of a day."""
 
 from collections import deque
 from collections.abc import Callable

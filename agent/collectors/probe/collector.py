@@ -30,6 +30,8 @@ _DEADLINE: Final = 5.0
 """Seconds in which a look, which does no input or output, must be over."""
 _LONGEST_JITTER: Final = 15.0
 """Seconds over which first probes are spread, so that agents started together do not probe together."""
+_MOST_DOUBLINGS: Final = 6
+"""Of the interval, while a server that is presumed to answer never does: an hour, where it is a minute."""
 _STALE: Final = 2.0
 """Intervals after which the last probe says nothing about now."""
 
@@ -44,6 +46,9 @@ _PROBES: Final[Mapping[str, Probe]] = {
 class ProbeCollector:
     """Probes one server as ``plan`` says, one probe at a time.
 
+    ``presumed``: nobody said that it answers, so nothing is told but problems until it once has, and it is
+    asked ever more rarely. ``budget`` is what it shares with others; without one it has the plan's alone.
+
     ``server`` is the server's name, host:port of the plan's URL if empty. ``connections`` are shared with
     the scrapes. ``clock`` gives Unix seconds, ``monotonic`` seconds that only grow, ``jitter`` a number
     from 0 to 1. Raises ValueError for a URL that cannot be used.
@@ -55,6 +60,8 @@ class ProbeCollector:
         *,
         server: str = "",
         connections: Connections | None = None,
+        presumed: bool = False,
+        budget: Budget | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
@@ -69,7 +76,9 @@ class ProbeCollector:
         self._clock = clock
         self._monotonic = monotonic
         self._jitter = jitter
-        self._budget = Budget(
+        self._silent = presumed
+        self._in_vain = 0
+        self._budget = budget or Budget(
             requests=plan.requests_per_minute, tokens=plan.tokens_per_day, clock=monotonic
         )
         self._tally = Tally(self._server, plan.kind)
@@ -91,7 +100,8 @@ class ProbeCollector:
         self._forget_what_is_old()
         happened, self._happened = tuple(self._happened), []
         problems, self._problems = tuple(self._problems), []
-        return Batch(self._clock(), self._readings, problems, happened)
+        readings = () if self._silent else self._readings
+        return Batch(self._clock(), readings, problems, happened)
 
     async def close(self) -> None:
         """End the probe that is on its way, and leave the connections."""
@@ -107,12 +117,21 @@ class ProbeCollector:
         due += self._jitter() * min(plan.interval, _LONGEST_JITTER)
         while True:
             await asyncio.sleep(max(0.0, due - self._monotonic()))
-            await self.probe()
+            sent = await self.probe()
             missed = max(0.0, self._monotonic() - due) // plan.interval
-            due += plan.interval * (missed + 1)
+            due += plan.interval * (missed + 1) + self._pause(sent=sent)
 
-    async def probe(self) -> None:
-        """Send one probe, unless a budget forbids it, and take in what came of it."""
+    def _pause(self, *, sent: bool) -> float:
+        """Return the seconds to wait beyond the interval: where it was in vain, or the budget was used up.
+
+        Of servers that share a budget, the same ones would always come too late.
+        """
+        if not sent:
+            return self._jitter() * self._plan.interval
+        return self._plan.interval * ((1 << min(self._in_vain, _MOST_DOUBLINGS)) - 1)
+
+    async def probe(self) -> bool:
+        """Send one probe and take in what came of it; return whether a budget let it go."""
         if budget := self._budget.refusal(self._most_tokens):
             self._tally.skipped(budget)
             detail = f"no probe was sent: the budget of {budget} is used up"
@@ -121,6 +140,7 @@ class ProbeCollector:
             self._budget.send()
             self._take(await self._sent())
         self._readings = self._tally.readings()
+        return not budget
 
     async def _sent(self) -> Answer | ProbeError:
         plan = self._plan
@@ -140,13 +160,16 @@ class ProbeCollector:
         if isinstance(outcome, Answer):
             self._pay(outcome.tokens)
             self._tally.answered(outcome)
+            self._silent, self._in_vain = False, 0
             if before is not True:
                 self._happened.append(self._event())
             return
         self._pay(None if outcome.reason in _MAY_HAVE_COST else 0)
         self._tally.failed(outcome.reason)
         self._problems.append(Problem(outcome.reason, self._server, outcome.detail))
-        if before is not False:
+        if self._silent:
+            self._in_vain += 1
+        elif before is not False:
             self._happened.append(self._event(outcome))
 
     def _pay(self, tokens: int | None) -> None:

@@ -11,7 +11,7 @@ from agent.collectors.scrape.reasons import ScrapeError
 
 
 class Text(NamedTuple):
-    """A page to parse. ``undecodable`` lines were left out; ``cut`` says that the last line was."""
+    """A page to parse. ``undecodable`` lines have no value; ``cut`` says that the last line is left out."""
 
     text: str
     undecodable: int
@@ -34,8 +34,8 @@ def text_of(body: Body, shown: str) -> Text:
         return Text(data.decode(), 0, cut)
     except UnicodeDecodeError:
         lines = data.split(b"\n")
-        kept = [line.decode() for line in lines if _is_utf8(line)]
-        return Text("\n".join(kept), len(lines) - len(kept), cut)
+        text = "\n".join(line.decode() if _is_utf8(line) else _valueless(line) for line in lines)
+        return Text(text, sum(not _is_utf8(line) for line in lines), cut)
 
 
 def _sniff(start: bytes, shown: str) -> None:
@@ -47,6 +47,12 @@ def _sniff(start: bytes, shown: str) -> None:
         raise ScrapeError("not_metrics", detail)
     if b"\x00" in start or start.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ScrapeError("bad_encoding", f"{shown} answers something that is not UTF-8 text")
+
+
+def _valueless(line: bytes) -> str:
+    """Return a line that is not UTF-8 with NaN for its value, so that a sum which needs it is none."""
+    series = line[: line.rfind(b"}") + 1].decode(errors="replace")
+    return f"{series} NaN" if series and not line.startswith(b"#") else ""
 
 
 def _is_utf8(line: bytes) -> bool:

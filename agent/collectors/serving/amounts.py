@@ -1,18 +1,21 @@
 """Gauges and counters of one family, added up where the server splits what the catalogue does not."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Hashable, Iterable, Mapping
 from enum import Enum
-from math import inf, isfinite, isnan
+from math import isfinite, isnan
+from typing import Final
 
-from agent.collectors.exposition import Faults, Page, Sample, Series
+from agent.collectors.exposition import NONE, Faults, Page, Sample, Samples, Series
 from agent.collectors.serving.continuity import NUMBERS, Continuity
 from agent.collectors.serving.labels import Attributes, Labels, number
 from agent.collectors.serving.profile import Native, Source
 from agent.collectors.serving.settling import settle
 
-_Known = tuple[Series, Attributes | None, float | None]
-"""A series, its attributes and, where it stands in a label, its value."""
+IMPOSSIBLE: Final = 2.0**63
+"""Where 64 bits end: a count below zero that has no sign, or one of NVIDIA's marks for "not known"."""
+
+_Known = tuple[Attributes | None, float | None]
+"""The attributes of a series and, where it stands in a label, its value."""
 
 
 class Combining(Enum):
@@ -51,40 +54,65 @@ class Family:
     model server counts is negative.
     """
 
+    __slots__ = (
+        *("_combining", "_continuity", "_found", "_labels"),
+        *("_plain", "_plan", "_samples", "_series", "_source", "_split"),
+    )
+
     def __init__(self, source: Source, labels: Labels, combining: Combining) -> None:
         self._source = source
         self._labels = labels
         self._combining = combining
         self._continuity = None if source.native is Native.GAUGE else Continuity(NUMBERS)
         self._plain = not (source.newest or source.sentinels)
+        self._series: tuple[Series, ...] = ()
         self._plan: list[_Known] = []
+        """Of the series of the last page; those that do not count have no attributes here."""
+        self._split: frozenset[Attributes] = frozenset()
+        """What several of them make up, or did once."""
+        self._samples: Samples = NONE
+        self._found = Amounts()
+        """Of the plan, what was last read and what came of it."""
 
     def read(self, page: Page, faults: Faults) -> Amounts:
         """Return the values on a page, in the catalogue's unit."""
         for name in self._source.samples:
             samples = page.samples.get(name)
             if samples is not None:
-                return self._as_before(samples) or self._read(page, name, faults)
+                found = self._as_before(samples)
+                return self._read(page, name, faults) if found is None else found
         return Amounts()
 
-    def _as_before(self, samples: Sequence[Sample]) -> Amounts | None:
-        """Return the values of a page with the series of the last one, where each has attributes of its own.
+    def _as_before(self, samples: Samples) -> Amounts | None:
+        """Return the values of a page with the series of the plan; the same object while none moves.
 
         `None` where it has others, or a value that needs a second look.
         """
-        if len(samples) != len(self._plan):
+        if samples.series != self._series:
             return None
+        if samples is self._samples:
+            return self._found
         per = self._source.per
         found = Amounts()
-        for (series, value), (known, key, told) in zip(samples, self._plan, strict=True):
+        parts: dict[Attributes, dict[Hashable, float]] = {}
+        for series, value, (key, told) in zip(
+            samples.series, samples.values, self._plan, strict=True
+        ):
             amount = value if told is None else told
-            if series is not known or not 0.0 <= amount < inf:
+            if not 0.0 <= amount < IMPOSSIBLE:
                 return None
-            if key is not None:
-                found[key] = amount / per
+            if key is None:
+                continue
+            found[key] = amount / per
+            if key in self._split:
+                parts.setdefault(key, {})[series] = amount
+        for key, each in parts.items():
+            found[key] = self._total(key, each) / per
+        self._samples, self._found = samples, found
         return found
 
     def _read(self, page: Page, name: str, faults: Faults) -> Amounts:
+        self._labels.forget(page)
         settled = settle(page, name, faults)
         attributes, per = self._labels.attributes, self._source.per
         parts: dict[Attributes, dict[Hashable, float]] = {}
@@ -99,26 +127,35 @@ class Family:
                 faults.add(reason, name, f"{series!r} is {value:g}")
                 refused.add(key)
             known[series] = value
-        self._learn(page.samples.get(name, ()), parts, refused)
         # Divided, which is exact where multiplying is not.
         totals = {
             key: self._total(key, each) / per for key, each in parts.items() if key not in refused
         }
+        doubled = len(settled.values) < len(page.samples.get(name, NONE))
+        if self._plain and not refused and not doubled:
+            self._learn(page.samples[name].series, parts)
+        else:
+            self._series = ()
         return Amounts(totals).without(refused)
 
     def _learn(
         self,
-        samples: Sequence[Sample],
+        series: tuple[Series, ...],
         parts: Mapping[Attributes, Mapping[Hashable, float]],
-        refused: AbstractSet[Attributes | None],
     ) -> None:
-        """Remember which series have which attributes, if it is as simple as that."""
+        """Remember which series count, and for what: that is so until there are others."""
         of_label = self._of_label if self._source.value_label else _nothing
-        attributes = self._labels.attributes
-        plan = [(series, attributes(series), of_label(series)) for series, _ in samples]
-        told = sum(key is not None for _, key, _ in plan)
-        simple = self._plain and not refused and told == len(parts)
-        self._plan = plan if simple and not self._continuity else []
+        counted = {one: key for key, each in parts.items() for one in each}
+        self._plan = [(counted.get(one), of_label(one)) for one in series]
+        self._split = frozenset(
+            key for key, each in parts.items() if len(each) > 1 or self._was_split(key)
+        )
+        # Of shares that say the same, the next page may say something else.
+        same = self._combining is Combining.ADD or not self._split
+        self._series, self._samples = series if same else (), NONE
+
+    def _was_split(self, key: Attributes) -> bool:
+        return self._continuity is not None and self._continuity.follows(key)
 
     def _kept(self, samples: Iterable[Sample]) -> Iterable[Sample]:
         source = self._source
@@ -129,7 +166,7 @@ class Family:
             kept = [] if newest is None else [newest]
         if not source.value_label:
             return kept
-        told = ((series, self._of_label(series)) for series, _ in kept)
+        told = ((series, self._of_label(series)) for series, value in kept if not isnan(value))
         return [(series, value) for series, value in told if not isnan(value)]
 
     def _of_label(self, series: Series) -> float:
@@ -149,6 +186,8 @@ class Family:
             return "not_finite"
         if value < 0:
             return "negative"
+        if value >= IMPOSSIBLE:
+            return "out_of_range"
         if not known or self._combining is Combining.ADD:
             return ""
         same = self._combining is Combining.SAME and value in known.values()

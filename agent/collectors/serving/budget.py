@@ -7,6 +7,7 @@ another one does.
 
 from collections import Counter
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Final
 
 from agent.catalogue import Metric
@@ -19,6 +20,8 @@ SERVERS: Final = 16
 _TYPICAL: Final = 50
 """Series that a server is taken to want until it has answered; vLLM with one engine has 33."""
 
+_WANTED: Final = attrgetter("wanted")
+
 
 class SeriesBudget:
     """What the servers of a node may have together.
@@ -28,7 +31,7 @@ class SeriesBudget:
     """
 
     def __init__(self, most: int = MAX_READINGS) -> None:
-        self._most = most
+        self.most = most
         self._shares: set[Share] = set()
 
     def join(self) -> "Share":
@@ -40,7 +43,7 @@ class SeriesBudget:
     @property
     def total(self) -> int:
         """How many series all of the servers may have."""
-        return self._most * -(-len(self._shares) // SERVERS)
+        return self.most * -(-len(self._shares) // SERVERS)
 
     def offer(self, share: "Share") -> int:
         """Return how many series a server may have: its part, or what the others have no use for.
@@ -49,6 +52,8 @@ class SeriesBudget:
         """
         if share not in self._shares:
             return 0
+        if sum(map(_WANTED, self._shares)) <= self.total:
+            return share.wanted
         level = self._level()
         others = sum(each.claim(level) for each in self._shares if each is not share)
         return min(share.wanted, max(level, self.total - others))
@@ -85,7 +90,7 @@ class Share:
         """Return what of the readings fits, beside the ``own`` ones that every server has."""
         self.wanted = len(readings) + own
         self._offered = self._budget.offer(self)
-        kept = within_budget(readings, max(0, self._offered - own), faults)
+        kept = within_budget(readings, max(0, self._offered - own), faults, self._budget.most)
         self._had = len(kept) + own
         return kept
 
@@ -94,8 +99,10 @@ class Share:
         self._budget.leave(self)
 
 
-def within_budget(readings: Sequence[Reading], most: int, faults: Faults) -> list[Reading]:
-    """Return at most ``most`` readings.
+def within_budget(
+    readings: Sequence[Reading], most: int, faults: Faults, together: int = MAX_READINGS
+) -> list[Reading]:
+    """Return at most ``most`` readings. ``together`` is what each `SERVERS` servers have, for the advice.
 
     What is too much goes by whole metrics, the largest first: that is where the label exploded, and a
     metric of which a part is missing would give wrong sums. Of equally large ones the last goes first:
@@ -112,12 +119,14 @@ def within_budget(readings: Sequence[Reading], most: int, faults: Faults) -> lis
             break
         left -= sizes[metric]
         dropped.add(metric)
-        faults.add("too_many_series", metric.name, _advice(sizes[metric], len(readings), most))
+        detail = _advice(sizes[metric], len(readings), most, together)
+        faults.add("too_many_series", metric.name, detail)
     return [reading for reading in readings if reading.metric not in dropped]
 
 
-def _advice(size: int, all_of_them: int, most: int) -> str:
+def _advice(size: int, all_of_them: int, most: int, together: int) -> str:
     return (
         f"left out: {size} of the {all_of_them} series that the server would have, and it may have {most} "
-        f"(all servers together {MAX_READINGS:,} per {SERVERS}); give it fewer models or values of labels"
+        f"(all servers together {together:,} per {SERVERS}); give it fewer models or values of labels, or "
+        "raise server_series"
     )

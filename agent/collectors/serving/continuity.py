@@ -47,13 +47,15 @@ class _Sum(Generic[Value]):
 class Continuity(Generic[Value]):
     """Follows the sums of one source from page to page. Each part is a series of the server."""
 
+    __slots__ = ("_arithmetic", "_sums")
+
     def __init__(self, arithmetic: Arithmetic[Value]) -> None:
         self._arithmetic: Arithmetic[Value] = arithmetic
         self._sums: dict[Attributes, _Sum[Value]] = {}
 
-    def __bool__(self) -> bool:
-        """Tell whether there is any sum to follow."""
-        return bool(self._sums)
+    def follows(self, key: Attributes) -> bool:
+        """Tell whether this is a sum, or was one: then a part of it may have been carried."""
+        return key in self._sums
 
     def total(self, key: Attributes, parts: Mapping[Any, Value]) -> Value:
         """Return the sum of the parts, and of what was lost of it. Raises `MalformedError`.

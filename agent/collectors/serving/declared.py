@@ -15,15 +15,16 @@ _EXPECTED: Final[Mapping[Native, frozenset[str]]] = {
     Native.COUNT: frozenset({"histogram", "summary"}),
 }
 _INFO: Final = "info"
+_CROWDED: Final = "too_many_series"
 
 
 def is_on(page: Page, source: Source) -> bool:
     """Tell whether the page has a sample of the source."""
     samples = page.samples
-    for name in source.samples:  # noqa: SIM110 - asked of every family of every page
+    for name in source.samples:
         if name in samples:
             return True
-    return False
+    return not page.broken.isdisjoint(source.samples)
 
 
 def is_declared(page: Page, source: Source) -> bool:
@@ -37,12 +38,21 @@ def is_declared(page: Page, source: Source) -> bool:
 class Declaration:
     """Knows whether a family has the type that it should have, until the page's types change."""
 
+    __slots__ = ("_fitting", "_source")
+
     def __init__(self, source: Source) -> None:
         self._source = source
         self._fitting: Mapping[str, str] | None = None
 
     def fits(self, page: Page, faults: Faults) -> bool:
-        """Tell whether ``# TYPE`` says what the profile expects, or nothing. A conflict is a fault."""
+        """Tell whether ``# TYPE`` says what the profile expects, or nothing. A conflict is a fault.
+
+        So is a series that cannot be read: without it a sum would be wrong, and a histogram another one.
+        """
+        if not page.broken.isdisjoint(self._source.samples):
+            reason = "malformed_line" if page.crowded.isdisjoint(self._source.samples) else _CROWDED
+            faults.add(reason, self._source.name, "not told: some of its series cannot be read")
+            return False
         if page.types is not self._fitting:
             if not _has_its_type(page, self._source, faults):
                 return False

@@ -108,6 +108,10 @@ def _overview() -> str:
 def _server(profile: Profile) -> Iterator[str]:
     yield f"## {profile.name}\n"
     yield _notes(profile)
+    if sign := profile.started or profile.uptime:
+        yield f"A restart that its counters do not show is seen by `{sign}`.\n"
+    if profile.api:
+        yield "It answers OpenAI's API where its metrics are: `discovery.probe` asks it, where that is set.\n"
     if profile.dialects:
         spoken = ", ".join(f"`{each.spoken}`" for each in profile.dialects)
         yield f"The same families are known as {spoken}.\n"

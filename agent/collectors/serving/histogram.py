@@ -9,6 +9,8 @@ from operator import lt, sub
 
 from agent.snapshot import Distribution
 
+MOST_BUCKETS = 1_000
+"""A histogram is one series of the budget, so it must not be a bomb itself; TGI's have 100, others 40."""
 _MOST = 2**63
 """OpenTelemetry counts in 64 bits."""
 
@@ -52,7 +54,7 @@ def counted(
         whole = ()
     if whole != tuple(cumulative) or whole[-1] >= _MOST:
         raise MalformedError("a bucket's count is not a whole number")
-    counts = tuple(map(sub, whole, (0, *whole[:-1])))
+    counts = tuple(map(sub, whole, (0, *whole)))
     if min(counts) < 0:
         raise MalformedError("a bucket holds less than the one before it")
     if total is None:
@@ -70,6 +72,8 @@ def checked_bounds(bounds: Sequence[float], per: float = 1.0) -> tuple[float, ..
         raise MalformedError("the last bucket is not +Inf")
     if not all(map(lt, bounds, bounds[1:])) or bounds[0] == -inf:
         raise MalformedError("the buckets are not in ascending order")
+    if len(bounds) > MOST_BUCKETS:
+        raise MalformedError(f"it has {len(bounds)} buckets", "too_many_series")
     return tuple(bounds[:-1]) if per == 1.0 else tuple(bound / per for bound in bounds[:-1])
 
 
@@ -86,6 +90,8 @@ def summary(
         raise MalformedError(f"_sum is {total}", "not_finite")
     if not count.is_integer() or not 0 <= count < _MOST:
         raise MalformedError(f"_count is {count:g}", "malformed_summary")
+    if len(quantiles) > MOST_BUCKETS:
+        raise MalformedError(f"it has {len(quantiles)} quantiles", "too_many_series")
     if not all(0 <= share <= 1 for share in quantiles):
         raise MalformedError("a quantile is not between 0 and 1", "malformed_summary")
     known = tuple(

@@ -1,9 +1,10 @@
 """Info series: what a page tells of the configuration of each model, gathered from several families."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from math import isnan
 
-from agent.collectors.exposition import Faults, Page, Sample
-from agent.collectors.serving.amounts import Combining
+from agent.collectors.exposition import NONE, Faults, Page, Samples
+from agent.collectors.serving.amounts import IMPOSSIBLE, Combining
 from agent.collectors.serving.declared import Declaration, is_on
 from agent.collectors.serving.labels import Attributes, Labels, Reader
 from agent.collectors.serving.profile import Facts, Source
@@ -42,7 +43,7 @@ class _Fact:
         self._source = source
         self._declaration = Declaration(source)
         self._labels = Labels(reader, source, of_server=False)
-        self._last: tuple[Sequence[Sample], Mapping[Attributes, str]] = ((), {})
+        self._last: tuple[Samples, Mapping[Attributes, str]] = (NONE, {})
 
     def is_on(self, page: Page) -> bool:
         return is_on(page, self._source)
@@ -51,7 +52,7 @@ class _Fact:
         if not self._declaration.fits(page, faults):
             return {}
         samples = page.samples[next(name for name in self._source.samples if name in page.samples)]
-        if samples == self._last[0]:
+        if samples is self._last[0]:
             return self._last[1]
         self._labels.forget(page)
         found: dict[Attributes, str] = {}
@@ -66,11 +67,13 @@ class _Fact:
         return told
 
     def _text(self, labels: Mapping[str, str], value: float) -> str:
+        if isnan(value):  # the page does not say that it is so
+            return ""
         if self._source.value_label:
             text = labels.get(self._source.value_label, "")
             return "" if text == "None" else text
         scaled = value / self._source.per
-        return str(int(scaled)) if scaled.is_integer() and scaled > 0 else ""
+        return str(int(scaled)) if scaled.is_integer() and 0 < scaled < IMPOSSIBLE else ""
 
 
 def _first(page: Page, sources: Iterable[_Fact], faults: Faults) -> Mapping[Attributes, str]:

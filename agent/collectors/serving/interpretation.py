@@ -13,10 +13,14 @@ from agent.collectors.scrape import Body, ScrapeError, overfull, text_of
 from agent.collectors.serving.detection import detect, is_exposition, spoken_on
 from agent.collectors.serving.mapping import Translation
 from agent.collectors.serving.profile import Profile
+from agent.collectors.serving.succession import Succession
 from agent.snapshot import Problem, Reading
 
 _LOOK_AGAIN: Final = 60
 """Pages after which one is looked at for families of other servers though it declares no new ones."""
+
+_Readers = Mapping[str, tuple[Profile, Translation]]
+_NO_READERS: Final[_Readers] = {}
 
 
 class Interpreter:
@@ -39,7 +43,8 @@ class Interpreter:
         self._configured = configured
         self._model = model
         self._parser = Parser(())
-        self._readers: dict[str, tuple[Profile, Translation]] = {}
+        self._readers: _Readers = {}
+        self._succession = Succession()
         self._pages = 0
         self._types: Mapping[str, str] = {}
         self.provider = configured.name if configured else ""
@@ -56,10 +61,14 @@ class Interpreter:
         faults = Faults(self._server)
         faults.add_text(undecodable=undecodable, cut=cut)
         faults.add_page(page)
+        profiles = [profile for profile, _ in self._readers.values()]
+        another = self._succession.is_another(page, profiles)
+        if another:  # which part of a sum was lost, and which was not, is known: all of it
+            self._readers = self._read_by(profiles)
         readings: list[Reading] = []
         for _, translation in self._readers.values():
             readings += translation.readings(page, faults)
-        return readings, faults.problems()
+        return self._succession.told(readings, another=another), faults.problems()
 
     def _is_familiar(self, page: Page) -> bool:
         """Tell whether the page declares what the last one did, and is of the same server.
@@ -96,15 +105,19 @@ class Interpreter:
             found = (*found, *(p for name, (p, _) in known.items() if name not in _names(found)))
         if [profile for profile, _ in known.values()] == list(found):
             return False
-        self._readers = {
-            profile.name: known[profile.name]
-            if profile.name in known and known[profile.name][0] == profile
-            else (profile, Translation(profile, self._server, self._model))
-            for profile in found
-        }
-        self._parser.want(name for profile in found for name in profile.samples)
+        kept = {name: reader for name, reader in known.items() if reader[0] in found}
+        self._readers = self._read_by(found, kept)
+        self._parser.want(name for profile in found for name in profile.wanted)
         self.provider = found[0].name
         return True
+
+    def _read_by(self, profiles: Sequence[Profile], kept: _Readers = _NO_READERS) -> _Readers:
+        """Return what reads pages by these profiles; those that are ``kept`` know their pages already."""
+        return {
+            profile.name: kept.get(profile.name)
+            or (profile, Translation(profile, self._server, self._model))
+            for profile in profiles
+        }
 
 
 def _names(profiles: Sequence[Profile]) -> set[str]:

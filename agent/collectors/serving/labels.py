@@ -43,6 +43,11 @@ class Row:
 class Labels:
     """Knows the attributes of the series of one source. They are `None` where it leaves a series out."""
 
+    __slots__ = (
+        *("_attributes", "_of_server", "_reader"),
+        *("_rows", "_rows_by_labels", "_source"),
+    )
+
     def __init__(self, reader: Reader, source: Source, *, of_server: bool) -> None:
         self._reader = reader
         self._source = source

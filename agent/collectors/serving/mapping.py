@@ -86,12 +86,24 @@ def _first_told(readings: list[Reading], told: set[SeriesKey], faults: Faults) -
 class _Translated:
     """Reads one signal: from the first origin that the page has values of."""
 
+    __slots__ = ("_models", "_origins", "_readings", "_values", "metric")
+
     def __init__(self, reader: Reader, signal: Signal) -> None:
         self.metric = signal.metric
         self._origins = [_origin(reader, signal, each) for each in signal.sources]
         self._models = One(reader, signal.models, Combining.ADD) if signal.models else None
+        self._values: Values = {}
+        self._readings: list[Reading] = []
 
     def readings(self, page: Page, faults: Faults) -> list[Reading]:
+        """Return what the page says; the readings of the last one where it says the same."""
+        values = self._read(page, faults)
+        if values is not self._values:
+            self._values = values
+            self._readings = [Reading(self.metric, key, value) for key, value in values.items()]
+        return self._readings
+
+    def _read(self, page: Page, faults: Faults) -> Values:
         for origin in self._origins:
             if not origin.is_on(page):
                 continue
@@ -99,8 +111,8 @@ class _Translated:
             if values and self._models is not None:
                 values = _named(values, self._models.read(page, faults))
             if values:
-                return [Reading(self.metric, key, value) for key, value in values.items()]
-        return []
+                return values
+        return {}
 
 
 def _named(values: Values, models: Mapping[Attributes, float]) -> Values:
@@ -119,16 +131,18 @@ def _named(values: Values, models: Mapping[Attributes, float]) -> Values:
 class _Distributed:
     """Reads the histograms or summaries of one family."""
 
+    __slots__ = ("_declaration", "_family", "_source")
+
     def __init__(self, reader: Reader, signal: Signal, source: Source) -> None:
         self._source = source
         self._declaration = Declaration(source)
-        self._labels = Labels(reader, source, of_server=signal.of_server)
+        labels = Labels(reader, source, of_server=signal.of_server)
         self._family: Histograms | Summaries
         if source.native is Native.HISTOGRAM:
-            self._family = Histograms(source, self._labels)
+            self._family = Histograms(source, labels)
         else:
             with_quantiles = signal.metric.kind is Kind.SUMMARY
-            self._family = Summaries(source, self._labels, with_quantiles=with_quantiles)
+            self._family = Summaries(source, labels, with_quantiles=with_quantiles)
 
     def is_on(self, page: Page) -> bool:
         return is_on(page, self._source)
@@ -136,7 +150,6 @@ class _Distributed:
     def read(self, page: Page, faults: Faults) -> Distributions:
         if not self._declaration.fits(page, faults):
             return {}
-        self._labels.forget(page)
         return self._family.read(page, faults)
 
 

@@ -292,6 +292,13 @@ class Profile:
     same thing once more, and only the lowest one counts. ``nameless`` are values of labels for model and
     version that mean: none.
 
+    ``started`` is the gauge that tells when the process began which counts all of this (Unix seconds), and
+    ``uptime`` one that tells for how long it has run; either shows a restart that no counter shows. In a
+    dialect there is neither: whoever passes the families on under other names tells of himself.
+
+    ``api`` is how it can be asked for an answer at host and port of its metrics: ``openai``, or empty where
+    it cannot, or not there.
+
     ``paths`` are tried in order where the URL has none. ``dialects`` are tried after its own names.
     """
 
@@ -304,6 +311,9 @@ class Profile:
     replica_labels: tuple[str, ...] = ()
     rank_labels: tuple[str, ...] = ()
     nameless: frozenset[str] = frozenset()
+    started: str = ""
+    uptime: str = ""
+    api: str = ""
     requires: tuple[str, ...] = ()
     paths: tuple[str, ...] = ("/metrics",)
     dialects: tuple[Dialect, ...] = ()
@@ -314,6 +324,11 @@ class Profile:
         return frozenset(
             name for signal in self.signals for leaf in signal.leaves for name in leaf.samples
         )
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """All the sample names that it takes from a page."""
+        return self.samples | ({self.started, self.uptime} - {""})
 
     @cached_property
     def spoken(self) -> tuple["Profile", ...]:
@@ -342,4 +357,7 @@ def _in_dialect(profile: Profile, dialect: Dialect) -> Profile:
         requires=tuple(map(renamed, profile.requires)),
         signals=tuple(signal.with_leaves(spoken) for signal in profile.signals),
         dialects=(),
+        started="",
+        uptime="",
+        api="",
     )

@@ -55,7 +55,10 @@ class Route:
                 self._known, self._rest = target, 0
                 return found
         self._lose(asked=len(candidates))
-        raise _told(failures[0], candidates[1 : len(failures)])
+        try:
+            raise _told(failures[0], candidates[1 : len(failures)])
+        finally:  # or each would hold the frame that holds it, and with it a page, until it is collected
+            failures.clear()
 
     async def close(self) -> None:
         """Leave the connections. Safe to call twice, and before the first fetch."""

@@ -4,11 +4,11 @@ Which series make up which histogram, and what its bounds are, is worked out whe
 page to page only the numbers are read.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from operator import itemgetter
 from typing import Final
 
-from agent.collectors.exposition import Faults, Page, Sample, Series
+from agent.collectors.exposition import NONE, Faults, Page, Samples, Series
 from agent.collectors.serving.continuity import HISTOGRAMS, Continuity
 from agent.collectors.serving.histogram import (
     MalformedError,
@@ -75,20 +75,31 @@ class _Layout:
 class Histograms:
     """Reads the histograms of one source, added up where the catalogue does not tell series apart."""
 
+    __slots__ = ("_columns", "_continuity", "_labels", "_layouts", "_series", "_source", "_told")
+
     def __init__(self, source: Source, labels: Labels) -> None:
         self._source = source
         self._labels = labels
         self._continuity = Continuity(HISTOGRAMS)
         self._series: list[tuple[Series, ...]] = []
         self._layouts: list[_Layout] = []
+        self._columns: list[Samples] = []
+        self._told: Distributions = {}
+        """What the last page had, and what came of it where it had no fault."""
 
     def read(self, page: Page, faults: Faults) -> Distributions:
-        """Return the histograms on a page. One that contradicts itself is left out as a whole."""
-        columns = [_columns(page.samples.get(name, ())) for name in self._source.samples]
-        series = [column for column, _ in columns]
+        """Return the histograms on a page, the same object while none moves.
+
+        One that contradicts itself is left out as a whole.
+        """
+        columns = [page.samples.get(name, NONE) for name in self._source.samples]
+        if columns == self._columns:
+            return self._told
+        self._columns = columns
+        series = [column.series for column in columns]
+        values = [column.values for column in columns]
         if series != self._series:
-            columns = list(map(_columns, self._meet(page, series, faults)))
-        values = [column for _, column in columns]
+            values = [tuple(table.values()) for table in self._meet(page, series, faults)]
         found: dict[Attributes, dict[Hashable, Distribution]] = {}
         refused: set[Attributes] = set()
         for layout in self._layouts:
@@ -97,9 +108,10 @@ class Histograms:
             except MalformedError as error:
                 self._blame(layout.key, error, faults)
                 refused.add(layout.key)
-        return self._totals(
+        self._told = self._totals(
             {key: each for key, each in found.items() if key not in refused}, faults
         )
+        return self._told
 
     def _totals(
         self, found: dict[Attributes, dict[Hashable, Distribution]], faults: Faults
@@ -113,23 +125,26 @@ class Histograms:
         return totals
 
     def _blame(self, key: Attributes, error: MalformedError, faults: Faults) -> None:
+        self._columns = []  # a fault is told of each page that has it
         faults.add(error.reason, self._source.name, f"{' '.join(filter(None, key))}: {error}")
 
     def _meet(
         self, page: Page, series: list[tuple[Series, ...]], faults: Faults
-    ) -> list[Sequence[Sample]]:
+    ) -> list[Mapping[Series, float]]:
         """Lay out a page with other series than the last one, and return what of it counts.
 
         Where something stands there twice, what counts depends on the values: nothing is remembered.
         """
+        self._labels.forget(page)
         doubled = any(len(set(each)) != len(each) for each in series)
         self._series = [] if doubled else series
+        self._columns = [] if doubled else self._columns
         contested: set[Row] = set()
-        tables: list[Sequence[Sample]] = []
+        tables: list[Mapping[Series, float]] = []
         for name in self._source.samples:
             settled = settle(page, name, faults)
             contested.update(self._labels.row(each)[0] for each in settled.contested)
-            tables.append(list(settled.values.items()))
+            tables.append(settled.values)
         known = {layout.row: layout for layout in self._layouts}
         self._layouts = [layout for layout in self._laid_out(tables) if layout.row not in contested]
         for layout in self._layouts:
@@ -137,16 +152,16 @@ class Histograms:
                 layout.last = known[layout.row].last
         return tables
 
-    def _laid_out(self, tables: list[Sequence[Sample]]) -> list[_Layout]:
+    def _laid_out(self, tables: list[Mapping[Series, float]]) -> list[_Layout]:
         row_of = self._labels.row
         buckets: dict[Row, tuple[list[float], list[int]]] = {}
-        for position, (series, _) in enumerate(tables[_BUCKETS]):
+        for position, series in enumerate(tables[_BUCKETS]):
             row, bound = row_of(series)
             bounds, positions = buckets.setdefault(row, ([], []))
             bounds.append(bound)
             positions.append(position)
         sums, counts = (
-            {row_of(series)[0]: at for at, (series, _) in enumerate(tables[part])}
+            {row_of(series)[0]: at for at, series in enumerate(tables[part])}
             for part in (_SUM, _COUNT)
         )
         rows = dict.fromkeys((*buckets, *sums, *counts))
@@ -160,13 +175,6 @@ class Histograms:
             layout.sum_at, layout.count_at = sums.get(row), counts.get(row)
             layouts.append(layout)
         return layouts
-
-
-def _columns(samples: Sequence[Sample]) -> tuple[tuple[Series, ...], tuple[float, ...]]:
-    if not samples:
-        return (), ()
-    series, values = zip(*samples, strict=True)
-    return series, values
 
 
 class _Parts:
@@ -193,6 +201,7 @@ class Summaries:
 
     def read(self, page: Page, faults: Faults) -> Distributions:
         """Return the summaries on a page."""
+        self._labels.forget(page)
         found: Distributions = {}
         refused: set[Attributes] = set()
         for row, parts in self._parts(page, faults).items():

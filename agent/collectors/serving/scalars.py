@@ -72,13 +72,15 @@ def of_model(told: Mapping[Attributes, Value], key: Attributes) -> Value | None:
 class One:
     """Reads the numbers of one family."""
 
+    __slots__ = ("_declaration", "_family", "_source")
+
     def __init__(
         self, reader: Reader, source: Source, combining: Combining, *, of_server: bool = False
     ) -> None:
         self._source = source
         self._declaration = Declaration(source)
-        self._labels = Labels(reader, source, of_server=of_server)
-        self._family = Family(source, self._labels, combining)
+        labels = Labels(reader, source, of_server=of_server)
+        self._family = Family(source, labels, combining)
 
     def is_on(self, page: Page) -> bool:
         """Tell whether the page has a sample of the family."""
@@ -88,7 +90,6 @@ class One:
         """Return its values, if it is declared as what it should be."""
         if not self._declaration.fits(page, faults):
             return Amounts().without(void=True)
-        self._labels.forget(page)
         return self._family.read(page, faults)
 
 
@@ -105,6 +106,8 @@ class _Sum:
 
     def read(self, page: Page, faults: Faults) -> Amounts:
         found = [part.read(page, faults) for part in self._parts if part.is_on(page)]
+        if len(found) == 1:
+            return found[0]
         refused = frozenset[Attributes | None]().union(*(part.refused for part in found))
         if any(part.void for part in found):
             return Amounts().without(refused, void=True)

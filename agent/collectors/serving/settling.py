@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from agent.collectors.exposition import Faults, Page, Series
+from agent.collectors.exposition import NONE, Faults, Page, Series
 
 
 class Settled(NamedTuple):
@@ -15,7 +15,7 @@ class Settled(NamedTuple):
 
 def settle(page: Page, name: str, faults: Faults) -> Settled:
     """Return one value for each series of a sample name."""
-    samples = page.samples.get(name, ())
+    samples = page.samples.get(name, NONE)
     values = dict(samples)
     if len(values) == len(samples):
         return Settled(values)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.catalogue.serving import SERVER_UP
+from agent.app import gpu_driver, make_collectors
+from agent.catalogue.serving import SERIES_DROPPED, SERVER_UP
 from agent.collectors.scrape import Connections
 from agent.collectors.serving.budget import SeriesBudget
+from agent.collectors.serving.collector import ServingCollector
 from agent.config import Discovery, Server, load
 from agent.model_servers import configured, search
 from tests.agent.collectors.scrape.certificates import authority, server_context, signed
@@ -101,3 +103,33 @@ def test_what_is_asked_for_is_searched() -> None:
 
     assert searching(both) == ["kubernetes: []", "sockets: []"]
     assert searching(Discovery(kubernetes="true")) == ["kubernetes: ['not_in_cluster']"]
+
+
+async def test_the_budget_of_series_is_configured() -> None:
+    """Two servers share what is configured for sixteen; who is cut is told which key to raise."""
+    lines = (
+        f'vllm:request_success_total{{model_name="m",finished_reason="{number}"}} 1\n'
+        for number in range(200)
+    )
+    config = load(None, {"WARPWATCH_SERVER_SERIES": "100"}, {})
+
+    async with raw_server(page(PAGE)) as small, raw_server(page("".join(lines).encode())) as bomb:
+        servers = (Server(url=small, name="small"), Server(url=bomb, name="bomb"))
+        asked = replace(config, servers=servers, simulate="1xL4")
+        ours = [
+            each
+            for each in make_collectors(asked, gpu_driver(asked))
+            if isinstance(each, ServingCollector)
+        ]
+        for _ in range(2):
+            whole, cut = [await each.collect() for each in ours]
+        for each in ours:
+            await each.close()
+
+    assert whole.problems == ()
+    assert len(whole.readings) + len(cut.readings) <= 100
+    assert [each.value for each in cut.readings if each.metric is SERIES_DROPPED] == [200]
+    (problem,) = cut.problems
+    assert problem.reason == "too_many_series"
+    assert "100 per 16" in problem.detail
+    assert "server_series" in problem.detail

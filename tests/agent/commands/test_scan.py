@@ -111,7 +111,7 @@ def test_a_known_server_is_explained(serve: Serve, capsys: pytest.CaptureFixture
     assert re.search(r"gen_ai.server.request.duration +nv_inference_request_duration_us", out)
     assert "105 observations, mean 0.0126726 s, no buckets" in out
     assert re.search(r"nv_pinned_memory_pool_used_bytes +gauge +1 +not mapped", out)
-    assert re.search(r"Series +31 of the 1000", out)
+    assert re.search(r"Series +33 of the 1000", out)
     assert "profiles:\n  - name: triton\n" in out
 
 

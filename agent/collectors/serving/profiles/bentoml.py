@@ -14,6 +14,7 @@ from typing import Final
 
 from agent.catalogue import serving
 from agent.collectors.serving.profile import By, Native, Profile, Signal, Source, Where
+from agent.collectors.serving.profiles.sources import info
 
 _OWN: Final = frozenset(
     {"/healthz", "/livez", "/readyz", "/metrics", "/docs.json", "/schema.json", "/openapi.json"}
@@ -58,6 +59,10 @@ BENTOML: Final = Profile(
         Signal(
             serving.BATCH_SIZE,
             (_BATCHES, replace(_BATCHES, name="bentoml_runner_adaptive_batch_size")),
+        ),
+        info(
+            *_sources("request_total", Native.COUNTER),
+            *_sources("request_in_progress", Native.GAUGE),
         ),
     ),
 )

@@ -16,8 +16,8 @@ What is easily got wrong:
 from typing import Final
 
 from agent.catalogue import serving
-from agent.collectors.serving.profile import By, Dialect, Facts, Profile, Signal, Where
-from agent.collectors.serving.profiles.sources import counter, gauge, histogram, total
+from agent.collectors.serving.profile import By, Dialect, Profile, Signal, Where
+from agent.collectors.serving.profiles.sources import counter, gauge, histogram, info, total
 
 _GENERATE: Final = Where("dynamo_endpoint", frozenset({"generate"}))
 _REQUESTS: Final = "dynamo_frontend_requests_total"
@@ -45,9 +45,11 @@ DYNAMO: Final = Profile(
     model_labels=("model", "model_name"),
     replica_labels=("worker_id",),
     nameless=frozenset({"unknown_model"}),
+    uptime="dynamo_component_uptime_seconds",
+    api="openai",
     dialects=(Dialect("dynamo_frontend_", "nv_llm_http_service_"),),
     signals=(
-        Signal(serving.SERVER_INFO, (Facts(models=_LENGTH, parts=((), (_LENGTH,), ())),)),
+        info(_LENGTH, *_RUNNING, length=(_LENGTH,)),
         Signal(serving.REQUESTS_RUNNING, _RUNNING),
         Signal(
             serving.REQUESTS_WAITING,

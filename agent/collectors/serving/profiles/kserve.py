@@ -21,6 +21,7 @@ from typing import Final
 
 from agent.catalogue import serving
 from agent.collectors.serving.profile import Added, By, Native, Profile, Signal, Source, Where
+from agent.collectors.serving.profiles.sources import info, times
 
 _MILLISECONDS: Final = 1e3
 _STATUS: Final = ("http_response_status_code",)
@@ -73,6 +74,7 @@ KSERVE: Final = Profile(
     ),
     model_labels=("model_name", "service_name", "kn_service_name"),
     version_labels=("revision_name", "kn_revision_name"),
+    started="process_start_time_seconds",
     signals=(
         Signal(
             serving.REQUESTS_RUNNING,
@@ -108,5 +110,6 @@ KSERVE: Final = Profile(
                 _histogram("revision_app_request_latencies", per=_MILLISECONDS),
             ),
         ),
+        info(*(replace(each, by=()) for each in _ANSWERS), times(_PREDICT), times(_EXPLAIN)),
     ),
 )

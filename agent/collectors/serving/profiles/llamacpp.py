@@ -13,16 +13,17 @@ What is easily got wrong:
 from typing import Final
 
 from agent.catalogue import serving
-from agent.collectors.serving.profile import Facts, Mean, Profile, Signal
-from agent.collectors.serving.profiles.sources import counter, gauge
+from agent.collectors.serving.profile import Mean, Profile, Signal
+from agent.collectors.serving.profiles.sources import counter, gauge, info
 
 _GENERATED: Final = counter("llamacpp:tokens_predicted_total")
 
 LLAMACPP: Final = Profile(
     name="llamacpp",
     prefixes=("llamacpp:",),
+    api="openai",
     signals=(
-        Signal(serving.SERVER_INFO, (Facts(gauge("llamacpp:requests_processing"), ((), (), ())),)),
+        info(gauge("llamacpp:requests_processing"), _GENERATED),
         Signal(serving.REQUESTS_RUNNING, (gauge("llamacpp:requests_processing"),)),
         Signal(serving.REQUESTS_WAITING, (gauge("llamacpp:requests_deferred"),)),
         Signal(serving.KV_CACHE_UTILIZATION, (gauge("llamacpp:kv_cache_usage_ratio"),)),

@@ -13,8 +13,8 @@ What is easily got wrong:
 from typing import Final
 
 from agent.catalogue import serving
-from agent.collectors.serving.profile import By, Facts, Profile, Signal, Where
-from agent.collectors.serving.profiles.sources import counter, gauge, histogram, label
+from agent.collectors.serving.profile import By, Profile, Signal, Where
+from agent.collectors.serving.profiles.sources import counter, gauge, histogram, info, label
 
 _PREFIX: Final = "ResponseType."
 _ENDINGS: Final = {
@@ -50,16 +50,10 @@ LMDEPLOY: Final = Profile(
     prefixes=("lmdeploy:",),
     model_labels=("model_name",),
     engine_labels=("engine",),
+    started="process_start_time_seconds",
+    api="openai",
     signals=(
-        Signal(
-            serving.SERVER_INFO,
-            (
-                Facts(
-                    models=_RUNNING,
-                    parts=((), (label("lmdeploy:backend_config_info", "session_len"),), ()),
-                ),
-            ),
-        ),
+        info(_RUNNING, _PROMPT, length=(label("lmdeploy:backend_config_info", "session_len"),)),
         Signal(serving.REQUESTS_RUNNING, (_RUNNING,)),
         Signal(serving.REQUESTS_WAITING, (gauge("lmdeploy:num_requests_waiting"),)),
         Signal(serving.KV_CACHE_UTILIZATION, (gauge("lmdeploy:gpu_cache_usage_perc"),)),

@@ -15,6 +15,7 @@ from typing import Final
 
 from agent.catalogue import serving
 from agent.collectors.serving.profile import By, Native, Profile, Signal, Source, Where
+from agent.collectors.serving.profiles.sources import counter, info, times
 
 _POST: Final = Where("method", frozenset({"POST"}))
 _FAILURES: Final = "model_infer_request_failure_total"
@@ -55,5 +56,6 @@ MLSERVER: Final = Profile(
                 ),
             ),
         ),
+        info(counter("model_infer_request_success_total"), times("model_infer_request_duration")),
     ),
 )

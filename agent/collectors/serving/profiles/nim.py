@@ -13,8 +13,14 @@ What is easily got wrong:
 from typing import Final
 
 from agent.catalogue import serving
-from agent.collectors.serving.profile import By, Facts, Profile, Signal
-from agent.collectors.serving.profiles.sources import OTHERWISE_SUCCESS, counter, gauge, histogram
+from agent.collectors.serving.profile import By, Profile, Signal
+from agent.collectors.serving.profiles.sources import (
+    OTHERWISE_SUCCESS,
+    counter,
+    gauge,
+    histogram,
+    info,
+)
 
 _RUNNING: Final = gauge("num_requests_running")
 
@@ -23,9 +29,10 @@ NIM: Final = Profile(
     prefixes=("num_request_max",),
     requires=("num_requests_running", "num_requests_waiting"),
     model_labels=("model_name",),
+    api="openai",
     paths=("/v1/metrics", "/metrics"),
     signals=(
-        Signal(serving.SERVER_INFO, (Facts(models=_RUNNING, parts=((), (), ())),)),
+        info(_RUNNING, counter("prompt_tokens_total")),
         Signal(serving.REQUESTS_RUNNING, (_RUNNING,)),
         Signal(serving.REQUESTS_WAITING, (gauge("num_requests_waiting"),)),
         Signal(serving.KV_CACHE_UTILIZATION, (gauge("gpu_cache_usage_perc"),)),

@@ -9,10 +9,12 @@ What is easily got wrong:
 - A deployment can have several predictors, as for a canary; where they have no version their name is it.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from agent.catalogue import serving
 from agent.collectors.serving.profile import By, Mean, Native, Profile, Signal, Source, Where
+from agent.collectors.serving.profiles.sources import info
 
 _EXECUTOR: Final = "seldon_api_executor"
 _CODE: Final = By(("code",))
@@ -56,5 +58,6 @@ SELDON: Final = Profile(
             serving.REQUEST_DURATION_QUANTILES,
             (Source(name=f"{_GRAPH}_summary", native=Native.SUMMARY),),
         ),
+        info(*(replace(each, by=()) for each in _answers())),
     ),
 )

@@ -20,8 +20,8 @@ from dataclasses import replace
 from typing import Final
 
 from agent.catalogue import serving
-from agent.collectors.serving.profile import By, Facts, Profile, Signal, Where
-from agent.collectors.serving.profiles.sources import counter, gauge, histogram
+from agent.collectors.serving.profile import By, Profile, Signal, Where
+from agent.collectors.serving.profiles.sources import counter, gauge, histogram, info
 
 _ALL_PRIORITIES: Final = Where("priority", frozenset({""}))
 _RUNNING: Final = gauge("sglang:num_running_reqs", _ALL_PRIORITIES)
@@ -41,11 +41,9 @@ SGLANG: Final = Profile(
     engine_labels=("dp_rank",),
     replica_labels=("worker_id",),
     rank_labels=("tp_rank", "pp_rank", "moe_ep_rank"),
+    api="openai",
     signals=(
-        Signal(
-            serving.SERVER_INFO,
-            (Facts(models=_RUNNING, parts=((), (gauge("sglang:context_len"),), ())),),
-        ),
+        info(_RUNNING, _PROMPT, length=(gauge("sglang:context_len"),)),
         Signal(serving.REQUESTS_RUNNING, (_RUNNING,)),
         Signal(serving.REQUESTS_WAITING, (gauge("sglang:num_queue_reqs", _ALL_PRIORITIES),)),
         Signal(serving.KV_CACHE_UTILIZATION, (gauge("sglang:token_usage"),)),

@@ -12,12 +12,13 @@ What is easily got wrong:
 from typing import Final
 
 from agent.catalogue import serving
-from agent.collectors.serving.profile import By, Facts, Profile, Signal, Where
+from agent.collectors.serving.profile import By, Profile, Signal, Where
 from agent.collectors.serving.profiles.sources import (
     OTHERWISE_SUCCESS,
     counter,
     gauge,
     histogram,
+    info,
     total,
 )
 
@@ -40,7 +41,7 @@ TEI: Final = Profile(
         "te_batch_next_",
     ),
     signals=(
-        Signal(serving.SERVER_INFO, (Facts(gauge("te_queue_size"), ((), (), ())),)),
+        info(gauge("te_queue_size"), counter("te_request_count")),
         Signal(serving.REQUESTS_WAITING, (gauge("te_queue_size"),)),
         Signal(serving.REQUESTS_FINISHED, (counter("te_request_success", by=OTHERWISE_SUCCESS),)),
         Signal(

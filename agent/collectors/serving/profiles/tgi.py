@@ -17,7 +17,6 @@ from typing import Final
 from agent.catalogue import serving
 from agent.collectors.serving.profile import (
     By,
-    Facts,
     Mean,
     Native,
     Profile,
@@ -31,6 +30,7 @@ from agent.collectors.serving.profiles.sources import (
     counter,
     gauge,
     histogram,
+    info,
     total,
 )
 
@@ -44,8 +44,9 @@ _ERROR: Final = By(("err",))
 TGI: Final = Profile(
     name="tgi",
     prefixes=("tgi_",),
+    api="openai",
     signals=(
-        Signal(serving.SERVER_INFO, (Facts(gauge("tgi_queue_size"), ((), (), ())),)),
+        info(gauge("tgi_queue_size"), counter("tgi_request_count")),
         Signal(serving.REQUESTS_RUNNING, (gauge("tgi_batch_current_size"),)),
         Signal(serving.REQUESTS_WAITING, (gauge("tgi_queue_size"),)),
         Signal(

@@ -16,6 +16,7 @@ from typing import Final
 
 from agent.catalogue import serving
 from agent.collectors.serving.profile import By, Mean, Native, Profile, Signal, Source
+from agent.collectors.serving.profiles.sources import info
 
 _MICROSECONDS: Final = 1e6
 _REQUESTS: Final = "ts_inference_requests_total"
@@ -46,5 +47,6 @@ TORCHSERVE: Final = Profile(
         _errors("Requests4XX", "4xx"),
         Signal(serving.REQUEST_DURATION, _mean_of("ts_inference_latency_microseconds")),
         Signal(serving.QUEUE_DURATION, _mean_of("ts_queue_latency_microseconds")),
+        info(Source(name=_REQUESTS, native=Native.COUNTER)),
     ),
 )

@@ -33,6 +33,7 @@ from agent.collectors.serving.profile import (
     Source,
     Where,
 )
+from agent.collectors.serving.profiles.sources import info
 
 _MICROSECONDS: Final = 1e6
 _MILLISECONDS: Final = 1e3
@@ -187,5 +188,6 @@ TRITON: Final = Profile(
             serving.KV_CACHE_CAPACITY,
             (Product(_blocks("max"), _blocks("tokens_per")),),
         ),
+        info(_SUCCESSES, _requests("active")),
     ),
 )

@@ -17,12 +17,11 @@ from agent.collectors.serving.profile import (
     Added,
     By,
     Dialect,
-    Facts,
     Product,
     Profile,
     Signal,
 )
-from agent.collectors.serving.profiles.sources import counter, gauge, histogram, label
+from agent.collectors.serving.profiles.sources import counter, gauge, histogram, info, label, times
 
 _ENDINGS: Final = (
     ("end_id", "stop"),
@@ -36,26 +35,22 @@ _FINISHED: Final = counter(
 _REUSED: Final = counter("trtllm_kv_cache_reused_blocks_total")
 _MISSED: Final = counter("trtllm_kv_cache_missed_blocks_total")
 _BLOCK: Final = gauge("trtllm_kv_cache_tokens_per_block")
-_FACTS: Final = (
-    (),
-    (label("trtllm_model_config_info", "max_model_len"),),
-    (label("trtllm_kv_cache_config_info", "cache_dtype"),),
-)
 
 TRTLLM_SERVE: Final = Profile(
     name="trtllm_serve",
     prefixes=("trtllm_",),
     model_labels=("model_name", "model"),
     replica_labels=("worker_id",),
+    api="openai",
     paths=("/prometheus/metrics", "/metrics"),
     dialects=(Dialect("trtllm_", "trtllm:"),),
     signals=(
-        Signal(
-            serving.SERVER_INFO,
-            (
-                Facts(gauge("trtllm_model_config_info"), _FACTS),
-                Facts(gauge("trtllm_num_requests_running"), _FACTS),
-            ),
+        info(
+            gauge("trtllm_model_config_info"),
+            gauge("trtllm_num_requests_running"),
+            times("trtllm_e2e_request_latency_seconds"),
+            length=(label("trtllm_model_config_info", "max_model_len"),),
+            dtype=(label("trtllm_kv_cache_config_info", "cache_dtype"),),
         ),
         Signal(serving.REQUESTS_RUNNING, (gauge("trtllm_num_requests_running"),)),
         Signal(serving.REQUESTS_WAITING, (gauge("trtllm_num_requests_waiting"),)),

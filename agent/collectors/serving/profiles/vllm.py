@@ -25,14 +25,13 @@ from agent.catalogue import serving, serving_gpu
 from agent.collectors.serving.profile import (
     By,
     Dialect,
-    Facts,
     Product,
     Profile,
     Signal,
     Source,
     Where,
 )
-from agent.collectors.serving.profiles.sources import counter, gauge, histogram, label
+from agent.collectors.serving.profiles.sources import counter, gauge, histogram, info, label
 
 _FINISHED: Final = counter("vllm:request_success_total", by=(By(("finished_reason",)),))
 _ENGINE_ERRORS: Final = replace(_FINISHED, where=(Where("finished_reason", frozenset({"error"})),))
@@ -58,14 +57,17 @@ VLLM: Final = Profile(
     version_labels=("version",),
     engine_labels=("engine",),
     replica_labels=("ReplicaId", "WorkerId", "worker_id"),
+    started="process_start_time_seconds",
+    api="openai",
     dialects=(
         Dialect("vllm:", "ray_vllm:", declared=("gauge",)),
         Dialect("vllm:", "ray_vllm_", declared=("gauge",)),
     ),
     signals=(
-        Signal(
-            serving.SERVER_INFO,
-            (Facts(models=_RUNNING, parts=((), (), (label(_CACHE, "cache_dtype"),))),),
+        info(
+            _RUNNING,
+            counter("vllm:prompt_tokens_total"),
+            dtype=(label(_CACHE, "cache_dtype"),),
         ),
         Signal(serving.REQUESTS_RUNNING, (_RUNNING,)),
         Signal(serving.REQUESTS_WAITING, (gauge("vllm:num_requests_waiting"),)),

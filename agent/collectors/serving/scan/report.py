@@ -53,16 +53,13 @@ class Report:
     idle: tuple[str, ...]
     problems: tuple[Problem, ...]
     guesses: tuple[Guess, ...]
+    budget: int = MAX_READINGS
+    """How many series a server may have, if no other wants any."""
 
     @property
     def series(self) -> int:
         """How many series of the catalogue the server would have."""
         return _OF_EACH_SERVER + sum(len(signal.readings) for signal in self.mapped)
-
-    @property
-    def budget(self) -> int:
-        """How many a server may have."""
-        return MAX_READINGS
 
     @property
     def used(self) -> frozenset[str]:
@@ -83,6 +80,7 @@ def scan(
     named: Profile | None = None,
     server: str = "",
     faults: Faults | None = None,
+    budget: int = MAX_READINGS,
 ) -> Report:
     """Look at a page. ``named`` is the profile to read it by, whether it is recognised or not.
 
@@ -106,6 +104,7 @@ def scan(
     examine(page, rest, faults)
     names = names_on(text)
     return Report(
+        budget=budget,
         recognised=tuple(
             Recognised(p, evidence(names, p.prefixes) if p.prefixes else "") for p in chosen
         ),

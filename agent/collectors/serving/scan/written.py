@@ -56,6 +56,9 @@ def as_written(profile: Profile) -> Plain:
             "replica_labels": list(profile.replica_labels),
             "rank_labels": list(profile.rank_labels),
             "nameless": sorted(profile.nameless),
+            "started": profile.started,
+            "uptime": profile.uptime,
+            "api": profile.api,
             "dialects": [_dialect(dialect) for dialect in profile.dialects],
             "signals": [_signal(signal) for signal in profile.signals],
         }

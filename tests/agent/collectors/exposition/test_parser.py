@@ -173,7 +173,7 @@ def test_other_names_can_be_wanted_later() -> None:
         "x": [1],
         "y": [2],
     }
-    assert after.samples["x"][0][0] is before.samples["x"][0][0]
+    assert after.samples["x"].series == before.samples["x"].series
 
 
 def test_types_that_stay_are_one_object() -> None:

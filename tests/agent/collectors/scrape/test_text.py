@@ -13,11 +13,11 @@ def test_utf8_is_text() -> None:
         assert text == ('up{é="ü"} 1\n', 0, False)
 
 
-def test_a_line_that_is_not_utf8_is_left_out() -> None:
-    """A label in Latin-1 costs its line, and is counted."""
-    text = text_of(Body(b'a 1\nb{x="\xe9"} 2\nc 3\n', complete=True), SHOWN)
+def test_a_line_that_is_not_utf8_has_no_value() -> None:
+    """A label in Latin-1 costs its line's number, and is counted; a comment goes."""
+    body = Body(b'a 1\nb{x="\xe9"} 2\n# HELP d \xe9{}\n\xe9 4\nc 3\n', complete=True)
 
-    assert text == ("a 1\nc 3\n", 1, False)
+    assert text_of(body, SHOWN) == ('a 1\nb{x="\ufffd"} NaN\n\n\nc 3\n', 3, False)
 
 
 @pytest.mark.parametrize(("complete", "expected"), [(True, "a 1\nb 12"), (False, "a 1\n")])

@@ -217,7 +217,7 @@ async def test_a_label_in_latin_1_costs_its_line() -> None:
     (batch,) = await collected(page(body))
 
     assert one(batch, serving.TOKENS_PROMPT) == 40
-    assert reasons(batch.problems) == {"bad_encoding"}
+    assert reasons(batch.problems) == {"bad_encoding", "not_finite"}
 
 
 class _Families(Collector):
@@ -317,7 +317,8 @@ async def test_escaped_label_values_are_what_they_mean() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["NaN", "-1", "+Inf", "-Inf", "-0.5", "1e400", "nan", "0x10", "1_0"]
+    "value",
+    ["NaN", "-1", "+Inf", "-Inf", "-0.5", "1e400", "nan", "0x10", "1_0", "18446744073709551615"],
 )
 async def test_values_that_cannot_be_are_absent(value: str) -> None:
     """Sentinels, infinities and what Python alone takes for a number are counted, not told."""

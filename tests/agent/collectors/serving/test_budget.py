@@ -139,8 +139,8 @@ async def test_what_the_others_leave_is_there_for_one_that_wants_more() -> None:
 
 async def test_what_whole_metrics_leave_is_there_for_the_others() -> None:
     """A server whose one metric can never fit keeps no room for it."""
-    alone = (await collected(triton(150), rounds=3))[-1]
-    beside = (await collected(bomb(5_000), triton(150), rounds=3))[-1]
+    alone = (await collected(triton(130), rounds=3))[-1]
+    beside = (await collected(bomb(5_000), triton(130), rounds=3))[-1]
 
     assert alone[0].problems == ()
     assert len(beside[1].readings) == len(alone[0].readings)

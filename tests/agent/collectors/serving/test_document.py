@@ -21,6 +21,8 @@ def test_the_reference_has_every_family_of_every_server() -> None:
     for profile in PROFILES:
         section = page.partition(f"\n## {profile.name}\n")[2].partition("\n## ")[0]
         assert "easily got wrong" in section
+        assert ("discovery.probe" in section) is bool(profile.api)
+        assert ("A restart that" in section) is bool(profile.started or profile.uptime)
         for signal in profile.signals:
             assert f"| `{signal.metric.name}` |" in section
             assert all(f"`{leaf.name}`" in section for leaf in signal.leaves)

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.collectors.serving.histogram import MalformedError, distribution, merged
+from agent.collectors.serving.histogram import (
+    MOST_BUCKETS,
+    MalformedError,
+    distribution,
+    merged,
+    summary,
+)
 from agent.snapshot import Distribution
 
 
@@ -21,6 +27,28 @@ def test_bounds_are_scaled_without_noise() -> None:
     made = distribution([300, 700, inf], [1.0, 1.0, 1.0], 250.0, 1.0, per=1000)
 
     assert made == Distribution((0.3, 0.7), (1, 0, 0), 0.25)
+
+
+def test_a_bomb_of_buckets_is_no_histogram() -> None:
+    """A label that explodes may be `le`: a histogram counts as one series, however many lines it is."""
+    most = [*map(float, range(MOST_BUCKETS - 1)), inf]
+    made = distribution(most, [1.0] * MOST_BUCKETS, 0.0, 1.0)
+
+    with pytest.raises(MalformedError, match="1001 buckets") as refused:
+        distribution([-1.0, *most], [1.0] * (MOST_BUCKETS + 1), 0.0, 1.0)
+
+    assert len(made.counts) == MOST_BUCKETS
+    assert refused.value.reason == "too_many_series"
+
+
+def test_a_bomb_of_quantiles_is_no_summary() -> None:
+    """As little as one of buckets is a histogram."""
+    shares = {number / 10_000: 1.0 for number in range(MOST_BUCKETS + 1)}
+
+    with pytest.raises(MalformedError, match="1001 quantiles"):
+        summary(shares, 1.0, 1.0)
+
+    assert len(summary(dict(list(shares.items())[1:]), 1.0, 1.0).quantiles) == MOST_BUCKETS
 
 
 def test_a_histogram_without_a_count_has_its_last_bucket() -> None:

@@ -312,12 +312,12 @@ def test_counters_that_fall_pass_unchanged() -> None:
     parser, translation, faults = Parser(VLLM.samples), Translation(VLLM, "chat"), Faults("chat")
     line = 'vllm:prompt_tokens_total{model_name="m"}'
 
-    found = [
-        translation.readings(parser.parse(f"{line} {number}\n"), faults)[0].value
-        for number in (500, 700, 3)
-    ]
+    pages = [parser.parse(f"{line} {number}\n") for number in (500, 700, 3)]
+    readings = [each for page in pages for each in translation.readings(page, faults)]
 
-    assert found == [500, 700, 3]
+    assert list(values(readings, serving.TOKENS_PROMPT)) == [("m", "", "")]
+    told = [each.value for each in readings if each.metric is serving.TOKENS_PROMPT]
+    assert told == [500, 700, 3]
     assert faults.problems() == ()
 
 
@@ -332,7 +332,7 @@ def test_what_is_remembered_of_series_stays_bounded() -> None:
         )
         assert len(one.read(parser.parse(text), Faults("chat"))) == 100
 
-    assert len(one._labels._attributes) <= 1_300
+    assert len(one._family._labels._attributes) <= 1_300
 
 
 def test_the_metric_with_the_most_series_goes_first() -> None:

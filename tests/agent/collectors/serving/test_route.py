@@ -1,11 +1,13 @@
 """Finding the path that gives the metrics, and pages of several servers."""
 
 import asyncio
+import gc
 from collections.abc import Mapping
 
 import pytest
 
 from agent.catalogue import serving
+from agent.collectors.scrape import ScrapeError
 from agent.collectors.serving.collector import ServingCollector
 from agent.snapshot import Batch
 from tests.agent.collectors.scrape.raw_server import Answer, page, raw_server
@@ -181,3 +183,26 @@ async def test_an_engine_that_comes_late_is_found() -> None:
     assert found[-1] == {"triton", "vllm"}
     assert {r.attributes[1] for r in gone.readings} == {"triton"}
     assert gone.problems == ()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        page(b"vllm:x 1\n" * 2_000_000),
+        page(b"<html>" + b"x" * 2**20),
+        page(b"my_own_total 1\n" * 1_000),
+        page(b"", status="500 Internal Server Error"),
+    ],
+    ids=["too large", "a web page", "of nobody", "an error"],
+)
+async def test_a_page_that_will_not_do_is_let_go_of(answer: Answer) -> None:
+    """Nothing of a failure is left, without a collection of garbage: pages of 16 MiB would pile up."""
+    gc.collect()
+    gc.disable()
+    try:
+        await collected(Server({"/metrics": answer}), 3, path="/metrics")
+        left = [each for each in gc.get_objects() if isinstance(each, ScrapeError)]
+    finally:
+        gc.enable()
+
+    assert left == []

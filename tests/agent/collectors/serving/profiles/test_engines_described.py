@@ -224,6 +224,7 @@ def test_a_worker_of_dynamo_is_told_beside_its_engine() -> None:
 
     assert names((outer, engine)) == ["dynamo", "vllm"]
     assert table(outer, page) == {
+        ("inference.server.info", *worker, "", "", ""): 1,
         ("inference.requests.running", *worker): 2,
         ("inference.requests.finished", *worker, ""): 42,
         ("gen_ai.server.request.duration", *worker): (42, 21),
@@ -239,6 +240,16 @@ def test_tensorrt_llm_behind_an_old_dynamo_has_a_colon() -> None:
 
     assert found.name == TRTLLM_SERVE.name
     assert table(found, page) == {("gen_ai.server.time_per_output_token", *MODEL): (9, 0.5)}
+
+
+def test_the_info_of_a_first_trtllm_serve_is_by_its_requests() -> None:
+    """Releases with five families, none of them a gauge, name their models by those."""
+    page = histogram("trtllm_e2e_request_latency_seconds", 'model_name="m"', 9, 0.5)
+
+    assert table(TRTLLM_SERVE, page) == {
+        ("inference.server.info", *MODEL, "", "", ""): 1,
+        ("gen_ai.server.request.duration", *MODEL): (9, 0.5),
+    }
 
 
 def test_tensorrt_llm_tells_its_configuration() -> None:

@@ -22,6 +22,7 @@ def test_the_sdk_gives_what_the_table_says() -> None:
     """The prediction's time, and how many there were; nothing of errors, which it does not know."""
     assert detect(captured(SDK)) == (KSERVE,)
     assert table(KSERVE, captured(SDK)) == {
+        ("inference.server.info", "iris", "", "", "", "", ""): 1,
         ("inference.requests.finished", "iris", "", "", ""): 25,
         ("gen_ai.server.request.duration", "iris", "", ""): (25, 0.257323),
         ("inference.compute.duration", "iris", "", ""): (25, 0.257323),
@@ -58,6 +59,7 @@ def test_an_aggregated_page_tells_requests_once() -> None:
     )
 
     assert table(KSERVE, text) == {
+        ("inference.server.info", "iris", "", "", "", "", ""): 1,
         ("inference.requests.finished", "iris", "", "", "200"): 25,
         ("gen_ai.server.request.duration", "iris", "", ""): (25, 0.025),
         ("inference.compute.duration", "iris", "", ""): (25, 0.257323),
@@ -87,6 +89,7 @@ def test_old_names_of_the_queue_proxy_are_milliseconds() -> None:
 
     assert detect(text) == (KSERVE,)
     assert table(KSERVE, text) == {
+        ("inference.server.info", *of, "", "", ""): 1,
         ("inference.requests.running", *of): 3,
         ("inference.requests.finished", *of, "200"): 40,
         ("inference.requests.finished", *of, "503"): 2,
@@ -114,6 +117,7 @@ def test_new_names_of_the_queue_proxy_are_seconds() -> None:
 
         assert detect(text) == (KSERVE,)
         assert table(KSERVE, text) == {
+            ("inference.server.info", "iris", "", "", "", "", ""): 1,
             ("inference.requests.running", "iris", "", ""): 2,
             ("inference.requests.finished", "iris", "", "", "200"): 9,
             ("inference.requests.finished", "iris", "", "", "500"): 1,

@@ -16,6 +16,8 @@ def test_a_page_gives_what_the_table_says() -> None:
     """Proxies tell applications, replicas tell deployments; milliseconds become seconds."""
     assert detect(captured(T0)) == (RAY_SERVE,)
     assert table(RAY_SERVE, captured(T0)) == {
+        ("inference.server.info", "Echo", "", "3c8xn0vc", *RELEASE): 1,
+        ("inference.server.info", "Echo", "", "4d85oc9w", *RELEASE): 1,
         ("inference.requests.running", "Echo", "", "3c8xn0vc"): 0,
         ("inference.requests.running", "Echo", "", "4d85oc9w"): 0,
         ("inference.requests.waiting", "Echo", "", ""): 0,
@@ -31,6 +33,7 @@ def test_a_page_gives_what_the_table_says() -> None:
     }
 
 
+RELEASE = ("2.60.0", "", "")
 DYING = ("ray/ray_serve_2.60.0_replica_dies_t0.txt", "ray/ray_serve_2.60.0_replica_dies_t1.txt")
 
 
@@ -40,6 +43,8 @@ def test_what_a_replica_did_stays_when_it_dies() -> None:
     nobody, default, echo = ("", "", ""), ("default", "", ""), ("Echo", "")
 
     assert before == {
+        ("inference.server.info", *echo, "u4ximcjg", *RELEASE): 1,
+        ("inference.server.info", *echo, "vm091d9c", *RELEASE): 1,
         ("inference.requests.running", *echo, "u4ximcjg"): 0,
         ("inference.requests.running", *echo, "vm091d9c"): 0,
         ("inference.requests.waiting", *echo, ""): 0,
@@ -57,8 +62,12 @@ def test_what_a_replica_did_stays_when_it_dies() -> None:
     gone = before.keys() - after.keys()
     new = {key: after[key] for key in after.keys() - before.keys()}
     changed = {key: after[key] for key in before.keys() & after.keys() if after[key] != before[key]}
-    assert gone == {("inference.requests.running", *echo, "vm091d9c")}
+    assert gone == {
+        ("inference.server.info", *echo, "vm091d9c", *RELEASE),
+        ("inference.requests.running", *echo, "vm091d9c"),
+    }
     assert new == {
+        ("inference.server.info", *echo, "oibob5fp", *RELEASE): 1,
         ("inference.requests.running", *echo, "oibob5fp"): 0,
         ("inference.compute.duration", *echo, "oibob5fp"): (4, 0.14),
     }
@@ -202,3 +211,19 @@ def test_ray_without_serve_is_no_model_server() -> None:
     without = "\n".join(line for line in text.splitlines() if "ray_serve_" not in line)
 
     assert detect(without, PROFILES) == ()
+
+
+def test_a_client_that_leaves_is_no_error() -> None:
+    """Ray counts it as one, by the status that it would have answered."""
+    errors = "ray_serve_num_{}_error_requests_total"
+    page = "".join(
+        f'{errors.format(protocol)}{{application="a",route="/",error_code="{code}"}} {count}\n'
+        for protocol, code, count in (
+            ("http", "499", 1),
+            ("grpc", "CANCELLED", 2),
+            ("grpc", "StatusCode.CANCELLED", 4),
+            ("http", "503", 8),
+        )
+    )
+
+    assert table(RAY_SERVE, page) == {("inference.requests.errors", "a", "", "", "503"): 8}

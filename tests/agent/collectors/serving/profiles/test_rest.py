@@ -22,6 +22,7 @@ GRAPH = "seldon_api_executor_server_requests_seconds"
             TORCHSERVE,
             "torchserve/torchserve_0.12.0_t0.txt",
             {
+                ("inference.server.info", "toy", "", "", "", "", ""): 1,
                 ("inference.requests.finished", "toy", "", "", ""): 30,
                 ("inference.requests.errors", "", "", "", "4xx"): 2,
                 ("gen_ai.server.request.duration", "toy", "", ""): (30, 0.295061),
@@ -32,6 +33,7 @@ GRAPH = "seldon_api_executor_server_requests_seconds"
             BENTOML,
             "bentoml/bentoml_1.4.40.txt",
             {
+                ("inference.server.info", *IRIS, "", "", ""): 1,
                 ("inference.requests.running", *IRIS): 0,
                 ("inference.requests.finished", *IRIS, "200"): 40,
                 ("inference.requests.finished", *IRIS, "500"): 3,
@@ -44,6 +46,7 @@ GRAPH = "seldon_api_executor_server_requests_seconds"
             MLSERVER,
             "mlserver/mlserver_1.7.1.txt",
             {
+                ("inference.server.info", "iris", "", "", "", "", ""): 1,
                 ("inference.requests.running", "", "", ""): 0,
                 ("inference.requests.finished", "iris", "", "", "success"): 30,
                 ("inference.requests.finished", "iris", "", "", "error"): 2,
@@ -81,7 +84,10 @@ def test_a_version_that_is_one_is_told() -> None:
         "# TYPE ts_inference_requests_total counter\n"
     )
 
-    assert table(TORCHSERVE, text) == {("inference.requests.finished", "toy", "2.1", "", ""): 3}
+    assert table(TORCHSERVE, text) == {
+        ("inference.server.info", "toy", "2.1", "", "", "", ""): 1,
+        ("inference.requests.finished", "toy", "2.1", "", ""): 3,
+    }
 
 
 def test_services_of_one_bento_are_kept_apart() -> None:
@@ -93,6 +99,8 @@ def test_services_of_one_bento_are_kept_apart() -> None:
     )
 
     assert table(BENTOML, text) == {
+        ("inference.server.info", "Gateway", "v3", "", "", "", ""): 1,
+        ("inference.server.info", "Ranker", "v3", "", "", "", ""): 1,
         ("inference.requests.finished", "Gateway", "v3", "", "200"): 5,
         ("inference.requests.finished", "Ranker", "v3", "", "200"): 5,
     }
@@ -108,6 +116,7 @@ def test_names_of_an_old_bentoml_are_known() -> None:
 
     assert detect(text) == (BENTOML,)
     assert table(BENTOML, text) == {
+        ("inference.server.info", "shop", "v1", "", "", "", ""): 1,
         ("inference.requests.finished", "shop", "v1", "", "400"): 2,
         ("inference.requests.errors", "shop", "v1", "", "400"): 2,
     }
@@ -133,6 +142,7 @@ def test_seldon_core_1_tells_a_graph_and_its_models() -> None:
 
     assert detect(text) == (SELDON,)
     assert table(SELDON, text) == {
+        ("inference.server.info", "shop", "canary", "", "", "", ""): 1,
         ("inference.requests.finished", "shop", "canary", "", "200"): 5,
         ("inference.requests.finished", "shop", "canary", "", "500"): 1,
         ("inference.requests.errors", "shop", "canary", "", "500"): 1,
@@ -152,6 +162,7 @@ def test_seldon_core_2_gives_a_mean_where_it_has_no_buckets() -> None:
     )
 
     assert table(SELDON, text) == {
+        ("inference.server.info", "iris", "", "0", "", "", ""): 1,
         ("inference.requests.finished", "iris", "", "0", "200"): 50,
         ("gen_ai.server.request.duration", "iris", "", "0"): (50, 2.5),
     }

@@ -56,6 +56,8 @@ def test_a_page_gives_what_the_table_says() -> None:
     }
 
     assert table(TRITON, captured(T0)) == zeros | {
+        ("inference.server.info", *RESNET, "", "", ""): 1,
+        ("inference.server.info", *BERT, "", "", ""): 1,
         ("inference.requests.waiting", *RESNET): 0,
         ("inference.requests.waiting", *BERT): 0,
         ("inference.requests.finished", *RESNET, "success"): 80,
@@ -148,6 +150,7 @@ def test_tensorrt_llm_tells_by_labels() -> None:
         'model="tensorrt_llm",version="1"} 0.25\n'
     )
     expected = {
+        ("inference.server.info", *engine, "", "", ""): 1,
         ("inference.requests.running", *engine): 4,
         ("inference.requests.waiting", *engine): 5,
         ("inference.kv_cache.utilization", *engine): 1 / 6240,
@@ -174,6 +177,7 @@ def test_vllm_as_a_back_end_is_read_as_vllm() -> None:
 
     assert [profile.name for profile in detect(text)] == ["triton", "vllm"]
     assert table(VLLM, text) == {
+        ("inference.server.info", "vllm_model", "1", "", "", "", ""): 1,
         ("inference.tokens.prompt", "vllm_model", "1", ""): 10,
         ("inference.inter_token_latency", "vllm_model", "1", ""): (15, 0.045),
     }

@@ -111,7 +111,10 @@ def test_behind_triton_both_are_told_each_under_its_name() -> None:
     outer, inner = detect(text)
 
     assert names((outer, inner)) == ["triton", "vllm"]
-    assert table(inner, text) == {("inference.tokens.prompt", "llama", "1", ""): 50}
+    assert table(inner, text) == {
+        ("inference.server.info", "llama", "1", "", "", "", ""): 1,
+        ("inference.tokens.prompt", "llama", "1", ""): 50,
+    }
     assert table(outer, text) == table(outer, triton)
 
 
@@ -148,3 +151,15 @@ def test_old_names_serve_until_there_are_new_ones(old: str, new: str, order: int
 
     assert table(VLLM, former) == table(VLLM, PAGE)
     assert table(VLLM, both) == table(VLLM, PAGE)
+
+
+def test_a_model_is_known_though_its_gauge_is_none() -> None:
+    """The info of a model does not go with one value that cannot be believed: a join needs it."""
+    page = (
+        'vllm:num_requests_running{model_name="m",engine="0"} NaN\n'
+        'vllm:prompt_tokens_total{model_name="m",engine="0"} 5\n'
+    )
+
+    readings, _ = translate(VLLM, page)
+
+    assert values(readings, serving.SERVER_INFO) == {("m", "", "0", "", "", ""): 1}
