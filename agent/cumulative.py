@@ -2,7 +2,7 @@
 
 OTLP wants the start of every sum and histogram. A source that restarts begins again at a lower value:
 then the count started somewhere after it was last seen. Histograms are judged by their count, never by
-their sum, which can fall without a restart (a negative observation).
+their sum, which can fall without a restart (a negative observation); one with other buckets is another one.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +21,8 @@ class Count(NamedTuple):
     total: float
     start: float
     seen_at: float
+    bounds: tuple[float, ...] = ()
+    """Of a histogram's buckets."""
 
 
 def follow(previous: Mapping[SeriesKey, Count], batch: Batch) -> dict[SeriesKey, Count]:
@@ -34,11 +36,11 @@ def follow(previous: Mapping[SeriesKey, Count], batch: Batch) -> dict[SeriesKey,
         last = previous.get((metric, attributes))
         if last is None:
             start = now
-        elif total < last.total:
+        elif total < last.total or _bounds(value) != last.bounds:
             start = min(last.seen_at, now)
         else:
             start = min(last.start, now)  # the clock may have been set back
-        counts[metric, attributes] = Count(total, start, now)
+        counts[metric, attributes] = Count(total, start, now, _bounds(value))
     return counts
 
 
@@ -80,7 +82,7 @@ class Starts:
             now[position][:2]
             for position in positions
             if now[position] is not last[position]
-            and _total(now[position][2]) < _total(last[position][2])
+            and _began_anew(last[position][2], now[position][2])
         ]
         if fell:
             self.starts = {**self.starts, **dict.fromkeys(fell, self._seen_at)}
@@ -90,7 +92,7 @@ class Starts:
         """Take in a batch with other series than the last one, or of an earlier time."""
         known = {
             (metric, attributes): Count(
-                _total(value), self.starts[metric, attributes], self._seen_at
+                _total(value), self.starts[metric, attributes], self._seen_at, _bounds(value)
             )
             for metric, attributes, value in (self._last[each] for each in self._positions)
         }
@@ -105,6 +107,14 @@ class Starts:
         starts = {key: count.start for key, count in counts.items()}
         if starts != self.starts:
             self.starts = starts
+
+
+def _began_anew(before: float | Distribution, now: float | Distribution) -> bool:
+    return _total(now) < _total(before) or _bounds(now) != _bounds(before)
+
+
+def _bounds(value: float | Distribution) -> tuple[float, ...]:
+    return value.bounds if isinstance(value, Distribution) else ()
 
 
 def _total(value: float | Distribution) -> float:

@@ -51,6 +51,19 @@ def test_histograms_are_judged_by_their_count() -> None:
     assert smaller_count[LATENCY].start == 11
 
 
+def test_a_histogram_with_other_buckets_is_another_one() -> None:
+    """A server that comes back with other buckets counts anew, though it has soon counted further."""
+    one, other = Distribution((1.0,), (2, 1), 9.0), Distribution((1.0, 5.0), (3, 1, 1), 9.5)
+    counts: dict[SeriesKey, Count] = {}
+    starts, layout = Starts(), object()
+
+    for at, value in ((10, one), (20, one), (30, other)):
+        counts = follow(counts, _batch(at, LATENCY, value))
+        starts.follow(_batch(at, LATENCY, value), layout)
+
+    assert counts[LATENCY].start == starts.starts[LATENCY] == 20
+
+
 def test_gauges_have_no_start() -> None:
     """Only what accumulates is followed."""
     assert follow({}, _batch(1, (gpu.POWER, ("GPU-1", "gpu")), 5)) == {}
