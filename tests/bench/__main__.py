@@ -47,10 +47,14 @@ SHORT: Final = 40.0
 SCRAPES: Final = 400
 FEW_SCRAPES: Final = 150
 PAUSE: Final = 0.025
+"""Seconds between two scrapes, in which an idle machine goes to sleep and forgets: most of what they take."""
+AWAKE: Final = 0.001
+"""Seconds between two that find the machine awake."""
 IMPORTS: Final = 9
 PODS: Final = 20
 BUDGET: Final = 0.3
 """CPU seconds a minute above the bare cost of the same calls."""
+_SERVED: Final = ", 2 servers"
 _CANNOT: Final = (
     CannotBuildError,
     NoRivalError,
@@ -170,9 +174,9 @@ def _imports(_: Bench) -> list[Row]:
     ]
 
 
-def _scraped(title: str, scrapes: Scrapes) -> list[Row]:
+def _scraped(title: str, scrapes: Scrapes, pause: float) -> list[Row]:
     method = (
-        f"{SCRAPES} scrapes, one each {PAUSE * 1000:.0f} ms, gzip, kept connection, bare socket"
+        f"{SCRAPES} scrapes, one each {pause * 1000:.0f} ms, gzip, kept connection, bare socket"
     )
     return [
         Figure(f"scrape, median{title}", scrapes.median, "ms", 1, method),
@@ -180,22 +184,35 @@ def _scraped(title: str, scrapes: Scrapes) -> list[Row]:
     ]
 
 
+def _watch(bench: Bench, settings: dict[str, Any], title: str) -> tuple[Use, list[Row]]:
+    """Watch one agent alone: what it uses and holds, and how soon it answers."""
+    node = bench.workshop().node("node", f"{FREE}\n{bench.tenants}")
+    with running_agent(bench.folder, settings, environment=node.environment()) as agent:
+        (use,) = _uses([(agent, node)], LONG)
+        memory = agent.pss_mib()
+        scrapes = scrape(agent.port, SCRAPES, AWAKE)
+        resting = scrape(agent.port, SCRAPES, PAUSE)
+        floor = scrape(agent.port, SCRAPES, PAUSE, "/healthz").median
+    gpus = sum(b"hw_id=" in line for line in scrapes.body.splitlines())
+    each = f"{SCRAPES} scrapes, gzip, kept connection, bare socket, one each {PAUSE * 1000:.0f} ms"
+    ready = agent.first_metric_after
+    return use, [
+        Figure(f"first metric after start{title}", ready, "s", 0.5, "spawn to /readyz"),
+        Figure(f"memory{title}", memory, "MiB PSS", 48, "smaps_rollup at the end of the window"),
+        Figure(f"series{title}", scrapes.series, "", None, f"lines of one scrape; {gpus} of GPUs"),
+        *_scraped(title, scrapes, AWAKE),
+        Figure(f"scrape of an idle machine, median{title}", resting.median, "ms", None, each),
+        Figure(f"empty answer of it, median{title}", floor, "ms", None, "/healthz, the same way"),
+    ]
+
+
 def _steady(bench: Bench) -> list[Row]:
-    """Watch nodes on a driver that costs nothing, beside a loop that makes the same calls."""
-    shop = bench.workshop()
-    names = ("gpus", "whole", "bare")
-    gpus, whole, bare_node = (shop.node(name, f"{FREE}\n{bench.tenants}") for name in names)
-    with (
-        running_bare_calls(bare_node.environment()) as bare,
-        running_agent(bench.folder, bench.gpus(), environment=gpus.environment()) as agent,
-        running_agent(bench.folder, bench.settings(), environment=whole.environment()) as served,
-    ):
-        watched: list[tuple[Process, SimulatedNode]] = [
-            (agent, gpus),
-            (served, whole),
-            (bare, bare_node),
-        ]
-        use, use_served, bare_use = _uses(watched, LONG)
+    """Watch, one after the other, a loop that only makes calls, GPUs, and a whole node; drivers are free."""
+    node = bench.workshop().node("bare", f"{FREE}\n{bench.tenants}")
+    with running_bare_calls(node.environment()) as bare:
+        (bare_use,) = _uses([(bare, node)], LONG)
+    use, of_gpus = _watch(bench, bench.gpus(), "")
+    use_served, of_whole = _watch(bench, bench.settings(), _SERVED)
     window = (
         f"/proc over {LONG:.0f} s after {WARM_UP:.0f} s, a scrape and a push each 15 s, {PODS} pods"
     )
@@ -210,7 +227,7 @@ def _steady(bench: Bench) -> list[Row]:
             bare_use.total,
             "s/min",
             None,
-            f"bare_calls.py beside it: {bare_use.calls:.0f} calls/s, answers unread; "
+            f"bare_calls.py: {bare_use.calls:.0f} calls/s, answers unread; "
             f"{bare_use.driver:.3f} of it the driver's",
         ),
         Figure(
@@ -220,31 +237,15 @@ def _steady(bench: Bench) -> list[Row]:
             BUDGET,
             less,
         ),
+        *of_gpus,
         Figure(
-            "CPU above the same calls, and 2 model servers each 5 s",
+            f"CPU above the same calls{_SERVED}",
             use_served.total - bare_use.total,
             "s/min",
             None,
             f"{less}; the servers' pages are 60 kB and 4 kB",
         ),
-    ]
-
-
-def _answers(bench: Bench) -> list[Row]:
-    """Watch a whole node alone: what it holds, and how soon it answers."""
-    node = bench.workshop().node("alone", f"{FREE}\n{bench.tenants}")
-    with running_agent(bench.folder, bench.settings(), environment=node.environment()) as agent:
-        time.sleep(WARM_UP + SHORT)
-        memory = agent.pss_mib()
-        scrapes = scrape(agent.port, SCRAPES, PAUSE)
-        floor = scrape(agent.port, SCRAPES, PAUSE, "/healthz").median
-    gpus = sum(b"hw_id=" in line for line in scrapes.body.splitlines())
-    return [
-        Figure("first metric after start", agent.first_metric_after, "s", 0.5, "spawn to /readyz"),
-        Figure("memory", memory, "MiB PSS", 48, "smaps_rollup at the end of the window"),
-        Figure("series", scrapes.series, "", None, f"lines of one scrape; {gpus} of GPUs"),
-        *_scraped("", scrapes),
-        Figure("an empty answer, median", floor, "ms", None, "/healthz, the same way"),
+        *of_whole,
     ]
 
 
@@ -374,13 +375,13 @@ def _hanging(bench: Bench) -> list[Row]:
     settings = {"simulate": "8xH100", **bench.settings()}
     with running_agent(bench.folder, settings, [str(HANGING)]) as agent:
         eventually("the driver hangs", lambda: _stalled(agent), timeout=60)
-        return _scraped(" while a driver call hangs", scrape(agent.port, SCRAPES, PAUSE))
+        scrapes = scrape(agent.port, SCRAPES, AWAKE)
+        return _scraped(" while a driver call hangs", scrapes, AWAKE)
 
 
 _PARTS: Final[dict[str, Callable[[Bench], list[Row]]]] = {
     "import": _imports,
-    "CPU of nodes": _steady,
-    "a node alone": _answers,
+    "a node": _steady,
     "a driver that costs": _costly,
     "side by side with nvitop-exporter": _side_by_side,
     "16 GPUs x 7 MIG": _divided,
