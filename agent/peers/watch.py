@@ -12,13 +12,13 @@ from agent.peers.score import BY_WORD, Verdict, judge
 from agent.peers.standing import Counter, Lookout, Sight
 from agent.snapshot import Batch, Event, Reading
 
-CADENCE: Final = 5.0
+CADENCE: Final = 10.0
 """Seconds between two judgements: what is judged are means over fifteen."""
 SUSTAINED: Final = 60.0
 """Seconds for which a GPU must stand out before it is an event, and be ordinary before that is over."""
 ORDINARY: Final = OUTLIER / 2
 """Score at which it is over: half of what began it, so that the edge does not make it flap."""
-_PATIENCE: Final = 15.0
+_PATIENCE: Final = 30.0
 """Seconds without a verdict after which what went before does not count as the same run."""
 _THROTTLE_SPAN: Final = 300.0
 _ERROR_SPAN: Final = 600.0

@@ -15,6 +15,8 @@ from agent.collectors.nvml.probes import Key, Probe, label
 
 Take = Callable[[FieldValue, int, object, dict[Key, Any], list[FieldProblem]], bool]
 """Takes in a value, by its field, nvmlValueType_t and itself; false where the field is of no use."""
+_Answer = tuple[int, int, int]
+"""Type, return code, and the bytes of the union."""
 _LINK: Final = "link"
 _WRAPS: Final = "pcie_bytes"
 """The same number again may be once around: not known to be the last one."""
@@ -32,9 +34,9 @@ class FieldQuestions:
         self._slow: list[FieldValue] = list(SLOW_FIELDS)
         self._often: FieldBatch | None = None
         self._full: FieldBatch | None = None
-        self._said: dict[Key, tuple[int, int, int]] = {}
-        """What was last said of a field: type, return code and bytes, where `_taken` is what was believed."""
-        self._taken: dict[Key, Any] = {}
+        self._said: list[_Answer | None] = []
+        """By position in the call: what was last said, where `_taken` is what was believed of it."""
+        self._taken: list[Any] = []
         self.links: NvLinks | None = None
         """Asked for among what moves slowly, once it is known how many there are."""
         self.unsettled = False
@@ -62,15 +64,16 @@ class FieldQuestions:
         silent: list[tuple[FieldValue, int]] = []
         useless: list[FieldValue] = []
         quick = len(self._quick)
-        said, taken = self._said.get, self._taken
+        said, taken = self._said, self._taken
+        said += [None] * (len(batch.wanted) - len(said))
+        taken += [None] * (len(batch.wanted) - len(taken))
         for position, (wanted, answer) in enumerate(batch.answers()):
             into = values if position < quick or slow is None else slow
-            key = wanted[0]
-            if said(key) == answer:
-                into[key] = taken[key]  # nothing moved: nothing to judge
+            if said[position] == answer:
+                into[wanted[0]] = taken[position]  # nothing moved: nothing to judge
             elif answer[1]:
                 silent.append((wanted, answer[1]))
-            elif not self._take(wanted, answer, into, problems, take):
+            elif not self._take(position, wanted, answer, into, problems, take):
                 useless.append(wanted)
         for wanted in useless:
             self._ask_instead(wanted)
@@ -93,8 +96,9 @@ class FieldQuestions:
 
     def _take(
         self,
+        position: int,
         wanted: FieldValue,
-        answer: tuple[int, int, int],
+        answer: _Answer,
         into: dict[Key, Any],
         problems: list[FieldProblem],
         take: Take,
@@ -103,16 +107,17 @@ class FieldQuestions:
         key, (kind, _, bits) = wanted.key, answer
         useful = take(wanted, kind, decoded(wanted, kind, bits), into, problems)
         if key in into and key[0] != _WRAPS:
-            self._said[key], self._taken[key] = answer, into[key]
+            self._said[position], self._taken[position] = answer, into[key]
         else:
-            self._said.pop(key, None)
+            self._said[position] = None
         return useful
 
     def _settle(self) -> None:
         """Have another question for the links asked soon, where they do not know the last one."""
         if self.links is None or not self.links.settle():
             return
-        self._full, self.unsettled = None, True
+        self.unsettled = True
+        self._ask_others()
         if probe := self.links.state_by_call():
             self._slow_probes.append(probe)
 
@@ -143,9 +148,15 @@ class FieldQuestions:
             return  # a link that is down has nothing to tell
         problems.append(FieldProblem(label(wanted.key), fault.reason, str(fault)))
 
+    def _ask_others(self) -> None:
+        """Make the calls anew: other fields have other positions."""
+        self._full = self._often = None
+        self._said.clear()
+        self._taken.clear()
+
     def _ask_instead(self, lacking: FieldValue, *, batched: bool = True) -> None:
         """Stop asking for a field, and ask for the same in an older way where there is one."""
-        self._full = self._often = None
+        self._ask_others()
         fields, probes = (
             (self._quick, self._moving)
             if lacking in self._quick
