@@ -7,14 +7,14 @@ merged, so that a reference of the whole fleet is made of what each node saw. No
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, isfinite, nextafter
+from math import inf, nextafter
 from typing import Final, NamedTuple
 
 import datasketches
 import numpy as np
 
 from agent.drift.bins import CATEGORIES, QUANTILE_BINS, CategoryBins, NumericBins
-from agent.drift.counting import category
+from agent.drift.counting import LONGEST_CATEGORY, category, finite
 from agent.drift.embedding import Projection, VectorReservoir
 from agent.drift.performance import SCORE_BINS
 from agent.drift.reference import FeatureReference
@@ -26,8 +26,6 @@ FREQUENT_SIZE: Final = 10
 """Base-2 logarithm of the frequent-items map: categories above 0.1 % of the samples are surely found."""
 FEWEST_OF_A_CATEGORY: Final = 20
 """A category that fewer rows have gets no name of its own in a label: it might be a person."""
-LONGEST_CATEGORY: Final = 64
-"""Characters; what is longer is text, not a category."""
 _TEXT_COVERAGE: Final = 0.5
 """Words whose most frequent categories cover less than this share are text, known by its length."""
 LENGTH: Final = ".length"
@@ -81,8 +79,8 @@ class FeatureLearner:
         for value in values:
             if value is None or value != value:  # noqa: PLR0124 - NaN alone differs from itself
                 self._seen.missing += 1
-            elif type(value) in (int, float) and isfinite(value):  # type: ignore[arg-type]
-                numbers.append(float(value))  # type: ignore[arg-type]
+            elif (number := finite(value)) is not None:
+                numbers.append(number)
             elif (name := category(value)) is not None:
                 words[name] += 1
             elif self._vectors and isinstance(value, list) and self._vectors.add(value):

@@ -11,7 +11,7 @@ from typing import Final
 from agent.catalogue import events
 from agent.drift.performance_labels import Awaited
 from agent.drift.reference import InvalidReferenceError, Reference
-from agent.drift.rows import Rows
+from agent.drift.rows import ROW_ID, Rows
 from agent.drift.selection import EVERYTHING, Reservoir, Selection, selection_of
 from agent.drift.store import ReferenceStore
 from agent.drift.traffic import MAX_FEATURES, Learning, Traffic
@@ -21,6 +21,8 @@ MAX_MODELS: Final = 40
 """Models and versions on a node; more are refused, and counted."""
 BATCH: Final = 1_024
 """Rows that are counted at once: beyond it, a value gets no cheaper."""
+MOST_CELLS: Final = 1_000_000
+"""Rows by columns that wait at most: rows that each have other columns are counted sooner."""
 
 
 class _Waiting:
@@ -37,6 +39,10 @@ class _Waiting:
             column += [None] * (self.size - len(column))
             column += values
         self.size += size
+
+    @property
+    def is_full(self) -> bool:
+        return self.size >= BATCH or self.size * len(self.columns) >= MOST_CELLS
 
     def take(self) -> dict[str, list[object]]:
         for column in self.columns.values():
@@ -95,15 +101,51 @@ class Models:
             self._sample(key, selection.reservoir, rows)
         waiting = self._waiting.setdefault((*key, rows.whole), _Waiting())
         waiting.add(rows)
-        if waiting.size >= BATCH:
+        if waiting.is_full:
             self._count(key, waiting, whole=rows.whole)
         return True
 
+    def label(self, late: Rows) -> bool:
+        """Take in labels of rows that came before; False where nothing is known of the model.
+
+        Without a version, each goes to the version that its row came from.
+        """
+        versions = [
+            key
+            for key in self._traffic
+            if key[0] == late.model and late.model_version in ("", key[1])
+        ]
+        for key in versions:
+            self._count_waiting(key)  # a label may follow its row within the second
+        for key, places in self._by_version(versions, late.columns[ROW_ID]).items():
+            columns = {
+                name: [values[place] for place in places] for name, values in late.columns.items()
+            }
+            self.add(late._replace(model_version=key[1], columns=columns))
+        return bool(versions)
+
+    def _by_version(
+        self, versions: Sequence[tuple[str, str]], rows: Sequence[object]
+    ) -> dict[tuple[str, str], list[int]]:
+        """Return which of the rows are whose; what nobody knows is the newest version's."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for place, row in enumerate(rows):
+            owners = (key for key in versions if self._awaited.knows(key, row))
+            owner = next(owners, versions[-1] if versions else None)
+            if owner is not None:
+                found.setdefault(owner, []).append(place)
+        return found
+
     def count(self) -> None:
         """Count all rows that wait."""
-        for (model, version, whole), waiting in self._waiting.items():
-            if waiting.size:
-                self._count((model, version), waiting, whole=whole)
+        for key in self._traffic:
+            self._count_waiting(key)
+
+    def _count_waiting(self, key: tuple[str, str]) -> None:
+        for whole in (True, False):
+            waiting = self._waiting.get((*key, whole))
+            if waiting is not None and waiting.size:
+                self._count(key, waiting, whole=whole)
 
     def __iter__(self) -> Iterator[Traffic]:
         """Return what is known of each model and version."""

@@ -148,7 +148,7 @@ def from_json(text: str) -> Reference:
         raise InvalidReferenceError("nested too deep to be a reference") from error
     except KeyError as error:
         raise InvalidReferenceError(f"the key {error} is missing") from error
-    except (TypeError, AttributeError, ValueError) as error:
+    except (TypeError, AttributeError, ValueError, OverflowError) as error:
         raise InvalidReferenceError(str(error)) from error
     if content.get("id", found.id) != found.id:
         raise InvalidReferenceError(

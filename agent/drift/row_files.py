@@ -42,7 +42,7 @@ def read_rows(path: Path) -> Iterator[Columns]:
         else:
             known = ", ".join((*LINES, ".csv", ".parquet", *ARROW))
             raise RowFileError(f"{path}: what it is cannot be told; the name should end in {known}")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, csv.Error, RefusedError) as error:
         raise RowFileError(f"{path}: {error}") from error
 
 

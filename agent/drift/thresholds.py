@@ -59,7 +59,7 @@ def from_json(text: str) -> tuple[Threshold, ...]:
         return tuple(_threshold(each) for each in content["thresholds"])
     except RecursionError as error:
         raise ValueError("is nested too deep") from error
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"is no file of thresholds: {error}") from error
 
 

@@ -41,6 +41,7 @@ class Pair:
     """What is known of one inference; a side that is not there is `None`."""
 
     model: str
+    event: str
     came: float
     """When the first side came, Unix seconds by our clock."""
     request: Side | None = None
@@ -79,7 +80,7 @@ class Pairing:
             return None
         self._remember((model, event, answer))
         key = model, event
-        pair = self._waiting.pop(key, None) or Pair(model, now)
+        pair = self._waiting.pop(key, None) or Pair(model, event, now)
         self._values -= pair.values
         if answer:
             pair.response = side
