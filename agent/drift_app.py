@@ -85,6 +85,7 @@ async def run(
         embeddings=settings.embeddings,
         selections=[selection(each) for each in settings.models],
     )
+    models.refresh()  # so that what is in use is counted from 0, before the first row
     tally = IntakeTally()
     intake = Intake(models, tally)
     push = Push(receivers)
