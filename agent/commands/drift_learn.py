@@ -66,6 +66,7 @@ def _of_files(config: "Config", options: argparse.Namespace) -> "Reference":
     from agent.drift.reference import InvalidReferenceError  # noqa: PLC0415 - as above
     from agent.drift.row_files import read_rows  # noqa: PLC0415 - as above
     from agent.drift.rows import Rows  # noqa: PLC0415 - as above
+    from agent.drift.schema import Schema  # noqa: PLC0415 - as above
     from agent.drift.selection import selection_of  # noqa: PLC0415 - as above
     from agent.drift.traffic import Learning, Traffic  # noqa: PLC0415 - as above
     from agent.drift_app import selection  # noqa: PLC0415 - as above
@@ -78,6 +79,7 @@ def _of_files(config: "Config", options: argparse.Namespace) -> "Reference":
         learning=Learning(rows=10**15, seconds=0),
         most_features=settings.max_features,
         embeddings=settings.embeddings,
+        schema=Schema(chosen.declared),
     )
     for path in options.rows:
         for columns in read_rows(path):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from agent.config import objectives, probe
+from agent.config import drift, objectives, probe
 from agent.config.settings import Config, Server
 
 
@@ -12,6 +12,8 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
         for key, message in _of_server(server):
             yield f"servers[{position}].{key}", message
     yield from objectives.contradictions(config.slos)
+    if config.drift is not None:
+        yield from drift.contradictions(config.drift)
     found = config.discovery
     if found and found.bearer_token_file and not found.namespaces:
         yield (

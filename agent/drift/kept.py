@@ -4,6 +4,7 @@ The store may be missing, damaged, full or read-only, and somebody else may writ
 stops the counting: what goes wrong is told, once, and what was in use stays in use.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from agent.catalogue import events
@@ -24,10 +25,18 @@ Key = tuple[str, str]
 
 
 class KeptReferences:
-    """The references in ``store``; without one, they live as long as the process. Not for several threads."""
+    """The references in ``store``; without one, they live as long as the process. Not for several threads.
 
-    def __init__(self, store: ReferenceStore | None) -> None:
+    ``contradiction`` tells what of a reference cannot be, by what is declared of its model; "" if all can.
+    """
+
+    def __init__(
+        self,
+        store: ReferenceStore | None,
+        contradiction: Callable[[Reference], str] = lambda _: "",
+    ) -> None:
         self._store = store
+        self._contradiction = contradiction
         self._problems: list[Problem] = []
         self._events: list[Event] = []
         self._unusable: dict[Key, str] = {}
@@ -45,10 +54,15 @@ class KeptReferences:
         if self._store is None:
             return None
         try:
-            return self._store.current(*key)
+            found = self._store.current(*key)
         except (InvalidReferenceError, OSError) as error:
             self._problem("unusable_reference", key, str(error))
             return None
+        said = self._contradiction(found) if found else ""
+        if said:
+            self._problem("schema_mismatch", key, f"{said}; another one is learned")
+            return None
+        return found
 
     def changed(self, key: Key, known: str, now: float) -> Reference | None:
         """Return the reference that somebody put in use instead of the ``known`` id, `None` if nobody did."""

@@ -12,6 +12,7 @@ from agent.drift.kept import KeptReferences
 from agent.drift.performance_labels import Awaited
 from agent.drift.reference import Reference
 from agent.drift.rows import ROW_ID, Rows
+from agent.drift.schema import Schema
 from agent.drift.selection import EVERYTHING, Reservoir, Selection, selection_of
 from agent.drift.store import ReferenceStore
 from agent.drift.traffic import MAX_FEATURES, Learning, Traffic
@@ -74,7 +75,7 @@ class Models:
         selections: Sequence[Selection] = (),
     ) -> None:
         self._clock = clock
-        self._kept = KeptReferences(store)
+        self._kept = KeptReferences(store, self._contradiction)
         self._learning = learning
         self._most_features = most_features
         self._most_models = most_models
@@ -235,7 +236,14 @@ class Models:
             most_features=self._most_features,
             embeddings=self._embeddings,
             awaited=self._awaited,
+            schema=self._schema(key[0]),
         )
+
+    def _schema(self, model: str) -> Schema:
+        return Schema(selection_of(model, self._selections).declared)
+
+    def _contradiction(self, reference: Reference) -> str:
+        return self._schema(reference.model).contradiction(reference)
 
     def _count(self, key: tuple[str, str], waiting: _Waiting, *, whole: bool) -> None:
         now = self._clock()

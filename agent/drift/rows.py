@@ -19,6 +19,8 @@ LATENCY = "latency"
 """The column of how long the answer took, seconds."""
 ROW_ID = "row_id"
 """The column of what tells a row from all others, by which its label finds it later; it is no feature."""
+LENGTH = ".length"
+"""What the name of a text's length ends in."""
 OWN = frozenset({PREDICTION, SCORE, LABEL, LATENCY, ROW_ID})
 
 

@@ -10,12 +10,12 @@ from fnmatch import fnmatchcase
 from hashlib import blake2b
 from typing import Final
 
-from agent.drift.rows import LABEL, OWN, PREDICTION, ROW_ID, SCORE, Rows
+from agent.drift.rows import OWN, ROW_ID, Rows
+from agent.drift.schema import Declared
 
 _HASH_BYTES: Final = 6
 """Of a hashed category: 12 hexadecimal digits, so that the categories of one feature do not collide."""
 _LONGEST_NUMBER: Final = 10**18
-ROLES: Final = (PREDICTION, SCORE, LABEL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +24,9 @@ class Selection:
 
     ``include`` and ``exclude`` are patterns of features, all and none by default; the reserved columns are
     always in. ``hashed`` names features whose values are only ever seen as a hash, keyed by ``key``.
-    ``roles`` says which feature is the prediction, the score, the label. ``share`` of the rows are looked
-    at, chosen at random. ``reservoir`` is how many rows are kept in memory for a report.
+    ``declared`` says what features are. ``roles`` says which feature is the prediction, the score, the label.
+    ``share`` of the rows are looked at, chosen at random. ``reservoir`` is how many rows are kept in memory
+    for a report.
     """
 
     model: str = "*"
@@ -33,6 +34,7 @@ class Selection:
     exclude: tuple[str, ...] = ()
     hashed: tuple[str, ...] = ()
     roles: Mapping[str, str] = field(default_factory=dict)
+    declared: tuple[Declared, ...] = ()
     share: float = 1.0
     reservoir: int = 0
     key: bytes = b""

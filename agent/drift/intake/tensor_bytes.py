@@ -5,11 +5,10 @@ that on; then the head is what is JSON, if the sizes that it tells are those of 
 """
 
 import json
+import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
-
-import numpy as np
 
 from agent.drift.intake.json_body import parse
 from agent.drift.intake.refusal import RefusedError
@@ -18,13 +17,13 @@ HEAD_LENGTH: Final = "Inference-Header-Content-Length"
 _GZIP: Final = b"\x1f\x8b"
 _MOST: Final = 8 * 2**20
 """Bytes that a compressed body may become, as many as one that came uncompressed."""
-_BYTE_ORDER: Final = "<"
 _KINDS: Final = {
-    **{f"INT{8 * size}": f"i{size}" for size in (1, 2, 4, 8)},
-    **{f"UINT{8 * size}": f"u{size}" for size in (1, 2, 4, 8)},
-    **{f"FP{8 * size}": f"f{size}" for size in (2, 4, 8)},
+    **dict(zip(("INT8", "INT16", "INT32", "INT64"), "bhiq", strict=True)),
+    **dict(zip(("UINT8", "UINT16", "UINT32", "UINT64"), "BHIQ", strict=True)),
+    **dict(zip(("FP16", "FP32", "FP64"), "efd", strict=True)),
     "BOOL": "?",
 }
+"""The letters of the module `struct`."""
 _LENGTH_BYTES: Final = 4
 """Before each text of a tensor of BYTES."""
 
@@ -107,20 +106,25 @@ class TensorBytes:
         try:
             if read is not None:
                 return read(part)
-            kind = np.dtype(_BYTE_ORDER + _KINDS[str(datatype)])
-            return list(np.frombuffer(part, kind).tolist())
+            return _unpacked(part, _KINDS[str(datatype)])
         except KeyError:
             raise RefusedError(415, "wrong_type", "a tensor has an unknown datatype") from None
-        except ValueError as error:
+        except (ValueError, struct.error) as error:
             raise RefusedError(
                 400, "malformed", "a tensor's bytes are no values of its datatype"
             ) from error
 
 
+def _unpacked(part: bytes, kind: str) -> list[object]:
+    count = len(part) // struct.calcsize(f"<{kind}")
+    return list(struct.unpack(f"<{count}{kind}", part))
+
+
 def _bfloat16(part: bytes) -> list[object]:
     """Return numbers of which only the upper half of the bits of FP32 is there."""
-    upper = np.frombuffer(part, "<u2").astype(np.uint32) << 16
-    return list(upper.view(np.float32).tolist())
+    whole = bytearray(2 * len(part))
+    whole[2::4], whole[3::4] = part[::2], part[1::2]
+    return _unpacked(bytes(whole), "f")
 
 
 def _texts(part: bytes) -> list[object]:
