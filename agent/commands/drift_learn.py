@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -81,10 +82,13 @@ def _of_files(config: "Config", options: argparse.Namespace) -> "Reference":
         embeddings=settings.embeddings,
         schema=Schema(chosen.declared),
     )
+    left_out: list[str] = []
     for path in options.rows:
-        for columns in read_rows(path):
+        for columns in read_rows(path, left_out.append):
             rows = Rows(options.model, options.model_version, columns, now)
             traffic.add(chosen.apply(rows, random.Random()))  # noqa: S311 - a sample
+    if left_out:
+        print(f"no features, and left out: {', '.join(dict.fromkeys(left_out))}", file=sys.stderr)
     count = traffic.rows
     reference = traffic.freeze(now, origin=f"learned from {count} rows of files")
     if reference is None:
