@@ -50,9 +50,9 @@ def test_a_schema_is_read(tmp_path: Path) -> None:
         ([{"name": "a"}], {}, "features[0].kind", "is required"),
         ([{"kind": "text"}], {}, "features[0].name", "is required"),
         (
-            [{"name": "a", "kind": "text", "requird": True}],
+            [{"name": "a", "kind": "text", "requiredd": True}],
             {},
-            "features[0].requird",
+            "features[0].requiredd",
             "did you mean required?",
         ),
         (
