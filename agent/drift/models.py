@@ -102,7 +102,7 @@ class Models:
             rows = selection.apply(rows, self._chance)
             if not rows.size:
                 return True
-        if selection.reservoir:
+        if selection.reservoir and not rows.late:
             self._sample(key, selection.reservoir, rows)
         waiting = self._waiting.setdefault((*key, rows.whole), _Waiting())
         waiting.add(rows)
