@@ -11,11 +11,8 @@ import yaml
 
 from agent.catalogue.recorded_drift import RECORDED_DRIFT
 from agent.drift.bins import CategoryBins, NumericBins, midranks, smoothed
-from alerts.drift_scores import (
-    day_recordings,
-    hour_recordings,
-    reference_recordings,
-)
+from alerts import drift_distances, drift_replicas
+from alerts.drift_scores import day_recordings, hour_recordings
 
 IDENTITY = {"model": "m", "model_version": "1", "reference": "abc"}
 BINS = {"age": NumericBins((18.0, 40.0)).labels, "plan": CategoryBins(("free", "pro")).labels}
@@ -79,7 +76,6 @@ def scores(feature: str, minutes: int) -> Mapping[str, float]:
     k = len(counts) - 1
     told = {
         "samples": counts.sum(),
-        "bins": len(counts),
         "psi": _psi(share, reference),
         "tvd": np.abs(share - reference).sum() / 2,
         "js_distance": np.sqrt(
@@ -112,7 +108,12 @@ def _psi(share: Any, reference: Any) -> float:
 
 def judge(promtool: Path, folder: Path, tests: list[dict[str, Any]]) -> str:
     """Return what promtool says about the recording rules; nothing where they do as ``tests`` say."""
-    recordings = (*reference_recordings(), *hour_recordings(), *day_recordings())
+    recordings = (
+        *hour_recordings(),
+        *drift_replicas.day(),
+        *day_recordings(),
+        *drift_distances.recordings(),
+    )
     groups = [{"name": "drift", "interval": "5m", "rules": [each.as_yaml() for each in recordings]}]
     (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": groups}))
     (folder / "test.yaml").write_text(
