@@ -70,7 +70,7 @@ def exported(
     ]
     keys = (DRIFT_MODEL, DRIFT_MODEL_VERSION, REFERENCE)
     told = [(tuple(each.labels.get(key.label, "") for key in keys), each) for each in chosen]
-    # Counts of a window go back to references that were given up since; what is in use tells its size as well.
+    # Counts of a window go back to references that were given up since; what is in use tells its size too.
     in_use = {key for key, each in told if each.series == REFERENCE_SAMPLES.family}
     found = sorted(in_use or {key for key, _ in told})
     if not found:

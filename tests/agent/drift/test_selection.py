@@ -94,7 +94,13 @@ def test_a_reservoir_holds_no_labels_that_came_late_and_nothing_nested() -> None
     models = Models(clock=lambda: 0.0, selections=(Selection(reservoir=50),))
     deep: list[object] = []
     deep.append([deep])
-    columns = {"a": [1.0], "v": [[1.0, 2.0]], "deep": [deep], "o": [{"x": 1}], "row_id": ["7"]}
+    columns: dict[str, list[object]] = {
+        "a": [1.0],
+        "v": [[1.0, 2.0]],
+        "deep": [deep],
+        "o": [{"x": 1}],
+        "row_id": ["7"],
+    }
 
     models.add(Rows("m", "", columns, 0.0))
     models.label(Rows("m", "", {"row_id": ["7"], "label": ["x"]}, 0.0, whole=False))
