@@ -26,17 +26,16 @@ LINES: Final = frozenset(
     {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
 )
 """Content types of a JSON document a line."""
-_JSON: Final = frozenset({"application/json", "text/json"})
 _UNTOLD: Final = frozenset({"application/octet-stream", "application/x-www-form-urlencoded"})
 """What senders say that say nothing: nothing at all, and curl."""
+_KNOWN: Final = frozenset({"application/json", "text/json"}) | LINES | _UNTOLD
 
 _Read = TypeVar("_Read")
 
 
 def check_type(content_type: str) -> None:
     """Refuse a body that says that it is something else than JSON. Raises `RefusedError`."""
-    known = content_type in _JSON | LINES | _UNTOLD or content_type.endswith("+json")
-    if not known:
+    if content_type not in _KNOWN and not content_type.endswith("+json"):
         said = "the body must be JSON or NDJSON, and its content type say so: application/json"
         raise RefusedError(415, "wrong_type", said)
 
@@ -66,8 +65,10 @@ class Bodies:
         self.in_flight = 0
         """Bytes of bodies that have arrived and are not parsed yet."""
 
-    async def read(self, request: web.Request, read: Callable[[bytes], _Read]) -> _Read:
-        """Return what ``read`` makes of the body. The room that it takes is given back in any case.
+    async def read(self, request: web.Request, read: Callable[[bytes], _Read]) -> tuple[_Read, int]:
+        """Return what ``read`` makes of the body, and how many bytes it has, decompressed.
+
+        The room that it takes is given back in any case.
 
         Raises `RefusedError`, as ``read`` may.
         """
@@ -80,9 +81,9 @@ class Bodies:
             await self._in_time(request, body)
             data = b"".join(body.parts)
             if len(data) <= INLINE:
-                return read(data)
+                return read(data), len(data)
             async with self._turn:
-                return await asyncio.to_thread(read, data)
+                return await asyncio.to_thread(read, data), len(data)
         except RecursionError as error:  # wherever it is noticed, it is for the sender to mend
             raise RefusedError(400, "malformed", "the body is nested too deep") from error
         finally:

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from aiohttp import web
 
 from agent.drift.intake import bentoml, kserve, labels, otlp_logs, plain_rows, triton_trace
-from agent.drift.intake.bodies import LINES, Bodies, check_type
+from agent.drift.intake.bodies import INLINE, LINES, Bodies, check_type
 from agent.drift.intake.kserve import Events, Joining, Logged
 from agent.drift.intake.otlp_logs import Logs
 from agent.drift.intake.refusal import RefusedError
@@ -197,7 +197,10 @@ class Intake:
         try:
             if typed:
                 check_type(request.content_type)
-            rows = take(await self._bodies.read(request, read))
+            found, size = await self._bodies.read(request, read)
+            rows = take(found)
+            if size > INLINE:  # large ones would be much to hold until they are a batch
+                self._models.count()
         except RefusedError as error:
             self._tally.refuse(road, error.reason)
             return refusal(error)

@@ -7,9 +7,10 @@ two teams may have a model of one name.
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from agent.drift.intake.cloud_event import CloudEvent, is_json, read_events
+from agent.drift.intake.cloud_event import MAX_ID, CloudEvent, is_json, read_events
 from agent.drift.intake.inference_body import request_columns, response_columns
 from agent.drift.intake.pairing import Pair, Pairing, Side
+from agent.drift.intake.plain_rows import MAX_MODEL_NAME
 from agent.drift.intake.refusal import RefusedError
 from agent.drift.intake.tensor_bytes import HEAD_LENGTH
 from agent.drift.rows import LATENCY, ROW_ID, Rows, id_of_row
@@ -94,11 +95,12 @@ def _logged(event: CloudEvent, head: int | None) -> Logged:
     version = "" if version == "default" else version
     if answer:
         columns, said = response_columns(event.data, head)
-        side = Side(columns, event.time, said or version)
+        version = said or version
     else:
-        side = Side(request_columns(event.data, head), event.time, version)
+        columns = request_columns(event.data, head)
+    side = Side(columns, event.time, version[:MAX_MODEL_NAME], len(event.data))
     identity = told.get("requestid") or event.id
-    return Logged(model[:128], identity, answer, side)
+    return Logged(model[:MAX_MODEL_NAME], identity[:MAX_ID], answer, side)
 
 
 class Joining:

@@ -267,6 +267,39 @@ def test_any_json_is_read_or_refused(key: str, value: object) -> None:
         assert len(set(map(len, columns.values()))) <= 1
 
 
+def test_large_bodies_that_wait_take_bounded_memory() -> None:
+    """One long text, or a picture, is one value and many bytes: what waits is bounded by both."""
+    pairing = Pairing(most_values=10_000)
+    text = json.dumps({"instances": ["x" * 20_000]}).encode()
+    picture = json.dumps({"instances": [[[0] * 100] * 100]}).encode()
+    told = 0
+
+    for number, body in enumerate([text, picture] * 5):
+        ((logged,), _) = read(event(identity=str(number)), "", body)
+        told += len(
+            pairing.add(logged.model, logged.event, logged.side, answer=False, now=0.0) or ()
+        )
+
+    assert told >= 8
+    assert pairing._values <= 10_000
+
+
+@pytest.mark.parametrize(
+    ("headers", "answer"),
+    [
+        ({"Ce-Endpoint": "v" * 5_000}, {"predictions": [1]}),
+        ({}, {"model_version": "v" * 5_000, "predictions": [1]}),
+        ({"Ce-Requestid": "r" * 5_000}, {"model_version": "v" * 5_000, "predictions": [1]}),
+    ],
+)
+def test_labels_and_ids_are_short(headers: dict[str, str], answer: dict[str, Any]) -> None:
+    """What becomes a label is cut, whatever a payload says."""
+    ((logged,), _) = read(event("response", **headers), "", json.dumps(answer).encode())
+
+    assert logged.side.version == "v" * 128
+    assert len(logged.event) <= 256
+
+
 def test_a_replay_is_known() -> None:
     """The same event twice is told once, also after its answer came."""
     joining = Joining()
