@@ -7,12 +7,19 @@ from typing import Final
 
 from agent.drift.intake.refusal import RefusedError
 
+MOST_CONTAINERS: Final = 200_000
+"""Objects and lists of a document: an empty one takes 2 bytes of JSON and some 60 of memory."""
 _HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
 """Half of a character beyond the first 65,536, as an escape; alone, it can be written in no encoding."""
 
 
 def parse(data: bytes) -> object:
-    """Return what a JSON document holds. Raises `RefusedError` (400) where it is none."""
+    """Return what a JSON document holds. Raises `RefusedError` where it is none, or would take too much."""
+    if len(data) > MOST_CONTAINERS and data.count(b"{") + data.count(b"[") > MOST_CONTAINERS:
+        said = (
+            f"the JSON has more than {MOST_CONTAINERS:,} objects and lists; send fewer rows at once"
+        )
+        raise RefusedError(413, "too_large", said)
     try:
         text = data.decode(json.detect_encoding(data))
         content = _DECODER.decode(text)

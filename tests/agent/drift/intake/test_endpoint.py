@@ -237,6 +237,19 @@ async def test_rows_that_have_nothing_in_common_take_no_memory(rows: list[dict[s
         assert "same features" in await answer.text()
 
 
+@pytest.mark.parametrize("empty", ["{}", "[]", "[1]"])
+async def test_a_body_of_nothing_but_brackets_takes_no_memory(empty: str) -> None:
+    """Eight megabytes of empty objects would be hundreds of them in memory: 413 before they are made."""
+    process = Process()
+    body = f'{{"model": "m", "rows": [{",".join([empty] * 250_000)}]}}'.encode()
+
+    async with process.client:
+        answer = await process.client.post("/v1/rows", data=io.BytesIO(body))
+
+        assert answer.status == 413
+        assert process.refused() == {"too_large": 1}
+
+
 async def test_requests_that_have_nothing_in_common_take_no_memory(process: Process) -> None:
     """Single rows with other features each are counted before they are many columns by many rows."""
     for start in range(0, 40_000, 1_000):
