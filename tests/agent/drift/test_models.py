@@ -1,9 +1,12 @@
 """Which models are counted: those in use from the start, at 0, and no more than there may be."""
 
+import json
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from agent.catalogue.drift import (
     FEATURE_OBSERVATIONS,
@@ -13,12 +16,17 @@ from agent.catalogue.drift import (
 )
 from agent.drift.bins import CategoryBins, NumericBins
 from agent.drift.collector import DriftCollector
+from agent.drift.intake.flatten import columns
 from agent.drift.intake.tally import IntakeTally
 from agent.drift.kept import IN_USE
 from agent.drift.models import IDLE, Models
-from agent.drift.reference import FeatureReference, Reference
+from agent.drift.readings import readings
+from agent.drift.reference import FeatureReference, Reference, from_json
 from agent.drift.rows import Rows
+from agent.drift.schema import Declared
+from agent.drift.selection import Selection
 from agent.drift.store import ReferenceStore
+from agent.drift.traffic import Learning
 
 NOW = 1_700_000_000.0
 
@@ -222,3 +230,58 @@ def test_a_name_too_long_for_a_folder_is_counted_without_being_kept(
     problems, _ = models.take()
     assert learned is not None
     assert {problem.reason for problem in problems} == {"unusable_reference", "reference_not_kept"}
+
+
+WORDS = st.sampled_from(
+    ["__missing__", "__other__", "row_id", "label", "score", "a.length", "a", "", "\x00", 'q"\n']
+)
+VALUES = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(10**400), 10**400),
+        st.floats(),
+        WORDS,
+        st.text(max_size=100),
+        st.lists(st.floats(), min_size=8, max_size=9),
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(WORDS, inner, max_size=3)),
+    max_leaves=6,
+)
+BODIES = st.lists(
+    st.tuples(st.dictionaries(WORDS, VALUES, max_size=6), st.integers(1, 40), st.booleans()),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(bodies=BODIES, declared=st.booleans())
+def test_any_rows_are_learned_and_counted(
+    bodies: list[tuple[dict[str, object], int, bool]], *, declared: bool
+) -> None:
+    """Nothing that JSON can hold stops the process, before its reference is learned, then or after."""
+    schema = tuple(
+        Declared(name=name, kind=kind, required=True)
+        for name, kind in (("a", "embedding"), ("score", "score"), ("", "text"))
+    )
+    models = Models(
+        clock=Clock(),
+        learning=Learning(rows=30, seconds=0),
+        embeddings=True,
+        selections=[Selection(declared=schema if declared else (), reservoir=5, hashed=("q*",))],
+    )
+
+    for _ in range(2):
+        for row, count, whole in bodies:
+            models.add(Rows("m", "", columns([row] * count), NOW, whole))
+            models.count()
+        models.freeze("m", "")
+
+    told = [reading for traffic in models for reading in readings(traffic)]
+    assert all(isinstance(each.value, float) and each.value >= 0 for each in told)
+    assert len({(each.metric, each.attributes) for each in told}) == len(told)
+    assert json.dumps(models.sample("m", ""))
+    for traffic in models:
+        if traffic.reference is not None:
+            assert from_json(traffic.reference.to_json()).id == traffic.reference.id
