@@ -13,6 +13,7 @@ import aiohttp
 from aiohttp import web
 
 from agent.drift.intake.refusal import RefusedError
+from agent.drift.intake.tensor_bytes import GZIP
 
 MAX_BODY: Final = 8 * 2**20
 """Bytes of one body: some 10,000 rows of 20 features, or one large image, which is no row."""
@@ -80,7 +81,7 @@ class Bodies:
         try:
             await self._in_time(request, body)
             data = b"".join(body.parts)
-            if len(data) <= INLINE:
+            if len(data) <= INLINE and not data.startswith(GZIP):
                 return read(data), len(data)
             async with self._turn:
                 return await asyncio.to_thread(read, data), len(data)

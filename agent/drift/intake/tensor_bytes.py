@@ -14,7 +14,8 @@ from agent.drift.intake.json_body import parse
 from agent.drift.intake.refusal import RefusedError
 
 HEAD_LENGTH: Final = "Inference-Header-Content-Length"
-_GZIP: Final = b"\x1f\x8b"
+GZIP: Final = b"\x1f\x8b"
+"""What a compressed body begins with."""
 _MOST: Final = 8 * 2**20
 """Bytes that a compressed body may become, as many as one that came uncompressed."""
 _KINDS: Final = {
@@ -34,7 +35,7 @@ def document(body: bytes, head: int | None = None) -> tuple[object, bytes]:
     ``head`` is the length of the JSON, where it is known. Loggers pass on what clients compressed, and do
     not say so. Raises `RefusedError`.
     """
-    if body.startswith(_GZIP):
+    if body.startswith(GZIP):
         body = _inflated(body)
     if head is not None:
         if not 0 <= head <= len(body):
@@ -42,8 +43,8 @@ def document(body: bytes, head: int | None = None) -> tuple[object, bytes]:
         return parse(body[:head]), body[head:]
     try:
         return parse(body), b""
-    except RefusedError:
-        found = _with_tail(body)
+    except RefusedError as error:
+        found = _with_tail(body) if error.reason == "malformed" else None
         if found is None:
             raise
         return found

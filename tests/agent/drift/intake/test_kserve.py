@@ -476,6 +476,7 @@ def test_binary_tensors_are_read(*, announced: bool, compressed: bool) -> None:
         ({}, gzip.compress(b"{}")[:-3], 400),
         ({}, b"\x1f\x8b garbage", 400),
         ({}, gzip.compress(b" " * 9_000_000), 413),
+        ({}, b'{"inputs": [' + b"[]," * 250_000 + b"]}", 413),
         ({}, b'{"inputs": [{"name": "a", "shape": [9223372036854775807], "data": [1]}]}', 400),
         ({}, b'{"inputs": [{"name": "a", "shape": [-1, 2], "data": [1]}]}', 400),
         ({}, b'{"inputs": {%s, "z": [%s]}}' % (
