@@ -8,6 +8,7 @@ references that roll along or come back with the season, which are earlier windo
 from typing import Final
 
 from agent.catalogue import recorded_drift as recorded
+from agent.catalogue.recorded import Recorded
 from agent.catalogue.recorded_drift import PER_FEATURE
 from alerts.drift_counts import on, psi, record, summed
 from alerts.recording import Recording
@@ -43,6 +44,6 @@ def _to_reference(window: str) -> tuple[Recording, ...]:
     )
 
 
-def _earlier(series: recorded.Recorded, window: str, ago: str) -> Recording:
+def _earlier(series: Recorded, window: str, ago: str) -> Recording:
     share = recorded.PROPORTION[window].name
     return record(series, psi(share, f"({share} offset {ago})"))

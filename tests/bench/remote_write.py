@@ -5,7 +5,7 @@ the format allows and which costs nothing here, over loopback.
 """
 
 import urllib.request
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -25,7 +25,7 @@ _HEADERS: Final = {
 }
 
 
-def write(url: str, times: Sequence[float], series: Iterable[Series]) -> None:
+def write(url: str, times: Array, series: Iterable[Series]) -> None:
     """Send values of the series at the ``times``, Unix seconds in ascending order."""
     stamped, parts, size = _stamps(times), [], 0
     for labels, values in series:
@@ -47,12 +47,12 @@ def _post(url: str, message: bytes) -> None:
     urllib.request.urlopen(request, timeout=120).read()  # noqa: S310 - loopback
 
 
-def _stamps(times: Sequence[float]) -> Array:
+def _stamps(times: Array) -> Array:
     """Return one sample for each time, still without values."""
     made = np.zeros((len(times), _SAMPLE), np.uint8)
     made[:, :3] = 0x12, _SAMPLE - 2, 0x09
     made[:, 11] = 0x10
-    left = (np.asarray(times) * 1000).astype(np.int64)
+    left = (times * 1000).astype(np.int64)
     for place in range(_TIME_BYTES):
         more = 0x80 if place < _TIME_BYTES - 1 else 0
         made[:, 12 + place] = (left & 0x7F) | more
