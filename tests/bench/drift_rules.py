@@ -35,8 +35,8 @@ ORDERED: Final = tuple(f"{number:02} {number}..{number + 1}" for number in range
 BINS: Final = (*ORDERED, "__missing__", "__other__")
 SCRAPE: Final = 15.0
 PAST: Final = 65 * 60
-FUTURE: Final = 20 * 60
-"""Seconds: for so long the rules are evaluated, and nobody scrapes."""
+FUTURE: Final = 9 * 60
+"""Seconds that rules are evaluated for and nobody scrapes; newer Prometheus takes ten minutes at most."""
 SLICE: Final = 3480.0
 """Seconds. Prometheus takes no sample an hour older than its newest: all series must come along together."""
 EVERY: Final = 120
