@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import inf, nextafter
+from math import inf, isfinite, nextafter
 from typing import Final, NamedTuple
 
 import datasketches
@@ -200,7 +200,7 @@ def _numeric(
     ranks = [place / bins for place in range(1, bins)]
     cuts = sorted({float(cut) for cut in sketch.get_quantiles(ranks)} - {high})
     if low == high:  # a constant: what lies beside it must not fall into its bin
-        cuts = [nextafter(low, -inf), low]
+        cuts = [cut for cut in (nextafter(low, -inf), low) if isfinite(cut)]
     counts = _apportioned(sketch.get_pmf(cuts, True), int(sketch.n))
     return FeatureReference(name, NumericBins(tuple(cuts)), (*counts, missing, odd), low, high)
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from agent.drift.counting import FeatureCounter, counter
 from agent.drift.embedding import Projection
-from agent.drift.learning import FeatureLearner
+from agent.drift.learning import FeatureLearner, Learned
 from agent.drift.performance_labels import Awaited, LabelCounter, joined
 from agent.drift.performance_learning import PerformanceSample
 from agent.drift.reference import Reference
@@ -106,7 +106,11 @@ class Traffic:
         `None` where there was nothing to make one of. ``now`` is Unix seconds; ``origin`` says where the
         rows are from, live traffic if not given.
         """
-        learned = [found for each in self._learners.values() if (found := each.freeze())]
+        learned = [
+            found
+            for name, each in self._learners.items()
+            if (found := each.freeze()) and not self._is_taken(name, found)
+        ]
         if not learned:
             return None
         features = tuple(feature for each in learned for feature in each.features)
@@ -122,6 +126,12 @@ class Traffic:
         )
         self.use(reference)
         return reference
+
+    def _is_taken(self, name: str, learned: Learned) -> bool:
+        """Tell whether what is made of a column has the name of another column, which goes first."""
+        return any(
+            feature.name != name and feature.name in self._learners for feature in learned.features
+        )
 
     def _judge(self, rows: Rows) -> Rows:
         """Hold the labels in a batch against the predictions; return the rows less their ids.
@@ -152,7 +162,7 @@ class Traffic:
         for name, values in rows.columns.items():
             learner = self._learners.get(name)
             if learner is None:
-                if len(self._learners) >= self._most:
+                if not name or len(self._learners) >= self._most:
                     self.schema_violations += 1
                     continue
                 learner = self._learners[name] = self._learner(name)
@@ -172,7 +182,8 @@ class Traffic:
         size = rows.size
         met = set()
         for name, values in rows.columns.items():
-            told = self.derived(name, values)
+            taken = name not in self.counters and name + LENGTH in rows.columns
+            told = {} if taken else self.derived(name, values)
             if not told and name != LABEL:  # labels may come to any model, sooner or later
                 self.schema_violations += 1
             for feature, derived in told.items():
