@@ -102,7 +102,7 @@ def test_text_is_counted_by_its_length() -> None:
 def test_a_column_named_like_a_length_goes_first() -> None:
     """Text whose length has the name of another column is not counted, and never into that one."""
     traffic = Traffic("churn", "3")
-    words = {
+    words: dict[str, list[object]] = {
         "note": [f"text {n}" for n in range(100)],
         "note.length": [float(n) for n in range(100)],
     }
