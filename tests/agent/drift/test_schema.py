@@ -60,6 +60,24 @@ def test_values_that_break_the_declaration_are_counted(
     assert declared.plain.violations(values) == broken
 
 
+@given(
+    st.one_of(
+        st.lists(st.one_of(st.integers(), st.floats())), st.lists(st.one_of(st.none(), st.text()))
+    ),
+    st.booleans(),
+)
+def test_plain_batches_are_judged_as_single_values(values: list[object], required: bool) -> None:
+    """The fast ways for numbers and words tell the same as one look after the other."""
+    for declared in (
+        Declared(name="a", kind="numeric", required=required),
+        Declared(name="a", kind="numeric", low=-5, high=7.5, required=required),
+        Declared(name="a", kind="categorical", required=required),
+        Declared(name="a", kind="categorical", values=("", "0", "x"), required=required),
+    ):
+        one_by_one = sum(declared.violations([value, ()]) - 1 for value in values)
+        assert declared.violations(values) == one_by_one
+
+
 @given(st.lists(st.one_of(st.none(), st.text(), st.integers(), st.floats(), st.lists(st.none()))))
 def test_any_values_are_judged(values: list[object]) -> None:
     """No value is beyond judgement, and none counts twice."""
