@@ -36,7 +36,7 @@ check: $(VENV)/.dev ## Format, lint, types, layers, spelling, and that generated
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 	$(BIN)/validate-pyproject pyproject.toml
-	@! grep -nE '[a-z]+://' requirements.lock requirements-dev.lock
+	@! grep -nE '[a-z]+://' requirements*.lock
 	@for build in $(GENERATORS); do echo "$(BIN)/python $$build --check"; \
 	  $(BIN)/python $$build --check || exit 1; done
 
@@ -58,6 +58,10 @@ COMPILE := env -u PIP_FIND_LINKS -u UV_FIND_LINKS $(BIN)/uv pip compile --quiet 
 lock: $(VENV)/.dev ## Resolve the dependencies anew; UPGRADE=--upgrade takes the newest of each
 	$(COMPILE) --extra dev $(UPGRADE) --output-file requirements-dev.lock
 	$(COMPILE) --constraint requirements-dev.lock --no-annotate $(UPGRADE) --output-file requirements.lock
+	$(COMPILE) --constraint requirements-dev.lock --no-annotate $(UPGRADE) --extra drift --output-file requirements-drift.lock
+	$(BIN)/python -m tests.real_parts.report --lock
+	$(COMPILE) --constraint requirements.lock --constraint tests/real_parts/report.txt --no-annotate $(UPGRADE) \
+		--extra drift --extra report --output-file requirements-report.lock
 
 clean: ## Remove the environment, the fetched programs and every cache
 	rm -rf $(VENV) .tools .coverage .coverage.* htmlcov dist build

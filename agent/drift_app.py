@@ -18,6 +18,8 @@ from agent.drift.collector import INTERVAL, DriftCollector
 from agent.drift.intake.endpoint import Intake
 from agent.drift.intake.tally import IntakeTally
 from agent.drift.models import Models
+from agent.drift.rows import LABEL, PREDICTION, SCORE
+from agent.drift.schema import ROLE_OF_KIND, Declared
 from agent.drift.selection import Selection
 from agent.drift.store import reference_store
 from agent.drift.thresholds import FILE, ThresholdFile
@@ -44,7 +46,10 @@ def thresholds(config: Config) -> ThresholdFile | None:
 
 def selection(model: DriftModel) -> Selection:
     """Return what is looked at of a model. Raises `ValueError` where its hash key cannot be read."""
-    roles = {"prediction": model.prediction, "score": model.score, "label": model.label}
+    roles = {PREDICTION: model.prediction, SCORE: model.score, LABEL: model.label}
+    roles |= {
+        ROLE_OF_KIND[each.kind]: each.name for each in model.features if each.kind in ROLE_OF_KIND
+    }
     key = b""
     if model.hash_key_file:
         try:
@@ -61,6 +66,17 @@ def selection(model: DriftModel) -> Selection:
         exclude=model.exclude,
         hashed=model.hashed,
         roles={role: feature for role, feature in roles.items() if feature},
+        declared=tuple(
+            Declared(
+                name=each.name,
+                kind=each.kind,
+                values=each.values,
+                low=each.low,
+                high=each.high,
+                required=each.required,
+            )
+            for each in model.features
+        ),
         share=model.sample,
         reservoir=model.reservoir,
         key=key,
@@ -92,6 +108,7 @@ async def run(
         embeddings=settings.embeddings,
         selections=[selection(each) for each in settings.models],
     )
+    models.refresh()  # so that what is in use is counted from 0, before the first row
     tally = IntakeTally()
     intake = Intake(models, tally)
     push = Push(receivers)

@@ -17,7 +17,9 @@ from agent.catalogue.attributes import COLLECTOR, DRIFT_MODEL, GPU_INDEX, NODE, 
 from alerts import (
     agent,
     drift,
+    drift_distances,
     drift_performance,
+    drift_replicas,
     drift_scores,
     drift_serving,
     gpu,
@@ -59,9 +61,10 @@ RECORDINGS: Final = {
     "warpwatch-inference": inference.recordings,
     "warpwatch-slo-ratios": slo.recordings,
     "warpwatch-slo-ratios-of-days": slo.slow_recordings,
-    "warpwatch-drift-reference": drift_scores.reference_recordings,
     "warpwatch-drift-1h": drift_scores.hour_recordings,
+    "warpwatch-drift-1d-replicas": drift_replicas.day,
     "warpwatch-drift-1d": drift_scores.day_recordings,
+    "warpwatch-drift-distances": drift_distances.recordings,
     "warpwatch-drift-performance-reference": drift_performance.reference_recordings,
     "warpwatch-drift-performance-1h": drift_performance.hour_recordings,
     "warpwatch-drift-performance-1d": drift_performance.day_recordings,
@@ -71,18 +74,21 @@ INTERVAL: Final = "30s"
 """How often the rules are evaluated: twice within the shortest time that one must hold."""
 SLOW: Final = {
     "warpwatch-slo-ratios-of-days": "2m",
-    "warpwatch-drift-reference": "1m",
-    "warpwatch-drift-1h": "1m",
+    "warpwatch-drift-1h": "2m",
     "warpwatch-drift-1d": "4m",
+    "warpwatch-drift-1d-replicas": "30m",
+    "warpwatch-drift-distances": "4m",
     "warpwatch-drift": "1m",
-    "warpwatch-drift-performance-reference": "1m",
-    "warpwatch-drift-performance-1h": "1m",
+    "warpwatch-drift-performance-reference": "2m",
+    "warpwatch-drift-performance-1h": "2m",
     "warpwatch-drift-performance-1d": "4m",
     "warpwatch-drift-performance": "1m",
     "warpwatch-drift-serving-1h": "2m",
     "warpwatch-drift-serving": "2m",
 }
-"""Groups that are evaluated more rarely, but often enough that Prometheus does not call them stale (5m)."""
+"""Groups that are evaluated more rarely, but often enough that Prometheus does not call them stale (5m).
+
+Of what is recorded every 30 minutes the last value is asked for."""
 
 _TEMPLATE_LABELS: Final = {
     "NODE": NODE,

@@ -114,7 +114,7 @@ def _missing() -> Rule:
 
 def _not_measured() -> Rule:
     """Tell what nobody looks at: too few rows or none, a reference that is never finished, no process."""
-    samples, bins = recorded.SAMPLES["1d"].name, recorded.BINS["1d"].name
+    samples, bins = recorded.SAMPLES["1d"].name, recorded.REF_BINS.name
     model = (DRIFT_MODEL, DRIFT_MODEL_VERSION)
     known = recorded.REF_SAMPLES.name
     too_few = f"({samples} < {FEWEST_PER_BIN} * {bins} and {_on()} {known})"

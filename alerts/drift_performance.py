@@ -16,7 +16,7 @@ from agent.catalogue.promql import aggregate, labels, matches, select
 from agent.catalogue.recorded import Recorded
 from agent.catalogue.recorded_drift import PER_BIN, PER_FEATURE
 from agent.catalogue.recorded_performance import PER_MODEL
-from alerts.drift_scores import HOURS_OF_DAY
+from alerts.drift_counts import HOURS_OF_DAY
 from alerts.recording import Recording
 from alerts.rule import DRIFT_DASHBOARD, Component, Rule, Severity
 
@@ -58,14 +58,16 @@ def day_recordings() -> tuple[Recording, ...]:
 
 
 def _recordings(window: str, came: str) -> tuple[Recording, ...]:
-    counts, worth = scores.BIN_COUNT[window].name, recorded.CORRECTNESS.name
+    counts, worth = recorded.SCORE_COUNT[window].name, recorded.CORRECTNESS.name
     rate, told = recorded.POSITIVE_RATE.name, recorded.LABELS[window].name
     expected = recorded.ESTIMATED_POSITIVES[window], recorded.ESTIMATED_NEGATIVES[window]
     labelled = recorded.LABELLED_POSITIVES[window], recorded.LABELLED_NEGATIVES[window]
     return (
+        # Once, and then of the scores alone: most of a model's features are none.
+        _record(recorded.SCORE_COUNT[window], f"{scores.BIN_COUNT[window].name} and {worth}"),
         _record(
             recorded.ESTIMATED_ACCURACY[window],
-            f"{_sum(f'{counts} * {worth}')}\n/ ({_sum(f'{counts} and {worth}')} >= {FEWEST})",
+            f"{_sum(f'{counts} * {worth}')}\n/ ({_sum(counts)} >= {FEWEST})",
         ),
         _record(expected[0], f"{counts} * {rate}"),
         _record(expected[1], f"{counts} * (1 - {rate})"),

@@ -353,11 +353,13 @@ OUTCOME = Attribute(
     ("true_positive", "false_positive", "true_negative", "false_negative", "right", "wrong"),
 )
 ROAD = Attribute(
-    "road", "The road by which payloads come in.", ("kserve", "rows", "otlp", "bentoml", "triton")
+    "road",
+    "The road by which payloads come in.",
+    ("kserve", "rows", "otlp", "bentoml", "triton", "labels"),
 )
 REFUSAL = Attribute(
     "refusal",
-    "Why something that came in was refused.",
+    "Why something that came in was refused; with `clock_skew` only the duration of an answer was.",
     (
         "malformed",
         "no_model",
@@ -365,6 +367,7 @@ REFUSAL = Attribute(
         "too_slow",
         "wrong_type",
         "duplicate",
+        "clock_skew",
         "overload",
         "too_many_models",
     ),

@@ -131,8 +131,9 @@ QUALITY_ISSUES = _metric(
 SCHEMA_VIOLATIONS = _metric(
     "model.drift.schema.violations",
     Kind.COUNTER,
-    "{column}",
-    "Columns that came and the reference does not know, or that it knows and did not come, by batch.",
+    "{violation}",
+    "Values that are not what their feature is declared to be; of other features, columns by batch that the "
+    "reference does not know, or that it knows and that did not come.",
     of=_OF_VERSION,
 )
 LEARNING_ROWS = _metric(

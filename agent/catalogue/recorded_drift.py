@@ -42,14 +42,23 @@ REF_MIDRANK = _recorded(
 REF_SAMPLES = _recorded(
     "reference_samples:max", "Values that the reference is made of, once.", PER_FEATURE
 )
+REF_BINS = _recorded(
+    "reference_bins:count", "Bins that the reference sorts values into.", PER_FEATURE
+)
+REF_ENTROPY = _recorded(
+    "reference_entropy:sum", "Entropy of the reference's shares, in bits.", PER_FEATURE
+)
 
 
 def _windowed(
-    what: str, description: str, attributes: tuple[Attribute, ...] = PER_FEATURE
+    what: str,
+    description: str,
+    attributes: tuple[Attribute, ...] = PER_FEATURE,
+    windows: tuple[str, ...] = WINDOWS,
 ) -> dict[str, Recorded]:
     return {
         window: _recorded(f"{what}:{window}", description.format(window=window), attributes)
-        for window in WINDOWS
+        for window in windows
     }
 
 
@@ -61,9 +70,13 @@ REPLICA_COUNT = _windowed(
 REPLICA_SAMPLES = _windowed(
     "replica_samples", "Values that one replica saw in {window}.", PER_REPLICA
 )
+REPLICA_PSI = _windowed(
+    "replica_psi",
+    "PSI of {window} of one replica against the reference; absent below 500 values.",
+    PER_REPLICA,
+)
 BIN_COUNT = _windowed("bin_count", "Values per bin in {window}, all replicas together.", PER_BIN)
 SAMPLES = _windowed("samples", "Values in {window}, all replicas together.")
-BINS = _windowed("bins", "How many bins the feature has.")
 PROPORTION = _windowed(
     "proportion", "Share of each bin in {window}, smoothed by half a value a bin.", PER_BIN
 )
@@ -89,7 +102,9 @@ PSI_GUARDED = _windowed(
 RANK_SHIFT_GUARDED = _windowed(
     "rank_shift_guarded", "Rank shift where there are samples enough; absent where there are not."
 )
-PSI_ROLLING = _windowed("psi_rolling", "PSI of {window} against the {window} before it.")
+PSI_ROLLING = _windowed(
+    "psi_rolling", "PSI of {window} against the {window} before it.", windows=("1d",)
+)
 PSI_SEASONAL = _windowed("psi_seasonal", "PSI of {window} against the same time a week ago.")
 THRESHOLD_RANK = _windowed(
     "rank_shift_threshold",
@@ -99,13 +114,13 @@ THRESHOLD_PSI = _windowed(
     "psi_threshold", "PSI above which a feature has drifted: learned, else a cautious default."
 )
 
-REFERENCE_RECORDED: Final = (REF_PROPORTION, REF_MIDRANK, REF_SAMPLES)
+REFERENCE_RECORDED: Final = (REF_PROPORTION, REF_MIDRANK, REF_SAMPLES, REF_BINS, REF_ENTROPY)
 WINDOWED: Final = (
     REPLICA_COUNT,
     REPLICA_SAMPLES,
+    REPLICA_PSI,
     BIN_COUNT,
     SAMPLES,
-    BINS,
     PROPORTION,
     PSI,
     TVD,
@@ -124,5 +139,5 @@ WINDOWED: Final = (
 )
 RECORDED_DRIFT: Final = (
     *REFERENCE_RECORDED,
-    *(windowed[window] for window in WINDOWS for windowed in WINDOWED),
+    *(windowed[window] for window in WINDOWS for windowed in WINDOWED if window in windowed),
 )

@@ -38,6 +38,9 @@ def _windowed(
     }
 
 
+SCORE_COUNT = _windowed(
+    "score_bin_count", "Scores per bin in {window}, of those whose worth is known.", PER_BIN
+)
 ESTIMATED_ACCURACY = _windowed(
     "estimated_accuracy",
     "Share of right predictions to be expected in {window}, of scores alone; absent below 500 of them.",
@@ -78,6 +81,7 @@ ROC_AUC = _windowed(
 
 OF_REFERENCE: Final = (CORRECTNESS, POSITIVE_RATE, REFERENCE_ACCURACY)
 WINDOWED: Final = (
+    SCORE_COUNT,
     ESTIMATED_ACCURACY,
     ESTIMATED_POSITIVES,
     ESTIMATED_NEGATIVES,

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -95,7 +96,12 @@ def _tell(
         print(json.dumps([_row(each) for each in found], indent=1))
     else:
         head = ("model", "version", "feature", "score", "days", "bound", "alerts a month")
-        print_rows(head, [tuple(map(str, _row(each).values())) for each in found])
+        print_rows(head, [tuple(map(_shown, list(_row(each).values())[:-1])) for each in found])
+        for each in found:
+            if each.doubt:
+                who = " ".join(filter(None, each.identity[:2]))
+                what = f"{each.identity.feature}, {each.statistic} {each.window}"
+                print(f"{who}: {what}: {each.doubt}", file=sys.stderr)
     if not found:
         where = options.prometheus
         return refuse(f"{where} has no drift scores; are the recording rules loaded there?", 1)
@@ -119,4 +125,12 @@ def _row(each: "Calibrated") -> dict[str, object]:
         "days": round(each.days, 1),
         "bound": threshold.get("value", each.why_not),
         "alerts_per_month": threshold.get("alerts_per_month", ""),
+        "doubt": each.doubt,
     }
+
+
+def _shown(value: object) -> str:
+    """Return a cell: four digits of a number, and nothing for what cannot be told."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "" if value is None else str(value)

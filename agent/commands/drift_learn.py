@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,7 @@ def _of_files(config: "Config", options: argparse.Namespace) -> "Reference":
     from agent.drift.reference import InvalidReferenceError  # noqa: PLC0415 - as above
     from agent.drift.row_files import read_rows  # noqa: PLC0415 - as above
     from agent.drift.rows import Rows  # noqa: PLC0415 - as above
+    from agent.drift.schema import Schema  # noqa: PLC0415 - as above
     from agent.drift.selection import selection_of  # noqa: PLC0415 - as above
     from agent.drift.traffic import Learning, Traffic  # noqa: PLC0415 - as above
     from agent.drift_app import selection  # noqa: PLC0415 - as above
@@ -78,11 +80,15 @@ def _of_files(config: "Config", options: argparse.Namespace) -> "Reference":
         learning=Learning(rows=10**15, seconds=0),
         most_features=settings.max_features,
         embeddings=settings.embeddings,
+        schema=Schema(chosen.declared),
     )
+    left_out: list[str] = []
     for path in options.rows:
-        for columns in read_rows(path):
+        for columns in read_rows(path, left_out.append):
             rows = Rows(options.model, options.model_version, columns, now)
             traffic.add(chosen.apply(rows, random.Random()))  # noqa: S311 - a sample
+    if left_out:
+        print(f"no features, and left out: {', '.join(dict.fromkeys(left_out))}", file=sys.stderr)
     count = traffic.rows
     reference = traffic.freeze(now, origin=f"learned from {count} rows of files")
     if reference is None:

@@ -64,6 +64,8 @@ async def _job(options: argparse.Namespace) -> "Job | None":
         if kept is None:
             return None
         reference = kept
+    if counted is None and reference.reference:
+        model, version, identity = _named(reference)
     limits = Limits(
         memory=options.memory,
         cpu=options.cpu,
@@ -110,6 +112,18 @@ async def _exported(options: argparse.Namespace) -> "tuple[Exported, str] | None
         identity=options.reference_id,
     )
     return found, where
+
+
+def _named(side: "Side") -> tuple[str, str, str]:
+    """Return the model, version and id of the reference that a side is."""
+    from agent.drift.reference import InvalidReferenceError, from_json  # noqa: PLC0415 - loads numpy
+    from agent.drift.report_job import UnusableInputError  # noqa: PLC0415 - as above
+
+    try:
+        known = from_json(side.reference)
+    except InvalidReferenceError as error:
+        raise UnusableInputError(f"{side.origin}: {error}") from error
+    return known.model, known.model_version, known.id
 
 
 def _reference(path: Path) -> "Side":

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from agent.config import objectives, probe, web
+from agent.config import drift, objectives, probe, web
 from agent.config.settings import Config, Server
 
 
@@ -14,6 +14,8 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
     for key, message in web.contradictions(config.web):
         yield f"web.{key}", message
     yield from objectives.contradictions(config.slos)
+    if config.drift is not None:
+        yield from drift.contradictions(config.drift)
     found = config.discovery
     if found and found.bearer_token_file and not found.namespaces:
         yield (

@@ -1,7 +1,9 @@
 # ruff: noqa: TRY004 - as in agent.config.values
 """The drift process: the keys under ``drift``."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from math import isfinite
 from typing import Final
 
@@ -13,6 +15,7 @@ from agent.config.values import (
     TEXT,
     Address,
     Form,
+    choice_form,
     duration_form,
     whole_form,
 )
@@ -35,6 +38,96 @@ def share(value: object) -> float:
 
 
 _SHARE: Final = Form(share, {"type": "number", "exclusiveMinimum": 0, "maximum": 1})
+
+
+KINDS: Final = ("numeric", "categorical", "text", "embedding", "score", "class", "latency")
+_OF_A_MODEL: Final = {"score": "score", "class": "prediction"}
+"""Kinds that one feature of a model has, and the key that names the same feature."""
+_WITH_VALUES: Final = frozenset({"categorical", "class"})
+_WITH_RANGE: Final = frozenset({"numeric", "text", "score", "latency"})
+_MOST_VALUES: Final = 1_000
+_LONGEST_VALUE: Final = 64
+_LONGEST_NAME: Final = 128
+
+
+def categories(value: object) -> tuple[str, ...]:
+    """Take a list of categories; numbers and truth values are spelled as payloads' are."""
+    if not isinstance(value, list | tuple) or not 1 <= len(value) <= _MOST_VALUES:
+        raise ValueError(f"must be a list such as [free, pro], of 1 to {_MOST_VALUES} values")
+    found = tuple(map(_category, value))
+    if len(set(found)) < len(found):
+        twice = next(name for name in found if found.count(name) > 1)
+        raise ValueError(f"has {twice!r} twice; leave one of them out")
+    return found
+
+
+def _category(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case float() if isfinite(value):
+            return f"{value:g}"
+        case str() if 0 < len(value) <= _LONGEST_VALUE and not value.startswith("__"):
+            return value
+    raise ValueError(
+        f"must hold words of up to {_LONGEST_VALUE} characters, numbers or truth values, not {value!r}"
+    )
+
+
+def bound(value: object) -> float:
+    """Take a finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise ValueError(f"must be a number, not {value!r}")
+    return float(value)
+
+
+_VALUES: Final = Form(
+    categories,
+    {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": _MOST_VALUES,
+        "items": {"type": ["string", "number", "boolean"]},
+    },
+    structured=True,
+)
+_BOUND: Final = Form(bound, {"type": "number"}, structured=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftFeature:
+    """What one feature of a model is."""
+
+    name: str = required(TEXT, "The feature, by path.", example="user.plan")
+    kind: str = required(
+        choice_form(*KINDS),
+        "What it is: numeric, categorical (numbers may be codes), text (its length counts), embedding; "
+        "score (0 to 1), class (what the model answers) or latency (seconds), one of each.",
+        example="categorical",
+    )
+    values: tuple[str, ...] = option(
+        _VALUES,
+        "The categories there may be; of categorical and class. Default: all.",
+        example="[free, team, pro]",
+        default=(),
+    )
+    low: float | None = option(
+        _BOUND,
+        "The least it may be; of a text, its characters. Default: any, 0 for score and latency.",
+        example="0",
+        aside=True,
+    )
+    high: float | None = option(
+        _BOUND,
+        "The greatest it may be. Default: any, 1 for a score.",
+        example="130",
+        aside=True,
+    )
+    required: bool = option(
+        SWITCH, "Whether each row must have it.", example="false", default=False
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +168,11 @@ class DriftModel:
     )
     label: str | None = option(
         TEXT, "The feature that is what turned out to be true.", example="churned"
+    )
+    features: tuple[DriftFeature, ...] = sections(
+        DriftFeature,
+        "What features are, where that is known: it wins over what is learned, and what breaks it is counted "
+        "as schema violations. Default: learned.",
     )
     sample: float = option(
         _SHARE,
@@ -139,3 +237,61 @@ class Drift:
         "What of which model is looked at; the first entry that fits a model is for it. Default: all "
         "fields of all models.",
     )
+
+
+def contradictions(drift: Drift) -> Iterator[tuple[str, str]]:
+    """Give the path of each key that cannot be meant so, and why."""
+    for position, model in enumerate(drift.models):
+        for key, message in _of_model(model):
+            yield f"drift.models[{position}].{key}", message
+
+
+def _of_model(model: DriftModel) -> Iterator[tuple[str, str]]:
+    seen: dict[str, int] = {}
+    for position, feature in enumerate(model.features):
+        path = f"features[{position}]"
+        for key, message in _of_feature(feature):
+            yield f"{path}.{key}", message
+        for key, message in _of_selection(model, feature):
+            yield f"{path}.{key}", message
+        if feature.name in seen:
+            yield f"{path}.name", f"features[{seen[feature.name]}] is {feature.name!r} as well"
+        seen.setdefault(feature.name, position)
+    for kind in ("score", "class", "latency"):
+        named = [n for n, feature in enumerate(model.features) if feature.kind == kind]
+        for position in named[1:]:
+            yield (
+                f"features[{position}].kind",
+                f"features[{named[0]}] is the {kind} already; a model has one",
+            )
+
+
+def _of_feature(feature: DriftFeature) -> Iterator[tuple[str, str]]:
+    if len(feature.name) > _LONGEST_NAME:
+        yield "name", f"is longer than the {_LONGEST_NAME} characters that a feature's name has"
+    if feature.values and feature.kind not in _WITH_VALUES:
+        yield "values", f"is of categorical features and of the class, not of a {feature.kind} one"
+    for key, number in (("low", feature.low), ("high", feature.high)):
+        if number is not None and feature.kind not in _WITH_RANGE:
+            yield key, f"is of numbers and of texts, not of a {feature.kind} feature; see values"
+    if feature.low is not None and feature.high is not None and feature.low > feature.high:
+        yield "low", f"is above high, {feature.high:g}"
+
+
+def _of_selection(model: DriftModel, feature: DriftFeature) -> Iterator[tuple[str, str]]:
+    key = _OF_A_MODEL.get(feature.kind, "")
+    other = getattr(model, key) if key else None
+    if other and other != feature.name:
+        yield "kind", f"`{key}` names {other!r} already; leave one of them out"
+    roles = (model.prediction, model.score, model.label)
+    if any(fnmatchcase(feature.name, pattern) for pattern in model.hashed):
+        if feature.kind not in _WITH_VALUES:
+            yield "kind", "must be categorical: `hashed` leaves nothing but a word of it"
+        elif feature.values:
+            yield "values", "cannot be compared with hashes; take it out of `hashed`"
+    if key or feature.kind == "latency" or feature.name in roles:
+        return  # what has a role is never left out
+    if any(fnmatchcase(feature.name, pattern) for pattern in model.exclude):
+        yield "name", "is left out by `exclude`"
+    elif model.include and not any(fnmatchcase(feature.name, each) for each in model.include):
+        yield "name", "is left out by `include`; add it there"

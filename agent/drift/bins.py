@@ -16,6 +16,8 @@ from agent.catalogue.drift import MISSING, OTHER
 
 QUANTILE_BINS: Final = 10
 """Bins of a numeric feature: with more, PSI and chi-square need more samples to see the same shift."""
+RESERVED: Final = frozenset({MISSING, OTHER})
+"""Names that no category can have; a value that is spelled like one is in `OTHER`."""
 CATEGORIES: Final = 10
 """Categories with a bin of their own, the most frequent of the reference; with `MISSING` and `OTHER` a
 feature has 12 series."""
@@ -72,7 +74,7 @@ class CategoryBins:
         """Refuse a category that stands there twice or has a reserved name. Raises ValueError."""
         if len(set(self.categories)) < len(self.categories):
             raise ValueError("a category stands there twice")
-        if reserved := {MISSING, OTHER} & set(self.categories):
+        if reserved := RESERVED & set(self.categories):
             raise ValueError(f"{min(reserved)} is no category but a bin that every feature has")
 
     @property

@@ -31,6 +31,9 @@ DAYS: Final = 14.0
 _DAY: Final = 86_400.0
 _MONTH: Final = 30 * _DAY
 _WEEK: Final = 7 * _DAY
+_UNSTEADY: Final = 2.5
+"""How many times the quietest week's largest score the loudest's may be: beyond it, the history holds a
+change that a bound above all of it would take for normal."""
 _GAP: Final = 3.0
 """Steps between two points beyond which nothing was measured between them."""
 
@@ -62,6 +65,8 @@ class Calibrated:
     days: float
     threshold: Threshold | None
     why_not: str = ""
+    doubt: str = ""
+    """Why the bound is not to be relied on, if it is not."""
 
 
 def calibrate(
@@ -92,9 +97,22 @@ def calibrate(
         window=window,
         value=bound,
         days=round(measured, 2),
-        alerts_per_month=round(expected, 3),
+        alerts_per_month=None if expected is None else round(expected, 3),
     )
-    return Calibrated(identity, statistic, window, ordered, measured, threshold)
+    doubt = _doubt(ordered, LEAST[statistic, window])
+    return Calibrated(identity, statistic, window, ordered, measured, threshold, doubt=doubt)
+
+
+def _doubt(points: Sequence[Point], least: float) -> str:
+    """Return in words that the weeks are not alike, nothing if they are or if none matters."""
+    peaks = [max(abs(point.value) for point in week) for week in _weeks(points)]
+    low, high = max(min(peaks), least / FACTOR), max(peaks)
+    if high <= _UNSTEADY * low:
+        return ""
+    return (
+        f"one week goes {high / low:.1f} times as far as another: if that was drift, the bound hides it; "
+        "calibrate with --days that leave it out, or take a new reference"
+    )
 
 
 def bound_of(points: Iterable[Point], statistic: str, window: str, factor: float = FACTOR) -> float:
@@ -117,23 +135,31 @@ def alerts_per_month(
     *,
     step: float,
     factor: float = FACTOR,
-) -> float:
+) -> float | None:
     """Return how many alerts a month the history would have given.
 
     Each week is judged by a bound that was learned from the other weeks: one that had been learned from
-    the week itself would never alert in it. A history of less than two weeks cannot tell.
+    the week itself would never alert in it. A history of less than two weeks cannot tell: `None`.
     """
-    weeks: dict[int, list[Point]] = {}
-    for point in points:
-        weeks.setdefault(int((point.time - points[0].time) // _WEEK), []).append(point)
+    weeks = _weeks(points)
     if len(weeks) < 2:
-        return 0.0
+        return None
     alerts = 0
-    for number, week in weeks.items():
-        others = (each for other, found in weeks.items() if other != number for each in found)
+    for week in weeks:
+        others = (each for other in weeks if other is not week for each in other)
         bound = bound_of(others, statistic, window, factor)
         alerts += episodes(week, bound, hold=HOLD[window], linger=LINGER[window], step=step)
     return alerts * _MONTH / (measured_days(points, step) * _DAY)
+
+
+def _weeks(points: Sequence[Point]) -> list[list[Point]]:
+    """Return the points week by week, what is left at the end with the last one; empty weeks are none."""
+    whole = max(1, int((points[-1].time - points[0].time) // _WEEK)) if points else 1
+    found: dict[int, list[Point]] = {}
+    for point in points:
+        number = min(int((point.time - points[0].time) // _WEEK), whole - 1)
+        found.setdefault(number, []).append(point)
+    return list(found.values())
 
 
 def episodes(

@@ -6,6 +6,7 @@ anything else is sorted value by value, so that a word among numbers is counted 
 
 from collections import Counter
 from collections.abc import Sequence
+from hashlib import blake2b
 from math import isfinite, isnan
 from typing import Final, Protocol
 
@@ -19,6 +20,8 @@ NEW_CATEGORY: Final = "new_category"
 TYPE_ERROR: Final = "type_error"
 _NUMBERS: Final = frozenset({int, float})
 _WORDS: Final = frozenset({str, type(None)})
+LONGEST_CATEGORY: Final = 64
+"""Characters; what is longer is text, not a category."""
 _FLOAT_LIMIT: Final = 2.0**53
 """Integers beyond it lose digits as a float, which no bin of ten would notice; beyond 1e308 they are none."""
 
@@ -65,7 +68,7 @@ class NumericCounter:
 
     @property
     def issues(self) -> dict[str, int]:
-        """Out of range: below the least or above the greatest value of the reference."""
+        """Out of range: below the least or above the greatest value of the reference, or infinite."""
         return {OUT_OF_RANGE: self._out_of_range, TYPE_ERROR: self._type_errors}
 
     def add(self, values: Sequence[object]) -> None:
@@ -80,15 +83,17 @@ class NumericCounter:
             total = numbers.sum()
         if not isfinite(total):  # a value is none, or they are too large together, which is no harm
             self._counts[self._missing] += int(np.isnan(numbers).sum())
-            self._counts[-1] += int(np.isinf(numbers).sum())
+            beyond = int(np.isinf(numbers).sum())
+            self._counts[-1] += beyond
+            self._out_of_range += beyond
             numbers = numbers[np.isfinite(numbers)]
         if not len(numbers):
             return
         found = np.searchsorted(self._edges, numbers, side="left")
         self._counts += np.bincount(found, minlength=len(self._counts))
         if numbers.min() < self._low or numbers.max() > self._high:
-            beyond = (numbers < self._low) | (numbers > self._high)
-            self._out_of_range += int(beyond.sum())
+            outside = (numbers < self._low) | (numbers > self._high)
+            self._out_of_range += int(outside.sum())
 
     def add_missing(self, count: int) -> None:
         """Count rows that did not have the feature at all."""
@@ -167,6 +172,22 @@ def counter(reference: FeatureReference) -> FeatureCounter:
     if isinstance(reference.bins, NumericBins):
         return NumericCounter(reference)
     return CategoryCounter(reference)
+
+
+def finite(value: object) -> float | None:
+    """Return a number as a float, `None` where it is none, or none that is finite."""
+    if type(value) not in _NUMBERS:
+        return None
+    number = _as_float(value)
+    return number if number is not None and isfinite(number) else None
+
+
+def spelled(value: object) -> str | None:
+    """Return a category to compare with others or to keep: what is long, such as a text, as its hash."""
+    name = category(value)
+    if name is None or len(name) <= LONGEST_CATEGORY:
+        return name
+    return blake2b(name.encode(), digest_size=16).hexdigest()
 
 
 def category(value: object) -> str | None:

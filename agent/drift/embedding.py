@@ -20,6 +20,8 @@ COMPONENTS: Final = 8
 SHORTEST: Final = 8
 """Numbers; a shorter vector is a row of features that lacks names."""
 LONGEST: Final = 16_384
+_LARGEST: Final = 1e30
+"""A number beyond it is no direction's, and does not fit the four bytes that the sample has for it."""
 RESERVOIR_BYTES: Final = 8 * 2**20
 """Of the sample that the directions are learned from: 5,461 vectors of 384 numbers, 512 of 4,096."""
 DISTANCE: Final = ".distance"
@@ -121,7 +123,7 @@ class VectorReservoir:
 
 
 def vector(value: object, length: int | None = None) -> Matrix | None:
-    """Return a list of finite numbers as an array, `None` where it is none, or not of this length."""
+    """Return a list of numbers in proportion as an array, `None` where it is none, or not of this length."""
     if not isinstance(value, list) or not SHORTEST <= len(value) <= LONGEST:
         return None
     if length is not None and len(value) != length:
@@ -132,7 +134,7 @@ def vector(value: object, length: int | None = None) -> Matrix | None:
         row = np.array(value, dtype=np.float64)
     except OverflowError:
         return None
-    return row if np.isfinite(row).all() else None
+    return row if (np.abs(row) <= _LARGEST).all() else None
 
 
 def _main(centred: Matrix) -> list[Matrix]:
@@ -148,6 +150,8 @@ def _main(centred: Matrix) -> list[Matrix]:
     else:
         sizes, found = np.linalg.eigh(centred @ centred.T)
         kept = [place for place in range(count - 1, -1, -1) if sizes[place] > 1e-12 * sizes[-1]]
+        if not kept:  # all alike: nothing but the distance can tell them from others
+            return []
         directions = np.array([centred.T @ found[:, place] for place in kept])
         directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     return [row * np.sign(row[np.abs(row).argmax()]) for row in directions[:COMPONENTS]]

@@ -26,10 +26,10 @@ _STYLE: Final = (
 
 
 def page(found: Sequence[Calibrated], now: float) -> str:
-    """Return the page; those that would alert most stand first. ``now`` is Unix seconds."""
+    """Return the page; what is in doubt stands first, then what would alert most. ``now`` is Unix seconds."""
     ordered = sorted(found, key=_noisiest_first)
     learned = [each.threshold for each in found if each.threshold]
-    expected = sum(each.alerts_per_month for each in learned)
+    expected = sum(each.alerts_per_month or 0.0 for each in learned)
     when = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d %H:%M UTC")
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
@@ -42,8 +42,8 @@ def page(found: Sequence[Calibrated], now: float) -> str:
 
 
 def _noisiest_first(each: Calibrated) -> tuple[float, str]:
-    expected = each.threshold.alerts_per_month if each.threshold else -1.0
-    return -expected, " ".join(each.identity)
+    expected = (each.threshold.alerts_per_month or 0.0) if each.threshold else -1.0
+    return -expected - 1_000.0 * bool(each.doubt), " ".join(each.identity)
 
 
 def _section(each: Calibrated) -> str:
@@ -53,10 +53,16 @@ def _section(each: Calibrated) -> str:
     if each.threshold is None:
         return f'{head}<p class="none">No bound: {escape(each.why_not)}.</p>{_chart(each)}'
     first, last = (_day(each.points[place].time) for place in (0, -1))
+    alerts = each.threshold.alerts_per_month
+    expected = (
+        "too short to tell how often it alerts"
+        if alerts is None
+        else f"{alerts:.2f} alerts a month"
+    )
+    doubt = f'<p class="none">{escape(each.doubt)}.</p>' if each.doubt else ""
     return (
         f"{head}<p>Bound {each.threshold.value:.4f}, from {each.days:.1f} days, {first} to {last}; "
-        f"{each.threshold.alerts_per_month:.2f} alerts a month. Reference {escape(who.reference)}.</p>"
-        f"{_chart(each)}"
+        f"{expected}. Reference {escape(who.reference)}.</p>{doubt}{_chart(each)}"
     )
 
 

@@ -1,37 +1,36 @@
 """Learns what a feature looks like, in bounded memory, and freezes it as a reference.
 
-Numbers go into a KLL sketch (rank error 1.3 % at k = 200), words into a frequent-items sketch; both can be
+Numbers go into a KLL sketch (rank error 0.7 % at k = 400), words into a frequent-items sketch; both can be
 merged, so that a reference of the whole fleet is made of what each node saw. Nothing else is kept.
 """
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from math import inf, isfinite, nextafter
 from typing import Final, NamedTuple
 
 import datasketches
 import numpy as np
 
-from agent.drift.bins import CATEGORIES, QUANTILE_BINS, CategoryBins, NumericBins
-from agent.drift.counting import category
+from agent.drift.bins import CATEGORIES, QUANTILE_BINS, RESERVED, CategoryBins, NumericBins
+from agent.drift.counting import LONGEST_CATEGORY, category, finite
 from agent.drift.embedding import Projection, VectorReservoir
 from agent.drift.performance import SCORE_BINS
 from agent.drift.reference import FeatureReference
-from agent.drift.rows import SCORE
+from agent.drift.rows import LENGTH, SCORE
+from agent.drift.schema import CATEGORICAL, EMBEDDING, NUMERIC, TEXT, Declared, categories
 
-KLL_K: Final = 200
-"""Rank error 1.3 % at 2-5 KiB a feature (Karnin, Lang and Liberty 2016; Apache DataSketches)."""
+KLL_K: Final = 400
+"""Rank error 0.7 % at 4-10 KiB a feature (Karnin, Lang and Liberty 2016; Apache DataSketches). The sketch is
+random: at 200 two references of the same rows have edges so far apart that small shifts are seen or not."""
 FREQUENT_SIZE: Final = 10
 """Base-2 logarithm of the frequent-items map: categories above 0.1 % of the samples are surely found."""
 FEWEST_OF_A_CATEGORY: Final = 20
 """A category that fewer rows have gets no name of its own in a label: it might be a person."""
-LONGEST_CATEGORY: Final = 64
-"""Characters; what is longer is text, not a category."""
 _TEXT_COVERAGE: Final = 0.5
 """Words whose most frequent categories cover less than this share are text, known by its length."""
-LENGTH: Final = ".length"
-"""What the name of a text's length ends in."""
 
 
 @dataclass(slots=True)
@@ -56,17 +55,33 @@ class FeatureLearner:
 
     A feature is numeric where most of its values are numbers, categorical where most are words of which
     few kinds make up most, and else text, of which the length in characters is learned. Vectors are an
-    embedding, where ``embeddings`` allows to keep a sample of them until the reference is frozen.
+    embedding, where ``embeddings`` allows to keep a sample of them until the reference is frozen. What is
+    ``declared`` needs no such guess.
     """
 
-    def __init__(self, name: str, *, embeddings: bool = False) -> None:
+    def __init__(
+        self, name: str, *, embeddings: bool = False, declared: Declared | None = None
+    ) -> None:
         self.name = name
-        self._vectors = VectorReservoir() if embeddings else None
+        self._declared = declared
+        self._kind = declared.kind if declared else None
+        wanted = embeddings if declared is None else declared.kind == EMBEDDING
+        self._vectors = VectorReservoir() if wanted else None
         self._vectors_seen = 0
         self._seen = _Seen()
-        self._numbers = datasketches.kll_doubles_sketch(KLL_K)
-        self._lengths = datasketches.kll_doubles_sketch(KLL_K)
-        self._words = datasketches.frequent_strings_sketch(FREQUENT_SIZE)
+
+    # Each when it is first needed: most features need but one of them.
+    @cached_property
+    def _numbers(self) -> "datasketches.kll_doubles_sketch":
+        return datasketches.kll_doubles_sketch(KLL_K)
+
+    @cached_property
+    def _lengths(self) -> "datasketches.kll_doubles_sketch":
+        return datasketches.kll_doubles_sketch(KLL_K)
+
+    @cached_property
+    def _words(self) -> "datasketches.frequent_strings_sketch":
+        return datasketches.frequent_strings_sketch(FREQUENT_SIZE)
 
     @property
     def samples(self) -> int:
@@ -81,15 +96,20 @@ class FeatureLearner:
         for value in values:
             if value is None or value != value:  # noqa: PLR0124 - NaN alone differs from itself
                 self._seen.missing += 1
-            elif type(value) in (int, float) and isfinite(value):  # type: ignore[arg-type]
-                numbers.append(float(value))  # type: ignore[arg-type]
-            elif (name := category(value)) is not None:
+            elif self._kind in (None, NUMERIC) and (number := finite(value)) is not None:
+                numbers.append(number)
+            elif (name := self._word_of(value)) is not None:
                 words[name] += 1
             elif self._vectors and isinstance(value, list) and self._vectors.add(value):
                 self._vectors_seen += 1
             else:
                 self._seen.other += 1
         self._take(numbers, words)
+
+    def _word_of(self, value: object) -> str | None:
+        if self._kind in (None, CATEGORICAL):
+            return category(value)
+        return value if self._kind == TEXT and isinstance(value, str) else None
 
     def add_missing(self, count: int) -> None:
         """Take in rows that did not have the feature."""
@@ -107,24 +127,41 @@ class FeatureLearner:
     def freeze(self) -> Learned | None:
         """Return what was learned, `None` where nothing was seen that could be compared with."""
         seen = self._seen
+        if not seen.numbers and not seen.words and not self._vectors_seen:
+            return None
         if self._vectors_seen > max(seen.numbers, seen.words):
             return self._embedding()
         if seen.numbers >= seen.words:
-            return Learned((self._number(),)) if seen.numbers else None
+            return Learned((self._number(),))
         return Learned((self._word(),))
 
     def _number(self) -> FeatureReference:
         odd = self.samples - self._seen.missing - self._seen.numbers
-        return _numeric(self.name, self._numbers, self._seen.missing, odd)
+        return self._bounded(_numeric(self.name, self._numbers, self._seen.missing, odd))
 
     def _word(self) -> FeatureReference:
-        seen, categories = self._seen, self._categories()
-        named = sum(categories.values())
-        if named < _TEXT_COVERAGE * seen.words:
+        seen, found = self._seen, self._categories()
+        is_text = self._kind == TEXT or (
+            self._kind is None and sum(found.values()) < _TEXT_COVERAGE * seen.words
+        )
+        if is_text:
             odd = self.samples - seen.missing - seen.words
-            return _numeric(self.name + LENGTH, self._lengths, seen.missing, odd)
-        counts = (*categories.values(), seen.missing, self.samples - seen.missing - named)
-        return FeatureReference(self.name, CategoryBins(tuple(categories)), counts)
+            return self._bounded(_numeric(self.name + LENGTH, self._lengths, seen.missing, odd))
+        bins = CategoryBins(tuple(found))
+        if self._declared and self._declared.values:
+            found = {name: self._words.get_estimate(name) for name in self._declared.values}
+            bins = categories(self._declared, found, CATEGORIES)
+        named = tuple(found[name] for name in bins.categories)
+        counts = (*named, seen.missing, self.samples - seen.missing - sum(named))
+        return FeatureReference(self.name, bins, counts)
+
+    def _bounded(self, found: FeatureReference) -> FeatureReference:
+        """Return a numeric feature with the range that is declared in the place of the one that was seen."""
+        if self._declared is None:
+            return found
+        low = found.low if self._declared.low is None else self._declared.low
+        high = found.high if self._declared.high is None else self._declared.high
+        return replace(found, low=low, high=high)
 
     def _embedding(self) -> Learned | None:
         """Learn the directions of the sample, then what the sample looks like along them."""
@@ -147,7 +184,9 @@ class FeatureLearner:
         named = [
             (name, low)
             for name, _, low, _ in found
-            if low >= FEWEST_OF_A_CATEGORY and len(name) <= LONGEST_CATEGORY and name
+            if low >= FEWEST_OF_A_CATEGORY
+            and 0 < len(name) <= LONGEST_CATEGORY
+            and name not in RESERVED
         ]
         return dict(sorted(named, key=lambda item: (-item[1], item[0]))[:CATEGORIES])
 
@@ -161,7 +200,7 @@ def _numeric(
     ranks = [place / bins for place in range(1, bins)]
     cuts = sorted({float(cut) for cut in sketch.get_quantiles(ranks)} - {high})
     if low == high:  # a constant: what lies beside it must not fall into its bin
-        cuts = [nextafter(low, -inf), low]
+        cuts = [cut for cut in (nextafter(low, -inf), low) if isfinite(cut)]
     counts = _apportioned(sketch.get_pmf(cuts, True), int(sketch.n))
     return FeatureReference(name, NumericBins(tuple(cuts)), (*counts, missing, odd), low, high)
 

@@ -8,10 +8,11 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from agent.catalogue import events
+from agent.drift.kept import KeptReferences
 from agent.drift.performance_labels import Awaited
-from agent.drift.reference import InvalidReferenceError, Reference
-from agent.drift.rows import Rows
+from agent.drift.reference import Reference
+from agent.drift.rows import ROW_ID, Rows
+from agent.drift.schema import Schema
 from agent.drift.selection import EVERYTHING, Reservoir, Selection, selection_of
 from agent.drift.store import ReferenceStore
 from agent.drift.traffic import MAX_FEATURES, Learning, Traffic
@@ -21,6 +22,12 @@ MAX_MODELS: Final = 40
 """Models and versions on a node; more are refused, and counted."""
 BATCH: Final = 1_024
 """Rows that are counted at once: beyond it, a value gets no cheaper."""
+MOST_CELLS: Final = 1_000_000
+"""Rows by columns that wait at most: rows that each have other columns are counted sooner."""
+
+
+IDLE: Final = 86_400.0
+"""Seconds without traffic after which a version of a model makes room for another one."""
 
 
 class _Waiting:
@@ -37,6 +44,10 @@ class _Waiting:
             column += [None] * (self.size - len(column))
             column += values
         self.size += size
+
+    @property
+    def is_full(self) -> bool:
+        return self.size >= BATCH or self.size * len(self.columns) >= MOST_CELLS
 
     def take(self) -> dict[str, list[object]]:
         for column in self.columns.values():
@@ -64,7 +75,7 @@ class Models:
         selections: Sequence[Selection] = (),
     ) -> None:
         self._clock = clock
-        self._store = store
+        self._kept = KeptReferences(store, self._contradiction)
         self._learning = learning
         self._most_features = most_features
         self._most_models = most_models
@@ -77,33 +88,69 @@ class Models:
         self._awaited = Awaited()
         self._waiting: dict[tuple[str, str, bool], _Waiting] = {}
         self._problems: list[Problem] = []
-        self._events: list[Event] = []
         self._refused: set[tuple[str, str]] = set()
-        self._unusable: dict[tuple[str, str], str] = {}
+        self._seen: dict[tuple[str, str], float] = {}
 
     def add(self, rows: Rows) -> bool:
         """Take in rows; False where there are too many models already."""
         key = rows.model, rows.model_version
         if key not in self._traffic and not self._meet(key):
             return False
+        self._seen.setdefault(key, rows.time)
         selection = self._selected[rows.model]
         if selection is not EVERYTHING:
             rows = selection.apply(rows, self._chance)
             if not rows.size:
                 return True
-        if selection.reservoir:
+        if selection.reservoir and not rows.late:
             self._sample(key, selection.reservoir, rows)
         waiting = self._waiting.setdefault((*key, rows.whole), _Waiting())
         waiting.add(rows)
-        if waiting.size >= BATCH:
+        if waiting.is_full:
             self._count(key, waiting, whole=rows.whole)
         return True
 
+    def label(self, late: Rows) -> bool:
+        """Take in labels of rows that came before; False where nothing is known of the model.
+
+        Without a version, each goes to the version that its row came from.
+        """
+        versions = [
+            key
+            for key in self._traffic
+            if key[0] == late.model and late.model_version in ("", key[1])
+        ]
+        for key in versions:
+            self._count_waiting(key)  # a label may follow its row within the second
+        for key, places in self._by_version(versions, late.columns[ROW_ID]).items():
+            columns = {
+                name: [values[place] for place in places] for name, values in late.columns.items()
+            }
+            self.add(late._replace(model_version=key[1], columns=columns))
+        return bool(versions)
+
+    def _by_version(
+        self, versions: Sequence[tuple[str, str]], rows: Sequence[object]
+    ) -> dict[tuple[str, str], list[int]]:
+        """Return which of the rows are whose; what nobody knows is the newest version's."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for place, row in enumerate(rows):
+            owners = (key for key in versions if self._awaited.knows(key, row))
+            owner = next(owners, versions[-1] if versions else None)
+            if owner is not None:
+                found.setdefault(owner, []).append(place)
+        return found
+
     def count(self) -> None:
         """Count all rows that wait."""
-        for (model, version, whole), waiting in self._waiting.items():
-            if waiting.size:
-                self._count((model, version), waiting, whole=whole)
+        for key in self._traffic:
+            self._count_waiting(key)
+
+    def _count_waiting(self, key: tuple[str, str]) -> None:
+        for whole in (True, False):
+            waiting = self._waiting.get((*key, whole))
+            if waiting is not None and waiting.size:
+                self._count(key, waiting, whole=whole)
 
     def __iter__(self) -> Iterator[Traffic]:
         """Return what is known of each model and version."""
@@ -131,82 +178,77 @@ class Models:
             return None
         learned = traffic.freeze(self._clock())
         if learned is not None:
-            self._keep(learned)
+            self._kept.keep(learned, self._clock())
         return learned
 
     def refresh(self) -> None:
-        """Take up references that were put in use in the store by somebody else."""
-        if self._store is None:
-            return
-        for traffic in self._traffic.values():
-            key = traffic.model, traffic.model_version
-            history = self._store.history(*key)
+        """Take up references that were put in use in the store by somebody else, or before this start.
+
+        A model that is in use has its counters at 0 then, before its first row.
+        """
+        now = self._clock()
+        for key, traffic in self._traffic.items():
             known = traffic.reference.id if traffic.reference else ""
-            if history and history[-1] not in (known, self._unusable.get(key)):
-                reference = self._kept(key)
-                if reference is None:
-                    self._unusable[key] = history[-1]  # told once
-                    continue
+            reference = self._kept.changed(key, known, now)
+            if reference is not None:
                 traffic.use(reference)
-                self._events.append(_in_use(reference, self._clock()))
+        for key in self._kept.others(now):
+            if key not in self._traffic and len(self._traffic) < self._most_models:
+                self._begin(key)
 
     def take(self) -> tuple[tuple[Problem, ...], tuple[Event, ...]]:
         """Return what went wrong and what happened since the last time."""
-        taken = tuple(self._problems), tuple(self._events)
-        self._problems, self._events = [], []
-        return taken
+        problems, happened = self._kept.take()
+        problems += tuple(self._problems)
+        self._problems = []
+        return problems, happened
 
     def _meet(self, key: tuple[str, str]) -> bool:
-        if len(self._traffic) >= self._most_models:
+        if len(self._traffic) >= self._most_models and not self._make_room():
             if key not in self._refused and len(self._refused) < self._most_models:
                 self._refused.add(key)
                 said = f"there are {self._most_models} models and versions already; see drift.max_models"
                 self._problems.append(Problem("too_many_models", " ".join(key).strip(), said))
             return False
+        self._begin(key)
+        return True
+
+    def _make_room(self) -> bool:
+        """Let go of what had no traffic for the longest time; False if all had some."""
+        never = float("-inf")
+        key = min(self._traffic, key=lambda each: self._seen.get(each, never))
+        if self._clock() - self._seen.get(key, never) < IDLE:
+            return False
+        del self._traffic[key]
+        self._kept.forget(key)
+        self._seen.pop(key, None)
+        self._reservoirs.pop(key, None)
+        for whole in (True, False):
+            self._waiting.pop((*key, whole), None)
+        return True
+
+    def _begin(self, key: tuple[str, str]) -> None:
         self._selected[key[0]] = selection_of(key[0], self._selections)
         self._traffic[key] = Traffic(
             *key,
-            reference=self._kept(key),
+            reference=self._kept.current(key),
             learning=self._learning,
             most_features=self._most_features,
             embeddings=self._embeddings,
             awaited=self._awaited,
+            schema=self._schema(key[0]),
         )
-        return True
 
-    def _kept(self, key: tuple[str, str]) -> Reference | None:
-        if self._store is None:
-            return None
-        try:
-            return self._store.current(*key)
-        except (InvalidReferenceError, OSError) as error:
-            self._problems.append(Problem("unusable_reference", " ".join(key).strip(), str(error)))
-            return None
+    def _schema(self, model: str) -> Schema:
+        return Schema(selection_of(model, self._selections).declared)
+
+    def _contradiction(self, reference: Reference) -> str:
+        return self._schema(reference.model).contradiction(reference)
 
     def _count(self, key: tuple[str, str], waiting: _Waiting, *, whole: bool) -> None:
         now = self._clock()
+        self._seen[key] = now
+        self._kept.note(key, now)
         learned = self._traffic[key].add(Rows(*key, waiting.take(), now, whole))
         if learned is not None:
-            self._keep(learned)
-
-    def _keep(self, learned: Reference) -> None:
-        named = f"{learned.model} {learned.model_version}".strip()
-        if self._store is not None:
-            try:
-                self._store.use(learned)
-            except OSError as error:
-                said = f"the reference {learned.id} could not be kept: {error}"
-                self._problems.append(Problem("reference_not_kept", named, said))
-        self._events.append(_in_use(learned, self._clock()))
-
-
-def _in_use(reference: Reference, now: float) -> Event:
-    named = f"{reference.model} {reference.model_version}".strip()
-    body = f"Model {named} has the reference {reference.id} now, {reference.origin}"
-    told = {
-        "model": reference.model,
-        "model_version": reference.model_version,
-        "reference": reference.id,
-    }
-    pairs = tuple((key, value) for key, value in told.items() if value)
-    return Event(events.REFERENCE_IN_USE, now, body, pairs)
+            self._kept.keep(learned, now)

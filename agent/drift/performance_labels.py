@@ -7,12 +7,11 @@ prediction under a hash of the id, bounded in number and in time.
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
-from math import isfinite
 from typing import Final, NamedTuple
 
 from agent.catalogue.drift import MISSING, OTHER
 from agent.drift.bins import NumericBins
-from agent.drift.counting import category
+from agent.drift.counting import finite, spelled
 from agent.drift.reference import Reference
 from agent.drift.rows import LABEL, PREDICTION, ROW_ID, SCORE
 
@@ -26,10 +25,10 @@ OTHERWISE: Final = ("right", "wrong")
 
 
 class Said(NamedTuple):
-    """What a model said of a row."""
+    """What a model said of a row, as short as it can be compared: a text is its hash."""
 
-    score: object
-    prediction: object
+    score: float | None
+    prediction: str | None
 
 
 class Awaited:
@@ -44,6 +43,8 @@ class Awaited:
 
     def put(self, model: tuple[str, str], row: object, said: Said, now: float) -> None:
         """Keep what was said of a row until its label comes. ``now`` is Unix seconds."""
+        if said == (None, None):
+            return
         if not 0 <= now - self._began < self._lifetime or len(self._young) >= self._half:
             within = 0 <= now - self._began < 2 * self._lifetime
             self._old, self._young = (self._young if within else {}), {}
@@ -56,6 +57,11 @@ class Awaited:
         young = self._young.pop(key, None)
         old = self._old.pop(key, None)
         return young if young is not None else old
+
+    def knows(self, model: tuple[str, str], row: object) -> bool:
+        """Tell whether a row waits."""
+        key = _key(model, row)
+        return key in self._young or key in self._old
 
     def __len__(self) -> int:
         """Tell how many wait."""
@@ -74,22 +80,23 @@ def joined(
 
     What the model says of rows without a label waits for it in ``awaited``.
     """
+    found: dict[str, list[object]] = {SCORE: [], PREDICTION: [], LABEL: []}
+    if not columns.keys() & found.keys():
+        return found, 0
     size = max(map(len, columns.values()), default=0)
     blank: Sequence[object] = [None] * size
     told = [columns.get(name, blank) for name in (ROW_ID, SCORE, PREDICTION, LABEL)]
-    found: dict[str, list[object]] = {SCORE: [], PREDICTION: [], LABEL: []}
     unmatched = 0
-    for row, score, prediction, label in zip(*told, strict=False):
-        said: Said | None = Said(score, prediction)
-        if said == (None, None):
+    for row, *answer, label in zip(*told, strict=False):
+        said: Sequence[object] | None = answer
+        if answer == [None, None]:
             said = awaited.take(model, row) if row is not None and label is not None else None
             unmatched += said is None and label is not None
         elif label is None and row is not None:
-            awaited.put(model, row, Said(score, prediction), now)
+            awaited.put(model, row, Said(finite(answer[0]), spelled(answer[1])), now)
         if said is not None and label is not None:
-            found[SCORE].append(said.score)
-            found[PREDICTION].append(said.prediction)
-            found[LABEL].append(label)
+            for name, value in zip((SCORE, PREDICTION, LABEL), (*said, label), strict=True):
+                found[name].append(value)
     return found, unmatched
 
 
@@ -110,16 +117,15 @@ class LabelCounter:
         """Count rows of which all is known, as `joined` returns them; without a prediction there is none."""
         columns = judged[SCORE], judged[PREDICTION], judged[LABEL]
         for score, prediction, label in zip(*columns, strict=True):
-            said, truth = category(prediction), category(label)
+            said, truth = spelled(prediction), spelled(label)
             if said is not None and truth is not None:
                 self.counts[self._bin(score), self._outcome(said, truth)] += 1
 
     def _bin(self, score: object) -> str:
         if score is None:
             return MISSING
-        if isinstance(score, bool) or not isinstance(score, int | float) or not isfinite(score):
-            return OTHER
-        return self._labels[bisect_left(self._edges, score)]
+        number = finite(score)
+        return OTHER if number is None else self._labels[bisect_left(self._edges, number)]
 
     def _outcome(self, said: str, truth: str) -> str:
         if not self._positive:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from agent.drift.bins import NumericBins
-from agent.drift.counting import category
+from agent.drift.counting import finite, spelled
 from agent.drift.performance import Calibration, roc_auc
 from agent.drift.rows import LABEL, PREDICTION, SCORE
 
@@ -34,7 +34,7 @@ _OF_POSITIVE: Final = 0.9
 
 
 class Judged(NamedTuple):
-    """One row of which the truth is known; classes are spelled as `counting.category` does."""
+    """One row of which the truth is known; classes are spelled as `counting.spelled` does."""
 
     score: float
     prediction: str | None
@@ -43,10 +43,10 @@ class Judged(NamedTuple):
 
 def judged(score: object, prediction: object, label: object) -> Judged | None:
     """Return a row as it can be learned from; `None` where the score or the label is none."""
-    if not isinstance(score, int | float) or isinstance(score, bool) or not np.isfinite(score):
+    number, truth = finite(score), spelled(label)
+    if number is None or truth is None:
         return None
-    truth = category(label)
-    return None if truth is None else Judged(float(score), category(prediction), truth)
+    return Judged(number, spelled(prediction), truth)
 
 
 class PerformanceSample:

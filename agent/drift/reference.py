@@ -4,7 +4,7 @@ Two references never mix: whoever changes an edge or a count has another one, wi
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -21,6 +21,12 @@ FORMAT: Final = 1
 """Of the file; a reader refuses a newer one."""
 _ID_LENGTH: Final = 12
 """Hexadecimal digits of the id: 48 bits, so that a fleet's few thousand references never collide."""
+
+
+_LONGEST_NAME: Final = 160
+"""Characters: what a payload may call it, and the suffix of a text or an embedding."""
+_MOST_BINS: Final = 100
+_MOST_SAMPLES: Final = 2**53
 
 
 class InvalidReferenceError(ValueError):
@@ -131,6 +137,7 @@ def from_json(text: str) -> Reference:
         content = json.loads(text)
         if not isinstance(content, dict):
             raise InvalidReferenceError("a reference is a JSON object")
+        json.dumps(content, ensure_ascii=False).encode()  # half a character could be in no label
         if content.get("format") != FORMAT:
             raise InvalidReferenceError(
                 f"format {content.get('format')!r} is not known here; this version reads {FORMAT}"
@@ -148,13 +155,37 @@ def from_json(text: str) -> Reference:
         raise InvalidReferenceError("nested too deep to be a reference") from error
     except KeyError as error:
         raise InvalidReferenceError(f"the key {error} is missing") from error
-    except (TypeError, AttributeError, ValueError) as error:
+    except (TypeError, AttributeError, ValueError, OverflowError) as error:
         raise InvalidReferenceError(str(error)) from error
+    _check_features(found.features)
     if content.get("id", found.id) != found.id:
         raise InvalidReferenceError(
             f"the content was changed: it hashes to {found.id}, the file says {content['id']}"
         )
     return found
+
+
+def _check_features(features: Sequence[FeatureReference]) -> None:
+    """Refuse features of a file that would harm whoever counts them. Raises `InvalidReferenceError`."""
+    if not features:
+        raise InvalidReferenceError("there is no feature in it")
+    seen = set()
+    for feature in features:
+        if not 0 < len(feature.name) <= _LONGEST_NAME:
+            raise InvalidReferenceError(
+                f"a feature's name has 1 to {_LONGEST_NAME} characters, not {len(feature.name)}"
+            )
+        if feature.name in seen:
+            raise InvalidReferenceError(f"feature {feature.name}: stands there twice")
+        if len(feature.counts) > _MOST_BINS:
+            raise InvalidReferenceError(
+                f"feature {feature.name}: {len(feature.counts)} bins, each a series; at most {_MOST_BINS}"
+            )
+        if not 0 < feature.samples < _MOST_SAMPLES:
+            raise InvalidReferenceError(
+                f"feature {feature.name}: the counts are of no sample, or of too many"
+            )
+        seen.add(feature.name)
 
 
 def _told(feature: FeatureReference) -> dict[str, Any]:

@@ -322,7 +322,7 @@ def _headed(page: str, job: Job, notes: Sequence[str]) -> str:
     style = (
         "font-family:sans-serif;padding:8px 24px;background:#fff4d6;border-bottom:2px solid #c90"
     )
-    banner = f'<div id="warpwatch" style="{style}"><h1>Drift of {escape(model)}</h1>{told}</div>'
+    banner = f'<div id="warpwatch" style="{style}"><h1>Drift of {escape(model) or "rows"}</h1>{told}</div>'
     return page.replace("<body>", f"<body>{banner}", 1)
 
 

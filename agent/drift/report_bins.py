@@ -69,18 +69,21 @@ def exported(
         and all(sample.labels.get(key.label) == value for key, value in wanted.items() if value)
     ]
     keys = (DRIFT_MODEL, DRIFT_MODEL_VERSION, REFERENCE)
-    found = sorted({tuple(each.labels.get(key.label, "") for key in keys) for each in chosen})
+    told = [(tuple(each.labels.get(key.label, "") for key in keys), each) for each in chosen]
+    # Counts of a window go back to references that were given up since; what is in use tells its size too.
+    in_use = {key for key, each in told if each.series == REFERENCE_SAMPLES.family}
+    found = sorted(in_use or {key for key, _ in told})
     if not found:
         raise UnusableSeriesError(
             f"there is no {FEATURE_OBSERVATIONS.family} of {model or 'any model'}; is this the drift "
             "process, and has it learned a reference?"
         )
     if len(found) > 1:
-        told = "; ".join(" ".join(filter(None, each)) for each in found)
+        said = "; ".join(" ".join(filter(None, each)) for each in found)
         raise UnusableSeriesError(
-            f"there are several: {told}; choose with --model, --model-version and --reference-id"
+            f"there are several: {said}; choose with --model, --model-version and --reference-id"
         )
-    return _exported(found[0], chosen)
+    return _exported(found[0], [each for key, each in told if key == found[0]])
 
 
 def _exported(identity: tuple[str, ...], samples: Sequence[Sample]) -> Exported:

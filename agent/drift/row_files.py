@@ -6,12 +6,13 @@ file may be larger than memory.
 """
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
+from agent.drift import arrow_columns
 from agent.drift.intake.bentoml import ABOUT_THE_LINE
 from agent.drift.intake.flatten import columns
 from agent.drift.intake.json_body import parse
@@ -29,8 +30,11 @@ class RowFileError(Exception):
     """A file cannot be read as rows; the sentence names it and says why."""
 
 
-def read_rows(path: Path) -> Iterator[Columns]:
-    """Yield the rows of a file as columns, batch by batch. Raises `RowFileError`."""
+def read_rows(path: Path, left_out: Callable[[str], None] = lambda _: None) -> Iterator[Columns]:
+    """Yield the rows of a file as columns, batch by batch. Raises `RowFileError`.
+
+    ``left_out`` is told of columns whose type is that of no feature.
+    """
     suffix = path.suffix.lower()
     try:
         if suffix in LINES:
@@ -38,11 +42,11 @@ def read_rows(path: Path) -> Iterator[Columns]:
         elif suffix == ".csv":
             yield from _batched(_cells(path))
         elif suffix == ".parquet" or suffix in ARROW:
-            yield from _arrow(path, suffix)
+            yield from _arrow(path, suffix, left_out)
         else:
             known = ", ".join((*LINES, ".csv", ".parquet", *ARROW))
             raise RowFileError(f"{path}: what it is cannot be told; the name should end in {known}")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, csv.Error, RefusedError) as error:
         raise RowFileError(f"{path}: {error}") from error
 
 
@@ -86,7 +90,7 @@ def _cell(text: str | None) -> object:
     return number if isfinite(number) and "_" not in text else None
 
 
-def _arrow(path: Path, suffix: str) -> Iterator[Columns]:
+def _arrow(path: Path, suffix: str, left_out: Callable[[str], None]) -> Iterator[Columns]:
     try:
         import pyarrow as pa  # noqa: PLC0415 - 100 MB, for these files alone
         from pyarrow import ipc, parquet  # noqa: PLC0415 - as above
@@ -102,8 +106,8 @@ def _arrow(path: Path, suffix: str) -> Iterator[Columns]:
             source = pa.OSFile(str(path))
             batches = _record_batches(ipc, source)
         for batch in batches:
-            yield batch.to_pydict()
-    except pa.ArrowException as error:
+            yield arrow_columns.columns(batch, left_out)
+    except (pa.ArrowException, ValueError, OverflowError) as error:
         raise RowFileError(f"{path}: {error}") from error
 
 

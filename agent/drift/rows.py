@@ -19,7 +19,14 @@ LATENCY = "latency"
 """The column of how long the answer took, seconds."""
 ROW_ID = "row_id"
 """The column of what tells a row from all others, by which its label finds it later; it is no feature."""
+LENGTH = ".length"
+"""What the name of a text's length ends in."""
 OWN = frozenset({PREDICTION, SCORE, LABEL, LATENCY, ROW_ID})
+
+
+def id_of_row(event: str, number: int, rows: int) -> str:
+    """Return the id of one row of an event of several ``rows``; of a single one, it is the event's."""
+    return event if rows == 1 else f"{event}#{number}"
 
 
 class Rows(NamedTuple):
@@ -40,3 +47,8 @@ class Rows(NamedTuple):
     def size(self) -> int:
         """How many rows there are."""
         return max(map(len, self.columns.values()), default=0)
+
+    @property
+    def late(self) -> bool:
+        """Whether these are labels of rows that came before, and nothing else."""
+        return not self.whole and self.columns.keys() == {ROW_ID, LABEL}

@@ -10,11 +10,12 @@ from fnmatch import fnmatchcase
 from hashlib import blake2b
 from typing import Final
 
-from agent.drift.rows import LABEL, OWN, PREDICTION, SCORE, Rows
+from agent.drift.rows import OWN, ROW_ID, Rows
+from agent.drift.schema import Declared
 
 _HASH_BYTES: Final = 6
 """Of a hashed category: 12 hexadecimal digits, so that the categories of one feature do not collide."""
-ROLES: Final = (PREDICTION, SCORE, LABEL)
+_LONGEST_NUMBER: Final = 10**18
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +24,9 @@ class Selection:
 
     ``include`` and ``exclude`` are patterns of features, all and none by default; the reserved columns are
     always in. ``hashed`` names features whose values are only ever seen as a hash, keyed by ``key``.
-    ``roles`` says which feature is the prediction, the score, the label. ``share`` of the rows are looked
-    at, chosen at random. ``reservoir`` is how many rows are kept in memory for a report.
+    ``declared`` says what features are. ``roles`` says which feature is the prediction, the score, the label.
+    ``share`` of the rows are looked at, chosen at random. ``reservoir`` is how many rows are kept in memory
+    for a report.
     """
 
     model: str = "*"
@@ -32,6 +34,7 @@ class Selection:
     exclude: tuple[str, ...] = ()
     hashed: tuple[str, ...] = ()
     roles: Mapping[str, str] = field(default_factory=dict)
+    declared: tuple[Declared, ...] = ()
     share: float = 1.0
     reservoir: int = 0
     key: bytes = b""
@@ -52,7 +55,8 @@ class Selection:
             name: [self._hash(value) for value in values] if _matches(name, self.hashed) else values
             for name, values in kept.items()
         }
-        return rows._replace(columns=_sampled(told, rows.size, self.share, chance))
+        share = 1.0 if rows.late else self.share  # the rows of labels were chosen when they came
+        return rows._replace(columns=_sampled(told, rows.size, share, chance))
 
     def _wants(self, name: str) -> bool:
         return not _matches(name, self.exclude) and (
@@ -63,6 +67,8 @@ class Selection:
         """Return a value's hash; what is missing stays so, and what is no word or number stays wrong."""
         if value is None or not isinstance(value, str | int | float):
             return value
+        if isinstance(value, int) and abs(value) >= _LONGEST_NUMBER:  # its text takes long to write
+            return ()
         return blake2b(str(value).encode(), key=self.key[:64], digest_size=_HASH_BYTES).hexdigest()
 
 
@@ -97,13 +103,23 @@ class Reservoir:
         self.rows: list[dict[str, object]] = []
 
     def add(self, rows: Rows) -> None:
-        """Take in rows."""
+        """Take in rows, less their ids, and less what is neither a value nor a vector."""
+        columns = {name: values for name, values in rows.columns.items() if name != ROW_ID}
         for place in range(rows.size):
             self._seen += 1
             row = {
-                name: values[place] for name, values in rows.columns.items() if place < len(values)
+                name: _plain(values[place])
+                for name, values in columns.items()
+                if place < len(values)
             }
             if len(self.rows) < self._most:
                 self.rows.append(row)
             elif (chosen := self._chance.randrange(self._seen)) < self._most:
                 self.rows[chosen] = row
+
+
+def _plain(value: object) -> object:
+    """Return what a report can use: a single value, or a flat list of them."""
+    if isinstance(value, list):
+        return value if not any(isinstance(each, list | dict) for each in value) else None
+    return value if isinstance(value, str | int | float) else None

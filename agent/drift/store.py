@@ -1,11 +1,13 @@
 """Keeps references on disk: every version that was ever in use, and which one is.
 
 A folder per model and version, a file per reference named by its id, and a history whose last line is the
-one in use; going back is one more line. Files are written whole or not at all.
+one in use; going back is one more line. The history's own time is when there was last traffic. Files are
+written whole or not at all.
 """
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote
@@ -35,13 +37,35 @@ class ReferenceStore:
         """Return the ids of all references of a model's version, in the order of first use."""
         return list(dict.fromkeys(self.history(model, model_version)))
 
+    def recent(self, since: float) -> list[tuple[str, str]]:
+        """Return the models and versions that were in use since then (Unix seconds), the latest first."""
+        found = []
+        for key in self.models():
+            try:
+                used = (self._of(*key) / _HISTORY).stat().st_mtime
+            except FileNotFoundError:
+                continue
+            if used >= since:
+                found.append((used, key))
+        return [key for _, key in sorted(found, reverse=True)]
+
+    def seen(self, model: str, model_version: str, now: float) -> None:
+        """Note that there is traffic of a version of a model, if there is a reference of it."""
+        with suppress(FileNotFoundError):
+            os.utime(self._of(model, model_version) / _HISTORY, (now, now))
+
     def history(self, model: str, model_version: str) -> list[str]:
-        """Return the ids in the order of use; the last one is in use."""
+        """Return the ids in the order of use; the last one is in use.
+
+        Raises `InvalidReferenceError` where the file is damaged.
+        """
+        path = self._of(model, model_version) / _HISTORY
         try:
-            text = (self._of(model, model_version) / _HISTORY).read_text(encoding="ascii")
+            return path.read_text(encoding="ascii").split()
         except FileNotFoundError:
             return []
-        return text.split()
+        except UnicodeDecodeError as error:
+            raise InvalidReferenceError(f"{path}: {error}") from error
 
     def current(self, model: str, model_version: str) -> Reference | None:
         """Return the reference in use. Raises `InvalidReferenceError` where its file is damaged."""
@@ -71,8 +95,10 @@ class ReferenceStore:
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / f"{reference.id}.json", reference.to_json())
         history = self.history(reference.model, reference.model_version)
-        if history[-1:] != [reference.id]:  # a pod that starts again says the same again
+        if history[-1:] != [reference.id]:
             _write(folder / _HISTORY, "\n".join([*history, reference.id]) + "\n")
+        else:  # a pod that starts again says the same again
+            os.utime(folder / _HISTORY)
 
     def roll_back(self, model: str, model_version: str) -> Reference:
         """Put the reference in use that was before this one, and return it.

@@ -28,7 +28,8 @@ class Threshold:
     window: str
     value: float
     days: float = 0.0
-    alerts_per_month: float = 0.0
+    alerts_per_month: float | None = 0.0
+    """To be expected of it; `None` where the history is too short to tell."""
 
     def __post_init__(self) -> None:
         """Refuse what no rule would ask for. Raises ValueError."""
@@ -59,11 +60,12 @@ def from_json(text: str) -> tuple[Threshold, ...]:
         return tuple(_threshold(each) for each in content["thresholds"])
     except RecursionError as error:
         raise ValueError("is nested too deep") from error
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"is no file of thresholds: {error}") from error
 
 
 def _threshold(content: dict[str, Any]) -> Threshold:
+    expected = content["alerts_per_month"]
     return Threshold(
         model=str(content["model"]),
         model_version=str(content["model_version"]),
@@ -73,7 +75,7 @@ def _threshold(content: dict[str, Any]) -> Threshold:
         window=str(content["window"]),
         value=float(content["value"]),
         days=float(content["days"]),
-        alerts_per_month=float(content["alerts_per_month"]),
+        alerts_per_month=None if expected is None else float(expected),
     )
 
 

@@ -10,11 +10,12 @@ from typing import Final
 
 from agent.drift.counting import FeatureCounter, counter
 from agent.drift.embedding import Projection
-from agent.drift.learning import LENGTH, FeatureLearner
+from agent.drift.learning import FeatureLearner, Learned
 from agent.drift.performance_labels import Awaited, LabelCounter, joined
 from agent.drift.performance_learning import PerformanceSample
 from agent.drift.reference import Reference
-from agent.drift.rows import LABEL, ROW_ID, SCORE, Rows
+from agent.drift.rows import LABEL, LENGTH, ROW_ID, SCORE, Rows
+from agent.drift.schema import Schema
 
 MAX_FEATURES: Final = 50
 """Of a model, by default: 12 series each. More names are counted as schema violations, not as series."""
@@ -34,8 +35,8 @@ class Traffic:
     """What is known of one version of one model.
 
     With a ``reference`` it counts from the first row; without, it learns one first. ``clock`` values come
-    with the rows. ``schema_violations`` counts rows' columns that the reference does not know, and columns
-    that it misses in a whole batch.
+    with the rows. ``schema_violations`` counts values that break the declared ``schema``, and, of what it
+    does not speak of, columns that the reference does not know or misses, by batch.
     """
 
     def __init__(
@@ -48,7 +49,9 @@ class Traffic:
         most_features: int = MAX_FEATURES,
         embeddings: bool = False,
         awaited: Awaited | None = None,
+        schema: Schema | None = None,
     ) -> None:
+        self._schema = schema or Schema()
         self._embeddings = embeddings
         self._awaited = Awaited() if awaited is None else awaited
         self._performance = PerformanceSample()
@@ -66,10 +69,14 @@ class Traffic:
         self._most = most_features
         self._learners: dict[str, FeatureLearner] = {}
         self._projections: Mapping[str, Projection] = {}
+        self._judged: frozenset[str] = frozenset()
+        """Features that are judged row by row, because they are declared."""
         self._began: float | None = None
         self._whole_rows = 0
         if reference is not None:
             self.use(reference)
+        else:  # what is declared has a place, however many other columns come before it
+            self._learners = {name: self._learner(name) for name in self._schema.by_name}
 
     def use(self, reference: Reference) -> None:
         """Count against ``reference`` from now on, from 0."""
@@ -78,6 +85,7 @@ class Traffic:
         self._projections = {each.name: each for each in reference.projections}
         self.rows = self._whole_rows = 0
         self._learners = {}
+        self._judged = self._schema.features(reference)
         self._performance = PerformanceSample()
         expected = reference.calibration is not None or LABEL in reference.by_name
         self.labels = LabelCounter(reference) if expected else None
@@ -85,6 +93,7 @@ class Traffic:
     def add(self, rows: Rows) -> Reference | None:
         """Take in rows; return the reference if these completed it."""
         rows = self._judge(rows)
+        self.schema_violations += self._schema.violations(rows)
         if self.reference is not None:
             self._count(rows)
             return None
@@ -97,7 +106,11 @@ class Traffic:
         `None` where there was nothing to make one of. ``now`` is Unix seconds; ``origin`` says where the
         rows are from, live traffic if not given.
         """
-        learned = [found for each in self._learners.values() if (found := each.freeze())]
+        learned = [
+            found
+            for name, each in self._learners.items()
+            if (found := each.freeze()) and not self._is_taken(name, found)
+        ]
         if not learned:
             return None
         features = tuple(feature for each in learned for feature in each.features)
@@ -113,6 +126,12 @@ class Traffic:
         )
         self.use(reference)
         return reference
+
+    def _is_taken(self, name: str, learned: Learned) -> bool:
+        """Tell whether what is made of a column has the name of another column, which goes first."""
+        return any(
+            feature.name != name and feature.name in self._learners for feature in learned.features
+        )
 
     def _judge(self, rows: Rows) -> Rows:
         """Hold the labels in a batch against the predictions; return the rows less their ids.
@@ -143,10 +162,10 @@ class Traffic:
         for name, values in rows.columns.items():
             learner = self._learners.get(name)
             if learner is None:
-                if len(self._learners) >= self._most:
+                if not name or len(self._learners) >= self._most:
                     self.schema_violations += 1
                     continue
-                learner = self._learners[name] = FeatureLearner(name, embeddings=self._embeddings)
+                learner = self._learners[name] = self._learner(name)
                 learner.add_missing(self._whole_rows if name != LABEL else 0)
             learner.add(values)
         for name, learner in self._learners.items():
@@ -155,12 +174,17 @@ class Traffic:
         self.rows += _size(rows)
         self._whole_rows += rows.size if rows.whole else 0
 
+    def _learner(self, name: str) -> FeatureLearner:
+        declared = self._schema.by_name.get(name)
+        return FeatureLearner(name, embeddings=self._embeddings, declared=declared)
+
     def _count(self, rows: Rows) -> None:
         size = rows.size
         met = set()
         for name, values in rows.columns.items():
-            told = self.derived(name, values)
-            if not told:
+            taken = name not in self.counters and name + LENGTH in rows.columns
+            told = {} if taken else self.derived(name, values)
+            if not told and name != LABEL:  # labels may come to any model, sooner or later
                 self.schema_violations += 1
             for feature, derived in told.items():
                 known = self.counters[feature]
@@ -170,7 +194,7 @@ class Traffic:
         for feature, known in self.counters.items():
             if rows.whole and feature not in met and feature != LABEL:
                 known.add_missing(size)
-                self.schema_violations += 1
+                self.schema_violations += feature not in self._judged
         self.rows += _size(rows)
 
     def derived(self, name: str, values: Sequence[object]) -> Mapping[str, Sequence[object]]:

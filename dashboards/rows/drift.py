@@ -233,7 +233,8 @@ def bins() -> Row:
             Tile(_stack("Share of each bin, reference", recorded.REF_PROPORTION.name), 12, 9),
             Tile(_moved(), 12, 9),
             Tile(_worst(), 12, 9),
-            Tile(_replicas(), 24, 7),
+            Tile(_replica_scores(), 12, 7),
+            Tile(_replicas(), 12, 7),
         ),
     )
 
@@ -274,6 +275,19 @@ def _worst() -> Panel:
         unit=COUNT,
         description=f"{recorded.REPLICA_PSI_MAX['1h'].description} A replica that sees other values than the "
         "rest is another version, another client, or broken. Alert: ModelReplicaDiverged.",
+        look=Look(steps=((None, "transparent"), (0.25, RED))),
+    )
+
+
+def _replica_scores() -> Panel:
+    by = (NODE, INSTANCE)
+    scores_of_one = of_feature(recorded.REPLICA_PSI["1h"].name)
+    return graph(
+        "PSI of an hour, by replica",
+        Query(aggregate("max", by, scores_of_one), legend(*by)),
+        unit=COUNT,
+        description=f"{recorded.REPLICA_PSI['1h'].description} Of several features or "
+        "versions: the largest.",
         look=Look(steps=((None, "transparent"), (0.25, RED))),
     )
 

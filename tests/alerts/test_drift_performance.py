@@ -74,7 +74,6 @@ def inputs(factor: int = 1) -> list[dict[str, str]]:
 def judge(promtool: Path, folder: Path, tests: list[dict[str, Any]]) -> str:
     """Return what promtool says; nothing where the rules do as ``tests`` say."""
     recordings = (
-        *drift_scores.reference_recordings(),
         *drift_scores.hour_recordings(),
         *drift_scores.day_recordings(),
         *drift_performance.reference_recordings(),

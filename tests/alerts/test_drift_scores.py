@@ -11,11 +11,8 @@ import yaml
 
 from agent.catalogue.recorded_drift import RECORDED_DRIFT
 from agent.drift.bins import CategoryBins, NumericBins, midranks, smoothed
-from alerts.drift_scores import (
-    day_recordings,
-    hour_recordings,
-    reference_recordings,
-)
+from alerts import drift_distances, drift_replicas
+from alerts.drift_scores import day_recordings, hour_recordings
 
 IDENTITY = {"model": "m", "model_version": "1", "reference": "abc"}
 BINS = {"age": NumericBins((18.0, 40.0)).labels, "plan": CategoryBins(("free", "pro")).labels}
@@ -64,10 +61,16 @@ def inputs(minutes: int) -> list[dict[str, str]]:
     return found
 
 
-def scores(feature: str, minutes: int) -> Mapping[str, float]:
-    """Return the scores of a window, worked out by numpy from the true counts."""
+def scores(
+    feature: str, minutes: float, otherwise: Mapping[str, float] | None = None
+) -> Mapping[str, float]:
+    """Return the scores of a window, worked out by numpy from the true counts.
+
+    Of some nodes the window has ``otherwise`` many minutes.
+    """
+    seen = otherwise or {}
     replicas = {
-        node: np.array(rates, float) * minutes
+        node: np.array(rates, float) * seen.get(node, minutes)
         for (name, node), rates in PER_MINUTE.items()
         if name == feature
     }
@@ -79,7 +82,6 @@ def scores(feature: str, minutes: int) -> Mapping[str, float]:
     k = len(counts) - 1
     told = {
         "samples": counts.sum(),
-        "bins": len(counts),
         "psi": _psi(share, reference),
         "tvd": np.abs(share - reference).sum() / 2,
         "js_distance": np.sqrt(
@@ -112,7 +114,12 @@ def _psi(share: Any, reference: Any) -> float:
 
 def judge(promtool: Path, folder: Path, tests: list[dict[str, Any]]) -> str:
     """Return what promtool says about the recording rules; nothing where they do as ``tests`` say."""
-    recordings = (*reference_recordings(), *hour_recordings(), *day_recordings())
+    recordings = (
+        *hour_recordings(),
+        *drift_replicas.day(),
+        *day_recordings(),
+        *drift_distances.recordings(),
+    )
     groups = [{"name": "drift", "interval": "5m", "rules": [each.as_yaml() for each in recordings]}]
     (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": groups}))
     (folder / "test.yaml").write_text(
@@ -163,6 +170,109 @@ def test_scores_are_those_of_numpy(promtool: Path, tmp_path: Path, feature: str)
                 "promql_expr_test": [
                     *expected(feature, "1h", minutes, hour),
                     *expected(feature, "1d", minutes, day),
+                ],
+            }
+        ],
+    )
+
+    assert said == ""
+
+
+def lived(counter: Mapping[str, str], minutes: int) -> str:
+    """Return a counter's values; n0 restarts half an hour before the end, n1 is gone for 20 minutes."""
+    growth = counter["values"].split("x")[0]
+    if '"n0"' in counter["series"]:
+        return f"{growth}x{minutes - 30} {growth}x59"
+    if '"n1"' in counter["series"]:
+        return f"{growth}x{minutes - 20}"
+    return counter["values"]
+
+
+def test_restarts_and_lost_replicas_count_for_what_they_saw(promtool: Path, tmp_path: Path) -> None:
+    """A counter that begins anew loses nothing, and a replica that ended counts until then and half a scrape.
+
+    Once it is out of the window it has no score of its own any more.
+    """
+    minutes = 300
+    series = [
+        {**each, "values": lived(each, minutes)} if "observations" in each["series"] else each
+        for each in inputs(minutes + 60)
+    ]
+    gone = 'drift:replica_psi:1h{feature="age", k8s_node_name="n1"}'
+
+    said = judge(
+        promtool,
+        tmp_path,
+        [
+            {
+                "interval": "1m",
+                "input_series": series,
+                "promql_expr_test": [
+                    *expected("age", "1h", minutes, scores("age", 60, {"n0": 59, "n1": 40.5})),
+                    {
+                        "expr": f"count({gone})",
+                        "eval_time": f"{minutes}m",
+                        "exp_samples": [{"labels": "{}", "value": 1}],
+                    },
+                    {"expr": gone, "eval_time": f"{minutes + 50}m", "exp_samples": []},
+                ],
+            }
+        ],
+    )
+
+    assert said == ""
+
+
+def test_feature_without_data_has_no_scores(promtool: Path, tmp_path: Path) -> None:
+    """Of a feature that has a reference and no counters there is its bound, and nothing that was measured."""
+    series = [
+        each
+        for each in inputs(120)
+        if not ("observations" in each["series"] and '"plan"' in each["series"])
+    ]
+    measured = '{__name__=~"drift:.*:1[hd]", __name__!~".*_threshold:.*", feature="plan"}'
+
+    said = judge(
+        promtool,
+        tmp_path,
+        [
+            {
+                "interval": "1m",
+                "input_series": series,
+                "promql_expr_test": [
+                    {"expr": measured, "eval_time": "120m", "exp_samples": []},
+                    {
+                        "expr": 'count({__name__=~"drift:.*:1h", feature="age"}) > bool 10',
+                        "eval_time": "120m",
+                        "exp_samples": [{"labels": "{}", "value": 1}],
+                    },
+                ],
+            }
+        ],
+    )
+
+    assert said == ""
+
+
+def test_worst_replica_of_a_day_is_told_between_evaluations(promtool: Path, tmp_path: Path) -> None:
+    """What the seldom rules recorded last is still there for the frequent ones, for an hour."""
+    series = labelled("drift:replica_psi:1d", feature="age", instance="n1:9411")
+    worst = "drift:replica_psi_max:1d"
+
+    said = judge(
+        promtool,
+        tmp_path,
+        [
+            {
+                "interval": "1m",
+                "input_series": [{"series": series, "values": "0.3 _x200"}],
+                "promql_expr_test": [
+                    {
+                        "expr": worst,
+                        "eval_time": "55m",
+                        "exp_samples": [{"labels": labelled(worst, feature="age"), "value": 0.3}],
+                    },
+                    {"expr": worst, "eval_time": "70m", "exp_samples": []},
                 ],
             }
         ],

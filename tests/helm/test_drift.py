@@ -113,6 +113,18 @@ def test_it_has_no_privilege_and_no_gpu(helm4: Path) -> None:
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
 
 
+def test_each_process_has_an_image_of_its_own(helm4: Path) -> None:
+    """The agent's image lacks what the drift process needs, so that is never the default."""
+    report = ("--set", "driftReport.enabled=true", "--set", "driftReport.prometheus=http://p:9090")
+    more = ("--set", "driftReport.claim=c", "--set", "driftReport.models[0].name=churn")
+    objects = render(helm4, "default", *ON, *report, *more)
+
+    (job,) = (each for (kind, _), each in objects.items() if kind == "CronJob")
+    (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    images = (pods(objects)["spec"]["containers"][0]["image"], container["image"])
+    assert images == ("warpwatch-drift:0.1.0", "warpwatch-report:0.1.0")
+
+
 def test_a_logger_stays_with_one_replica(helm4: Path) -> None:
     """A request and its answer must reach the same process to be joined."""
     service = render(helm4, "everything")["Service", NAME]["spec"]

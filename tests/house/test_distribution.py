@@ -67,7 +67,10 @@ def _required(extra: str) -> set[str]:
     return names - {"warpwatch"}
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+LOCKS = {path.name for path in ROOT.glob("requirements*.lock")}
+
+
+@pytest.mark.parametrize("name", sorted(LOCKS))
 def test_locks_carry_hashes_and_no_address(name: str) -> None:
     """Every pin has hashes, and no line names a host, a path or an option."""
     text = (ROOT / name).read_text(encoding="utf-8")
@@ -80,9 +83,24 @@ def test_locks_carry_hashes_and_no_address(name: str) -> None:
 def test_development_installs_the_same_versions() -> None:
     """What is tested is what is run: the development lock holds each runtime pin."""
     assert _pins("requirements.lock").items() <= _pins("requirements-dev.lock").items()
+    assert _pins("requirements-drift.lock").items() <= _pins("requirements-dev.lock").items()
+    assert _pins("requirements-report.lock").items() <= _pins("tests/real_parts/report.txt").items()
 
 
 def test_locks_are_complete() -> None:
     """Everything that pyproject.toml requires is pinned."""
     assert _required("") <= set(_pins("requirements.lock"))
+    assert _required("") | _required("drift") <= set(_pins("requirements-drift.lock"))
+    assert _required("drift") | _required("report") <= set(_pins("requirements-report.lock"))
+
+
+def test_the_images_are_of_these_locks() -> None:
+    """Each lock that the Dockerfile speaks of is there, and each that is for an image is spoken of."""
+    spoken = set(re.findall(r"requirements[-a-z]*\.lock", (ROOT / "Dockerfile").read_text()))
+
+    assert spoken == LOCKS - {"requirements-dev.lock"}
+
+
+def test_the_development_lock_is_complete() -> None:
+    """Everything that the tests require is pinned."""
     assert _required("dev") | _required("dashboards") <= set(_pins("requirements-dev.lock"))

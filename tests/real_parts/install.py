@@ -1,4 +1,4 @@
-"""Installs the real programs that the tests run against: Prometheus, Alertmanager, helm, a browser.
+"""Installs the real programs that the tests run against: Prometheus, VictoriaMetrics, helm, a browser.
 
 No mock where the real thing can be had. Everything lands in ``.tools/`` (or the folder that
 ``REAL_PARTS_FOLDER`` names, so that several checkouts can share one), nothing needs root but the browser.
@@ -69,6 +69,21 @@ PARTS: Final[Mapping[str, Part]] = {
         "usr/bin/amtool",
         "--version",
         "amtool, version",
+    ),
+    # Neither of the two says its version: Debian builds them without.
+    "victoria-metrics": Part(
+        "victoria-metrics",
+        _debian("victoria-metrics"),
+        "usr/bin/victoria-metrics",
+        "-help",
+        "victoria-metrics is a time series database",
+    ),
+    "vmalert": Part(
+        "victoria-metrics",
+        _debian("victoria-metrics"),
+        "usr/bin/vmalert",
+        "-help",
+        "vmalert processes alerts and recording rules",
     ),
     "helm3": Part("helm3", layer.HELM_3.unpack, "helm", "version", 'Version:"v3.'),
     "helm4": Part("helm4", layer.HELM_4.unpack, "helm", "version", 'Version:"v4.'),

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,10 +30,15 @@ class Prometheus:
         body = json.loads(http_get(f"{self.program.url}/api/v1/{path}?{query}"))
         return body["data"]
 
-    def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
-        """Return the instant vector of ``expression``: each series' labels and value."""
-        found = self.ask("query", query=expression)["result"]
+    def query(self, expression: str, at: float | None = None) -> list[tuple[dict[str, str], float]]:
+        """Return the instant vector of ``expression``, now or ``at`` a time: labels and values."""
+        moment = {} if at is None else {"time": str(at)}
+        found = self.ask("query", query=expression, **moment)["result"]
         return [(series["metric"], float(series["value"][1])) for series in found]
+
+    def reload(self) -> None:
+        """Make it read its configuration and its rules anew."""
+        self.program.process.send_signal(signal.SIGHUP)
 
 
 def start_prometheus(

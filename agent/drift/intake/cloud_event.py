@@ -6,7 +6,8 @@ attributes of their own, which do not matter here.
 
 import base64
 import binascii
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -36,16 +37,26 @@ class CloudEvent:
     """By lower-case name."""
 
 
-def read_events(headers: Mapping[str, str], content_type: str, body: bytes) -> list[CloudEvent]:
-    """Return the events of a request, by whichever mode it is in. Raises `RefusedError`."""
+def read_events(
+    headers: Mapping[str, str], content_type: str, body: bytes
+) -> Iterator[CloudEvent | RefusedError]:
+    """Yield the events of a request, by whichever mode it is in, and in the place of some why they are none.
+
+    Raises `RefusedError` where the request as a whole is none.
+    """
     if content_type == BATCH:
         found = parse(body)
         if not isinstance(found, list):
             raise RefusedError(400, "malformed", "a batch of CloudEvents is a list")
-        return [_structured(each) for each in found]
-    if content_type == STRUCTURED:
-        return [_structured(parse(body))]
-    return [_binary(headers, content_type, body)]
+        for each in found:
+            try:
+                yield _structured(each)
+            except RefusedError as error:
+                yield error
+    elif content_type == STRUCTURED:
+        yield _structured(parse(body))
+    else:
+        yield _binary(headers, content_type, body)
 
 
 def _binary(headers: Mapping[str, str], content_type: str, body: bytes) -> CloudEvent:
@@ -67,9 +78,9 @@ def _structured(content: object) -> CloudEvent:
     if not isinstance(content, Mapping):
         raise RefusedError(400, "malformed", "a structured CloudEvent is a JSON object")
     attributes = {
-        str(name).lower(): _unquoted(value)
+        str(name).lower(): _unquoted(str(value))
         for name, value in content.items()
-        if isinstance(value, str) and name not in {"data", "data_base64"}
+        if isinstance(value, str | int) and name not in {"data", "data_base64"}
     }
     kind = attributes.get("datacontenttype", attributes.get("contenttype", "application/json"))
     return _event(attributes, _data(content), kind.partition(";")[0].strip().lower())
@@ -77,15 +88,17 @@ def _structured(content: object) -> CloudEvent:
 
 def _data(content: Mapping[str, Any]) -> bytes:
     """Return the body as bytes; JSON within the event is written as JSON again."""
-    import json  # noqa: PLC0415 - structured events are rare
-
-    if "data_base64" in content:
-        try:
-            return base64.b64decode(content["data_base64"], validate=True)
-        except (binascii.Error, TypeError, ValueError) as error:
-            raise RefusedError(400, "malformed", "data_base64 is no base64") from error
     data = content.get("data")
-    return data.encode() if isinstance(data, str) else json.dumps(data).encode()
+    encoding = content.get("datacontentencoding")  # of 0.3
+    if "data_base64" in content or (isinstance(encoding, str) and encoding.lower() == "base64"):
+        try:
+            return base64.b64decode(content.get("data_base64", data), validate=True)
+        except (binascii.Error, TypeError, ValueError) as error:
+            raise RefusedError(400, "malformed", "the event's data is no base64") from error
+    try:
+        return data.encode() if isinstance(data, str) else json.dumps(data).encode()
+    except RecursionError as error:
+        raise RefusedError(400, "malformed", "the JSON is nested too deep") from error
 
 
 def _event(attributes: Mapping[str, str], data: bytes, content_type: str) -> CloudEvent:
@@ -128,7 +141,8 @@ def unix_seconds(text: str) -> float | None:
 
 def _unquoted(value: str) -> str:
     """Return a value without the quotes of 2020 and the percent signs of the 1.0 binding."""
-    plain = value.strip()
+    # Bytes of a header that are no UTF-8 come as halves of characters, which no label may have.
+    plain = value.strip().encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     if len(plain) > 1 and plain[0] == plain[-1] == '"':
         plain = plain[1:-1]
     return unquote(plain) if "%" in plain else plain

@@ -1,20 +1,19 @@
 """The HTTP side of the intake. Whoever logs to it must never wait or be hurt: every answer is quick.
 
-Bodies are bounded, one by one and together; beyond that the answer is 413, or 503 with Retry-After, before
-the body is read. Small bodies are read in the loop, large ones beside it.
+A road in reads the body (`agent.drift.intake.bodies`), hands it to the parser of its format, and counts what
+came of it or why it was refused.
 """
 
-import asyncio
 import json
 from collections.abc import Callable, Iterable, Sequence
 from time import time
 from typing import Final, TypeVar
 
-import aiohttp
 from aiohttp import web
 
-from agent.drift.intake import bentoml, kserve, otlp_logs, plain_rows, triton_trace
-from agent.drift.intake.kserve import Joining, Logged
+from agent.drift.intake import bentoml, kserve, labels, otlp_logs, plain_rows, triton_trace
+from agent.drift.intake.bodies import INLINE, LINES, Bodies, check_type
+from agent.drift.intake.kserve import Events, Joining, Logged
 from agent.drift.intake.otlp_logs import Logs
 from agent.drift.intake.refusal import RefusedError
 from agent.drift.intake.tally import IntakeTally
@@ -22,21 +21,11 @@ from agent.drift.models import Models
 from agent.drift.rows import Rows
 from agent.drift.traffic import Traffic
 
-MAX_BODY: Final = 8 * 2**20
-"""Bytes of one body: some 10,000 rows of 20 features, or one large image, which is no row."""
-MAX_IN_FLIGHT: Final = 32 * 2**20
-"""Bytes of all bodies that are being read or parsed at once."""
-INLINE: Final = 64 * 1024
-"""Bytes that are parsed in the loop: less than a millisecond."""
-PATIENCE: Final = 30.0
-"""Seconds for a body to arrive: it holds room that others want."""
 RETRY_AFTER: Final = 5
-"""Seconds that a sender should wait after 503."""
-_NDJSON: Final = frozenset(
-    {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
-)
-
+"""Seconds that a sender should wait after 429 and 503."""
 _OK: Final = 200
+_CLOSING: Final = frozenset({408, 413, 503})
+"""Statuses after which a body may not have been read to its end."""
 _Read = TypeVar("_Read")
 
 
@@ -49,19 +38,13 @@ class Intake:
         tally: IntakeTally,
         *,
         clock: Callable[[], float] = time,
-        most_bytes: int = MAX_BODY,
-        most_in_flight: int = MAX_IN_FLIGHT,
-        patience: float = PATIENCE,
+        bodies: Bodies | None = None,
     ) -> None:
         self._models = models
         self._tally = tally
         self._clock = clock
-        self._most_bytes = most_bytes
-        self._most_in_flight = most_in_flight
-        self._patience = patience
+        self._bodies = bodies or Bodies()
         self._joining = Joining()
-        self.in_flight = 0
-        """Bytes of bodies that are being read or parsed."""
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of all roads."""
@@ -71,6 +54,7 @@ class Intake:
             web.post("/v1/logs", self.logs),
             web.post("/v1/bentoml", self.bentoml),
             web.post("/v1/triton", self.triton),
+            web.post("/v1/labels", self.labels),
             web.get("/v1/references", self.references),
             web.post("/v1/references/freeze", self.freeze),
             web.get("/v1/reservoir", self.reservoir),
@@ -82,10 +66,11 @@ class Intake:
             self._take("kserve", self._joining.overdue(self._clock()))
         except RefusedError as error:
             self._tally.refuse("kserve", error.reason)
+        self._tally.refused["kserve", "clock_skew"] = float(self._joining.skewed)
 
     async def rows(self, request: web.Request) -> web.Response:
         """Take plain rows: JSON, or NDJSON by its content type or by ``?model=``."""
-        lines = request.content_type in _NDJSON or "model" in request.query
+        lines = request.content_type in LINES or "model" in request.query
         query, now = dict(request.query), self._clock()
 
         def read(data: bytes) -> Rows:
@@ -95,19 +80,39 @@ class Intake:
                 else plain_rows.from_json(data, now)
             )
 
-        return await self._answer("rows", request, read, lambda rows: self._take("rows", [rows]))
+        def take(rows: Rows) -> int:
+            return self._take_labels(rows) if rows.late else self._take("rows", [rows])
+
+        return await self._answer("rows", request, read, take)
 
     async def kserve(self, request: web.Request) -> web.Response:
-        """Take what an inference logger sends. A replay is counted and answered as if it were new."""
+        """Take what an inference logger sends. A replay is counted and answered as if it were new.
+
+        What is wrong with some events of a batch is counted, and the others are taken.
+        """
         headers, kind = dict(request.headers), request.content_type
 
-        def read(data: bytes) -> list[Logged]:
+        def read(data: bytes) -> Events:
             return kserve.read(headers, kind if "Content-Type" in headers else "", data)
 
-        def take(logged: list[Logged]) -> int:
-            return sum(self._take("kserve", self._joined(each)) for each in logged)
+        def take(events: Events) -> int:
+            for error in events.refused:
+                self._tally.refuse("kserve", error.reason)
+            return sum(self._take("kserve", self._joined(each)) for each in events.logged)
 
-        return await self._answer("kserve", request, read, take)
+        return await self._answer("kserve", request, read, take, typed=False)
+
+    async def labels(self, request: web.Request) -> web.Response:
+        """Take labels by the ids of events or rows that came before; misses are counted by the model."""
+        lines = request.content_type in LINES or "model" in request.query
+        query, now = dict(request.query), self._clock()
+
+        def read(data: bytes) -> Rows:
+            if lines:
+                return labels.from_lines(data, query, now)
+            return labels.from_json(data, now)
+
+        return await self._answer("labels", request, read, self._take_labels)
 
     async def logs(self, request: web.Request) -> web.Response:
         """Take OTLP logs; records that tell nothing of an inference are counted and left out."""
@@ -119,7 +124,11 @@ class Intake:
             return self._take("otlp", logs.rows)
 
         answer = await self._answer(
-            "otlp", request, lambda data: otlp_logs.read(kind, data, now), take
+            "otlp",
+            request,
+            lambda data: otlp_logs.read(kind, data, now),
+            take,
+            typed=kind != otlp_logs.PROTOBUF,
         )
         if answer.status != _OK:
             return answer
@@ -178,10 +187,20 @@ class Intake:
         request: web.Request,
         read: Callable[[bytes], _Read],
         take: Callable[[_Read], int],
+        *,
+        typed: bool = True,
     ) -> web.Response:
-        """Read the body, turn it into rows, count them, and say how that went."""
+        """Read the body, turn it into rows, count them, and say how that went.
+
+        ``typed``: the body must be JSON by its content type.
+        """
         try:
-            rows = take(await self._with_body(request, read))
+            if typed:
+                check_type(request.content_type)
+            found, size = await self._bodies.read(request, read)
+            rows = take(found)
+            if size > INLINE:  # large ones would be much to hold until they are a batch
+                self._models.count()
         except RefusedError as error:
             self._tally.refuse(road, error.reason)
             return refusal(error)
@@ -202,51 +221,24 @@ class Intake:
             )
         return taken
 
+    def _take_labels(self, late: Rows) -> int:
+        """Hand labels to the versions of a model that may have seen their rows; return how many there are.
+
+        Raises `RefusedError` where nothing is known of the model.
+        """
+        if not self._models.label(late):
+            said = (
+                f"nothing came of the model {late.model!r} yet; labels find rows that came before"
+            )
+            raise RefusedError(404, "no_model", said)
+        self._tally.take("labels", late.size)
+        return late.size
+
     def _joined(self, logged: Logged) -> Sequence[Rows]:
         rows = self._joining.add(logged, self._clock())
         if rows is None:
             self._tally.refuse("kserve", "duplicate")
         return rows or ()
-
-    async def _with_body(self, request: web.Request, read: Callable[[bytes], _Read]) -> _Read:
-        """Return what ``read`` makes of the body. The room that it takes is given back in any case."""
-        announced = request.content_length
-        if announced is not None and announced > self._most_bytes:
-            raise self._too_large()
-        room = self._most_bytes if announced is None else announced
-        if self.in_flight + room > self._most_in_flight and self.in_flight:
-            raise RefusedError(503, "overload", "too much is being read already; try again later")
-        self.in_flight += room
-        try:
-            data = await self._body(request)
-            return read(data) if len(data) <= INLINE else await asyncio.to_thread(read, data)
-        finally:
-            self.in_flight -= room
-
-    async def _body(self, request: web.Request) -> bytes:
-        """Return the body, decompressed, as long as it stays within bounds of size and time."""
-        parts, size = [], 0
-        try:
-            async with asyncio.timeout(self._patience):
-                async for part in request.content.iter_any():
-                    size += len(part)
-                    if size > self._most_bytes:
-                        raise self._too_large()
-                    parts.append(part)
-        except TimeoutError:
-            said = f"the body did not arrive within {self._patience:g} s; send fewer rows at once"
-            raise RefusedError(408, "too_slow", said) from None
-        except (web.RequestPayloadError, aiohttp.ClientPayloadError) as error:
-            raise RefusedError(
-                400, "malformed", "the body ends early or is compressed wrongly"
-            ) from error
-        return b"".join(parts)
-
-    def _too_large(self) -> RefusedError:
-        most = self._most_bytes // 2**20
-        return RefusedError(
-            413, "too_large", f"the body is larger than {most} MiB; send fewer rows at once"
-        )
 
 
 def _state(traffic: Traffic) -> dict[str, object]:
@@ -266,6 +258,6 @@ def refusal(error: RefusedError) -> web.Response:
     """Return the answer to what was refused. The connection ends where a body may not have been read."""
     headers = {"Retry-After": str(RETRY_AFTER)} if error.status in {429, 503} else {}
     answer = web.Response(status=error.status, text=f"{error}\n", headers=headers)
-    if error.status in {408, 413, 503}:
+    if error.status in _CLOSING:
         answer.force_close()
     return answer

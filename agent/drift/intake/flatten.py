@@ -3,12 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from agent.drift.intake.refusal import RefusedError
+
 MAX_DEPTH: Final = 6
 """Objects within objects; what lies deeper is one value that is no feature, and is counted as such."""
 MAX_KEYS: Final = 1_000
 """Features of a row: more is a payload that nobody meant to be one row."""
 MAX_NAME: Final = 128
 """Characters of a feature's name; it becomes a label."""
+MOST_CELLS: Final = 2_000_000
+"""Rows by features of one body, some 16 MB: more than the largest body has, if most rows have most features.
+Rows that each have other features would otherwise take memory by the square of the body's size."""
 
 
 def flatten(row: Mapping[str, object]) -> dict[str, object]:
@@ -27,15 +32,29 @@ def flatten(row: Mapping[str, object]) -> dict[str, object]:
 
 
 def columns(rows: Sequence[Mapping[str, object]]) -> dict[str, list[object]]:
-    """Return rows as columns; a row that lacks a feature has `None` there."""
+    """Return rows as columns; a row that lacks a feature has `None` there.
+
+    Raises `RefusedError` where nearly every row has features of its own.
+    """
     found: dict[str, list[object]] = {}
     for number, row in enumerate(rows):
         for name, value in flatten(row).items():
             column = found.get(name)
             if column is None:
+                check_size(len(rows), len(found) + 1)
                 column = found[name] = [None] * number
             column.append(value)
         for column in found.values():
             if len(column) <= number:
                 column.append(None)
     return found
+
+
+def check_size(rows: int, features: int) -> None:
+    """Refuse what is far larger as columns than it was in the body. Raises `RefusedError`."""
+    if rows * features > MOST_CELLS:
+        raise RefusedError(
+            413,
+            "too_large",
+            f"{rows} rows with {features} features or more; send rows with the same features together",
+        )

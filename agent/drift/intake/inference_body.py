@@ -1,4 +1,4 @@
-"""What a request to a model and its answer say, by feature: KServe V1, V2 (Open Inference), OpenAI.
+"""What a request to a model and its answer say, by feature: KServe V1, V2 (Open Inference), OpenAI, Seldon.
 
 The names of features are those that the payload has; a row that is a bare list has numbers for names. A
 list too long to be a row of features stays one value, a vector. Texts stay texts only until they are
@@ -10,23 +10,30 @@ from itertools import islice
 from math import prod
 from typing import Any, Final
 
-from agent.drift.intake.flatten import columns
+from agent.drift.intake import seldon_body
+from agent.drift.intake.flatten import MAX_NAME, check_size, columns
 from agent.drift.intake.json_body import parse
 from agent.drift.intake.refusal import RefusedError
+from agent.drift.intake.tensor_bytes import TensorBytes, binary_size, document
 from agent.drift.rows import PREDICTION
 
 Columns = dict[str, list[object]]
 WIDEST: Final = 50
 """Numbers in a row that are features of their own; a longer list is a vector, such as an embedding."""
 _EVENT_STREAM_CHUNKS: Final = 100_000
+_MOST_VALUES: Final = 2**24
+"""Of a tensor: more than any body can hold."""
 
 
-def request_columns(body: bytes) -> Columns:
-    """Return the features of a request to a model. Raises `RefusedError` where it has none that we know."""
-    content = parse(body)
+def request_columns(body: bytes, head: int | None = None) -> Columns:
+    """Return the features of a request to a model. Raises `RefusedError` where it has none that we know.
+
+    ``head`` is how much of the body is JSON, where binary tensors stand behind it and that was told.
+    """
+    content, behind = document(body, head)
     if isinstance(content, Mapping):
         if isinstance(content.get("inputs"), list) and _is_tensors(content["inputs"]):
-            return _tensors(content["inputs"], "")
+            return _tensors(content["inputs"], "", behind)
         for key in ("instances", "inputs"):
             if isinstance(content.get(key), list):
                 return _instances(content[key], "input")
@@ -34,36 +41,56 @@ def request_columns(body: bytes) -> Columns:
                 return _by_column(content[key])
         if "messages" in content or "prompt" in content:
             return _generation(content)
+        if seldon_body.is_seldon(content):
+            return _instances(seldon_body.instances(content), "input")
     raise RefusedError(
         400,
         "malformed",
-        "the request has neither instances, nor inputs, nor messages, nor a prompt",
+        "the request has neither instances, nor inputs, nor messages, nor a prompt, nor data",
     )
 
 
-def response_columns(body: bytes) -> tuple[Columns, str]:
-    """Return what a model answered, and the version that it says it has. Raises `RefusedError`."""
+def response_columns(body: bytes, head: int | None = None) -> tuple[Columns, str]:
+    """Return what a model answered, and the version that it says it has. Raises `RefusedError`.
+
+    ``head``: as of `request_columns`.
+    """
     if body.lstrip()[:5] in {b"data:", b"event"}:
         return _of_stream(body), ""
-    content = parse(body)
+    content, behind = document(body, head)
     if isinstance(content, Mapping):
         version = content.get("model_version")
         told = str(version) if isinstance(version, str | int) and version != "" else ""
         if isinstance(content.get("outputs"), list) and _is_tensors(content["outputs"]):
-            return _answers(content["outputs"]), told
+            return _answers(content["outputs"], behind), told
         for key in ("predictions", "outputs"):
             if isinstance(content.get(key), list):
                 return _instances(content[key], PREDICTION), told
         if isinstance(content.get("choices"), list):
             return _generated(content), ""
+        if seldon_body.is_seldon(content):
+            return _single_prediction(seldon_body.instances(content)), ""
     raise RefusedError(
-        400, "malformed", "the response has neither predictions, nor outputs, nor choices"
+        400,
+        "malformed",
+        "the response has neither predictions, nor outputs, nor choices, nor data",
     )
 
 
 def _instances(instances: Sequence[object], name: str) -> Columns:
     """Return V1's rows: objects, lists or single values, one a row."""
     return columns([_row(each, name) for each in instances])
+
+
+def _single_prediction(rows: Sequence[object]) -> Columns:
+    """Return answers as columns; a row of a single value, named or not, is the prediction itself."""
+    alone = [
+        next(iter(row.values() if isinstance(row, Mapping) else row))
+        if isinstance(row, Mapping | list) and len(row) == 1
+        else row
+        for row in rows
+    ]
+    return _instances(alone, PREDICTION)
 
 
 def _row(instance: object, name: str) -> Mapping[str, object]:
@@ -81,7 +108,10 @@ def _is_row(values: Sequence[object]) -> bool:
 def _by_column(inputs: Mapping[str, Any]) -> Columns:
     lists = {name: value if isinstance(value, list) else [value] for name, value in inputs.items()}
     longest = max(map(len, lists.values()), default=0)
-    return {name: value + [None] * (longest - len(value)) for name, value in lists.items()}
+    check_size(longest, len(lists))
+    return {
+        name[:MAX_NAME]: value + [None] * (longest - len(value)) for name, value in lists.items()
+    }
 
 
 def _is_tensors(tensors: Sequence[object]) -> bool:
@@ -90,43 +120,45 @@ def _is_tensors(tensors: Sequence[object]) -> bool:
     )
 
 
-def _answers(outputs: Sequence[Mapping[str, Any]]) -> Columns:
+def _answers(outputs: Sequence[Mapping[str, Any]], behind: bytes) -> Columns:
     """Return V2's outputs; a single one is the prediction."""
     if len(outputs) == 1:
-        return _tensors([{**outputs[0], "name": PREDICTION}], "")
-    return _tensors(outputs, f"{PREDICTION}.")
+        return _tensors([{**outputs[0], "name": PREDICTION}], "", behind)
+    return _tensors(outputs, f"{PREDICTION}.", behind)
 
 
-def _tensors(tensors: Sequence[Mapping[str, Any]], prefix: str) -> Columns:
+def _tensors(tensors: Sequence[Mapping[str, Any]], prefix: str, behind: bytes) -> Columns:
     """Return V2's tensors; the first dimension is the batch. All must have the same one."""
     found: Columns = {}
     rows: int | None = None
+    rest = TensorBytes(behind)
     for tensor in tensors:
-        name = f"{prefix}{tensor['name']}"
         shape, data = tensor["shape"], tensor.get("data")
-        if not isinstance(shape, list) or not all(
-            type(size) is int and size >= 0 for size in shape
-        ):
-            raise RefusedError(400, "malformed", "the shape of a tensor must be a list of sizes")
+        size = binary_size(tensor)
+        if data is None and size is not None:
+            data = rest.take(tensor.get("datatype"), size)
         if not isinstance(data, list):
             raise RefusedError(
-                415, "wrong_type", "a tensor's data must be in the JSON, not beside it"
+                415, "wrong_type", "a tensor's data must be in the body, not beside it"
             )
+        told = tensor_columns(f"{prefix}{tensor['name']}"[:MAX_NAME], shape, data)
         count = shape[0] if shape else 1
         if rows is not None and count != rows:
             raise RefusedError(400, "malformed", "tensors of one body must have as many rows")
         rows = count
-        found |= tensor_columns(name, shape, data)
+        found |= told
     return found
 
 
-def tensor_columns(name: str, shape: Sequence[int], data: Sequence[object]) -> Columns:
+def tensor_columns(name: str, shape: object, data: Sequence[object]) -> Columns:
     """Return a tensor as columns; its data may be nested as its shape says, or flat.
 
-    Raises `RefusedError` where the data does not fit the shape.
+    Raises `RefusedError` where the shape is none, or the data does not fit it.
     """
+    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
+        raise RefusedError(400, "malformed", "the shape of a tensor must be a list of sizes")
     count, width = (shape[0] if shape else 1), prod(shape[1:])
-    values = list(islice(_flat(data), count * width + 1))
+    values = list(islice(_flat(data), min(count * width, _MOST_VALUES) + 1))
     if len(values) != count * width:
         raise RefusedError(400, "malformed", "a tensor's data does not have the size of its shape")
     if width == 1:

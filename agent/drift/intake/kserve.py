@@ -7,11 +7,13 @@ two teams may have a model of one name.
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from agent.drift.intake.cloud_event import CloudEvent, is_json, read_events
+from agent.drift.intake.cloud_event import MAX_ID, CloudEvent, is_json, read_events
 from agent.drift.intake.inference_body import request_columns, response_columns
 from agent.drift.intake.pairing import Pair, Pairing, Side
+from agent.drift.intake.plain_rows import MAX_MODEL_NAME
 from agent.drift.intake.refusal import RefusedError
-from agent.drift.rows import LATENCY, Rows
+from agent.drift.intake.tensor_bytes import HEAD_LENGTH
+from agent.drift.rows import LATENCY, ROW_ID, Rows, id_of_row
 
 _KINDS: Final = {
     "org.kubeflow.serving.inference.request": False,
@@ -21,8 +23,20 @@ _KINDS: Final = {
 }
 _SERVICE: Final = ("inferenceservicename", "inferenceservice", "modelid")
 _STREAM: Final = "text/event-stream"
+_BYTES: Final = "application/octet-stream"
+"""Of V2 with binary tensors, whose head is JSON; an answer is logged with the content type of its request."""
+_HEAD_LENGTH: Final = HEAD_LENGTH.lower()
+_LONGEST_NUMBER: Final = 18
+"""Digits."""
 _LONGEST: Final = 3_600.0
 """Seconds; a longer answer is a wrong clock."""
+
+
+class Events(NamedTuple):
+    """What a request of a logger held: events, and why others of its batch are none."""
+
+    logged: list["Logged"]
+    refused: list[RefusedError]
 
 
 class Logged(NamedTuple):
@@ -34,12 +48,33 @@ class Logged(NamedTuple):
     side: Side
 
 
-def read(headers: Mapping[str, str], content_type: str, body: bytes) -> list[Logged]:
-    """Return what a request of a logger says. Pure; raises `RefusedError`."""
-    return [_logged(event) for event in read_events(headers, content_type, body)]
+def read(headers: Mapping[str, str], content_type: str, body: bytes) -> Events:
+    """Return what a request of a logger says. Pure; raises `RefusedError` where there is no event in it."""
+    logged: list[Logged] = []
+    refused: list[RefusedError] = []
+    head = _head_length(headers)
+    for event in read_events(headers, content_type, body):
+        try:
+            if isinstance(event, RefusedError):
+                raise event
+            logged.append(_logged(event, head))
+        except RefusedError as error:
+            refused.append(error)
+    if refused and not logged:
+        raise refused[0]
+    return Events(logged, refused)
 
 
-def _logged(event: CloudEvent) -> Logged:
+def _head_length(headers: Mapping[str, str]) -> int | None:
+    told = next((value for name, value in headers.items() if name.lower() == _HEAD_LENGTH), "")
+    if not told:
+        return None
+    if not told.isascii() or not told.isdigit() or len(told) > _LONGEST_NUMBER:
+        raise RefusedError(400, "malformed", f"{HEAD_LENGTH} is no length")
+    return int(told)
+
+
+def _logged(event: CloudEvent, head: int | None) -> Logged:
     if event.type not in _KINDS:
         raise RefusedError(
             400,
@@ -47,7 +82,8 @@ def _logged(event: CloudEvent) -> Logged:
             "the CloudEvent's type is neither an inference's request nor response",
         )
     answer = _KINDS[event.type]
-    if not is_json(event.content_type) and not (answer and event.content_type == _STREAM):
+    known = is_json(event.content_type) or event.content_type == _BYTES
+    if not known and not (answer and event.content_type == _STREAM):
         raise RefusedError(415, "wrong_type", "the event's data must be JSON")
     told = event.extensions
     service = next((told[name] for name in _SERVICE if told.get(name)), "")
@@ -58,12 +94,13 @@ def _logged(event: CloudEvent) -> Logged:
     version = told.get("endpoint", "")
     version = "" if version == "default" else version
     if answer:
-        columns, said = response_columns(event.data)
-        side = Side(columns, event.time, said or version)
+        columns, said = response_columns(event.data, head)
+        version = said or version
     else:
-        side = Side(request_columns(event.data), event.time, version)
+        columns = request_columns(event.data, head)
+    side = Side(columns, event.time, version[:MAX_MODEL_NAME], len(event.data))
     identity = told.get("requestid") or event.id
-    return Logged(model[:128], identity, answer, side)
+    return Logged(model[:MAX_MODEL_NAME], identity[:MAX_ID], answer, side)
 
 
 class Joining:
@@ -71,32 +108,36 @@ class Joining:
 
     def __init__(self, pairing: Pairing | None = None) -> None:
         self._pairing = pairing or Pairing()
+        self.skewed = 0
+        """Pairs whose answer was before the request or hours after it, by the clocks of those who logged."""
 
     def add(self, logged: Logged, now: float) -> list[Rows] | None:
         """Return the rows that are complete with this; `None` for a replay."""
         done = self._pairing.add(
             logged.model, logged.event, logged.side, answer=logged.answer, now=now
         )
-        return None if done is None else _rows(done, now)
+        return None if done is None else self._rows(done, now)
 
     def overdue(self, now: float) -> list[Rows]:
         """Return the rows of what stayed alone for too long."""
-        return _rows(self._pairing.overdue(now), now)
+        return self._rows(self._pairing.overdue(now), now)
 
+    def _rows(self, pairs: Iterable[Pair], now: float) -> list[Rows]:
+        return [self._joined(pair, now) for pair in pairs]
 
-def _rows(pairs: Iterable[Pair], now: float) -> list[Rows]:
-    return [_joined(pair, now) for pair in pairs]
-
-
-def _joined(pair: Pair, now: float) -> Rows:
-    sides = [side for side in (pair.request, pair.response) if side]
-    columns = {name: column for side in sides for name, column in side.columns.items()}
-    size = max(map(len, columns.values()), default=0)
-    took = _took(pair)
-    if took is not None:
-        columns[LATENCY] = [took] * size
-    version = next((side.version for side in reversed(sides) if side.version), "")
-    return Rows(pair.model, version, columns, now, whole=len(sides) == 2)
+    def _joined(self, pair: Pair, now: float) -> Rows:
+        sides = [side for side in (pair.request, pair.response) if side]
+        columns = {name: column for side in sides for name, column in side.columns.items()}
+        size = max(map(len, columns.values()), default=0)
+        took = _took(pair)
+        if took is not None and not 0 <= took < _LONGEST:
+            self.skewed += 1
+        elif took is not None:
+            columns[LATENCY] = [took] * size
+        columns[ROW_ID] = [id_of_row(pair.event, number, size) for number in range(size)]
+        version = next((side.version for side in reversed(sides) if side.version), "")
+        told = {name: column + [None] * (size - len(column)) for name, column in columns.items()}
+        return Rows(pair.model, version, told, now, whole=len(sides) == 2)
 
 
 def _took(pair: Pair) -> float | None:
@@ -105,5 +146,4 @@ def _took(pair: Pair) -> float | None:
         return None
     if pair.request.time is None or pair.response.time is None:
         return None
-    took = pair.response.time - pair.request.time
-    return took if 0 <= took < _LONGEST else None
+    return pair.response.time - pair.request.time

@@ -1,7 +1,8 @@
 """OTLP logs: what instrumented clients and gateways tell of each inference, without the messages.
 
-Read are OpenTelemetry's event `gen_ai.client.inference.operation.details` (semantic conventions 1.41) and
-BentoML's monitoring records. Messages that such an event may carry are not even looked at.
+Read are OpenTelemetry's event `gen_ai.client.inference.operation.details` (semantic conventions 1.41), other
+records that tell a model and its usage by the same attributes, and BentoML's monitoring records. Messages
+that such an event may carry are not even looked at.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,8 @@ from agent.drift.intake.refusal import RefusedError
 from agent.drift.rows import Rows
 
 PROTOBUF: Final = "application/x-protobuf"
-DETAILS: Final = "gen_ai.client.inference.operation.details"
+_GEN_AI: Final = "gen_ai."
+"""What the names of such events begin with. A gateway's record may have none, and the same attributes."""
 _FEATURES: Final = {
     "gen_ai.usage.input_tokens": "prompt_tokens",
     "gen_ai.usage.output_tokens": "completion_tokens",
@@ -66,7 +68,7 @@ def _row(
         model = str(meta.get("monitor_name") or meta.get("bento_name") or "")
         key = (model[:128], str(meta.get("bento_version", ""))[:128]) if model else None
         return key, bentoml.values(told)
-    if name != DETAILS:
+    if name and not name.startswith(_GEN_AI):
         return None, {}
     both = {**attributes, **(body if isinstance(body, Mapping) else {})}
     model = next((str(both[key]) for key in _MODELS if both.get(key)), "")
@@ -104,14 +106,15 @@ def _any_value(value: object, depth: int) -> object:
     """Return what OTLP's AnyValue holds; integers are text in its JSON."""
     if not isinstance(value, Mapping) or depth > _DEEPEST:
         return None
-    if "intValue" in value:
-        try:
-            return int(value["intValue"])
-        except (TypeError, ValueError):
-            return None
-    for key in ("stringValue", "doubleValue", "boolValue"):
+    for key in ("stringValue", "boolValue"):
         if key in value:
             return value[key]
+    for key, kind in _NUMBERS:
+        if key in value:
+            try:
+                return kind(value[key])
+            except (TypeError, ValueError, OverflowError):
+                return None
     if isinstance(value.get("arrayValue"), Mapping):
         found = value["arrayValue"].get("values")
         return [_any_value(each, depth + 1) for each in _objects(found)]
@@ -121,6 +124,8 @@ def _any_value(value: object, depth: int) -> object:
 
 
 _DEEPEST: Final = 8
+_NUMBERS: Final = (("intValue", int), ("doubleValue", float))
+"""Both may be text: integers are, and so are NaN and infinity, for which JSON has no word."""
 
 
 def _named(attributes: Mapping[str, object]) -> object:

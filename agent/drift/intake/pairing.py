@@ -14,26 +14,33 @@ PATIENCE: Final = 60.0
 MOST_WAITING: Final = 5_000
 MOST_VALUES: Final = 2_000_000
 """Values that all waiting sides may hold together, some 100 MB at worst; the oldest is told alone then."""
+_BYTES_OF_A_VALUE: Final = 4
+"""In JSON, at least, on average."""
 REMEMBERED: Final = 50_000
 """Ids that are known to be replays if they come again."""
 
 
 @dataclass(slots=True)
 class Side:
-    """A request or its answer: columns, and when it was (Unix seconds, by its own clock)."""
+    """A request or its answer: columns, and when it was (Unix seconds, by its own clock).
+
+    ``size`` is that of its body in bytes.
+    """
 
     columns: dict[str, list[object]]
     time: float | None = None
     version: str = ""
+    size: int = 0
     values: int = field(init=False)
 
     def __post_init__(self) -> None:
-        """Count the values once: a vector by its length."""
-        self.values = sum(
+        """Count the values once: a vector by its length, and texts and what is nested by the body's."""
+        told = sum(
             len(value) if isinstance(value, list) else 1
             for column in self.columns.values()
             for value in column
         )
+        self.values = max(told, self.size // _BYTES_OF_A_VALUE)
 
 
 @dataclass(slots=True)
@@ -41,6 +48,7 @@ class Pair:
     """What is known of one inference; a side that is not there is `None`."""
 
     model: str
+    event: str
     came: float
     """When the first side came, Unix seconds by our clock."""
     request: Side | None = None
@@ -79,7 +87,7 @@ class Pairing:
             return None
         self._remember((model, event, answer))
         key = model, event
-        pair = self._waiting.pop(key, None) or Pair(model, now)
+        pair = self._waiting.pop(key, None) or Pair(model, event, now)
         self._values -= pair.values
         if answer:
             pair.response = side

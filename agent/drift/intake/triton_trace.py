@@ -15,6 +15,11 @@ from agent.drift.rows import LATENCY, PREDICTION, Rows
 
 _INPUT: Final = "TENSOR_QUEUE_INPUT"
 _OUTPUT: Final = "TENSOR_BACKEND_OUTPUT"
+_LONGEST: Final = 3_600_000_000_000
+"""Nanoseconds; a longer answer is a wrong clock."""
+_UNTOLD: Final = ("FP16", "BF16", "INVALID")
+"""Types of which Triton writes down no data."""
+_TEXT: Final = "BYTES"
 _WHOLE: Final = re.compile(r"INT|UINT|BOOL")
 _REAL: Final = re.compile(r"FP|BF")
 
@@ -58,11 +63,14 @@ def _take(request: _Request, entry: Mapping[str, Any]) -> None:
     if isinstance(entry.get("model_name"), str):
         request.model = entry["model_name"]
         request.version = str(entry.get("model_version", ""))
-    for moment in entry.get("timestamps") or ():
+    moments = entry.get("timestamps")
+    for moment in moments if isinstance(moments, list) else ():
         if isinstance(moment, Mapping) and isinstance(moment.get("ns"), int):
             request.moments[str(moment.get("name"))] = moment["ns"]
     tensor, activity = entry.get("tensor"), entry.get("activity")
-    if not isinstance(tensor, Mapping) or activity not in {_INPUT, _OUTPUT}:
+    if not isinstance(tensor, Mapping) or activity not in (_INPUT, _OUTPUT):
+        return
+    if not tensor.get("data") and tensor.get("dtype") in _UNTOLD:
         return
     name = str(tensor.get("name", ""))
     if activity == _INPUT:
@@ -83,6 +91,10 @@ def _columns(name: str, tensor: Mapping[str, Any]) -> Columns:
 
 
 def _values(text: str, kind: str) -> Sequence[object]:
+    if (
+        kind == _TEXT and text[:1] == text[-1:] == '"'
+    ):  # each text in quotes, which it may hold as well
+        return text[1:-1].split('","')
     parts = text.split(",") if text else []
     if _REAL.match(kind):
         return [float(part) for part in parts]
@@ -101,6 +113,6 @@ def _rows(request: _Request, now: float) -> Rows:
                 named = key if alone else f"{PREDICTION}.{name}{key.removeprefix(PREDICTION)}"
                 columns[named] = column
     began, ended = (request.moments.get(f"REQUEST_{which}") for which in ("START", "END"))
-    if began is not None and ended is not None and ended >= began:
+    if began is not None and ended is not None and 0 <= ended - began < _LONGEST:
         columns[LATENCY] = [(ended - began) / 1e9] * size
     return Rows(request.model[:128], request.version[:128], columns, now)

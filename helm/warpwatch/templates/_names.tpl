@@ -75,8 +75,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{- define "warpwatch.drift.image" -}}
-{{- $own := .Values.drift.image }}
-{{- include "warpwatch.image" (dict "Values" (dict "image" (ternary $own .Values.image (ne $own.repository ""))) "Chart" .Chart) }}
+{{- include "warpwatch.image" (dict "Values" (dict "image" .Values.drift.image) "Chart" .Chart) }}
 {{- end }}
 
 {{- define "warpwatch.drift.port" -}}

@@ -1,5 +1,6 @@
 import csv
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,74 @@ def test_parquet_and_arrow_are_read(tmp_path: Path) -> None:
     for name in ("a.parquet", "a.arrow", "b.arrow"):
         ages = [age for batch in read_rows(tmp_path / name) for age in batch["age"]]
         assert ages == [row["age"] for row in ROWS]
+
+
+ODD: dict[str, Any] = {
+    "price": pa.array([Decimal("1.25"), None], pa.decimal128(10, 2)),
+    "half": pa.array([0.5, 2.0], pa.float32()).cast(pa.float16()),
+    "plan": pa.array(["a", "b"]).dictionary_encode(),
+    "user": pa.array([{"age": 3, "home": {"city": "x"}}, None]),
+    "vector": pa.array([[1.0, 2.0], [3.0, 4.0]], pa.list_(pa.float32(), 2)),
+    "large": pa.array([2**63, 2**64 - 1], pa.uint64()),
+    "nothing": pa.nulls(2),
+    "when": pa.array([1, 2], pa.timestamp("ns")),
+    "day": pa.array([1, 2], pa.date32()),
+    "bytes": pa.array([b"\xff", b""]),
+    "map": pa.array([[("a", 1)], []], pa.map_(pa.string(), pa.int64())),
+    "times": pa.array([[1], [2]], pa.list_(pa.timestamp("ns"))),
+}
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
+def test_every_arrow_type_is_read_or_named(tmp_path: Path, name: str) -> None:
+    """Decimals, structures and vectors are features; times, bytes and maps are told not to be."""
+    columns = {key: each for key, each in ODD.items() if key != "half" or name != "a.parquet"}
+    table = pa.table(columns)
+    if name == "a.parquet":
+        parquet.write_table(table, tmp_path / name)
+    else:
+        with ipc.new_file(tmp_path / name, table.schema) as file:
+            file.write_table(table)
+    left_out: list[str] = []
+
+    (batch,) = read_rows(tmp_path / name, left_out.append)
+
+    assert {key: list(values) for key, values in batch.items() if key != "half"} == {
+        "price": [1.25, None],
+        "plan": ["a", "b"],
+        "user.age": [3, None],
+        "user.home.city": ["x", None],
+        "vector": [[1.0, 2.0], [3.0, 4.0]],
+        "large": [2**63, 2**64 - 1],
+        "nothing": [None, None],
+    }
+    assert batch.get("half", [0.5, 2.0]) == [0.5, 2.0]
+    assert [each.partition(" ")[0] for each in left_out] == ["when", "day", "bytes", "map", "times"]
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    """Which of them is meant, nobody can tell."""
+    ages = pa.array([1, 2])
+    table = pa.Table.from_arrays([ages, ages], names=["age", "age"])
+    with ipc.new_file(tmp_path / "a.arrow", table.schema) as file:
+        file.write_table(table)
+
+    with pytest.raises(RowFileError, match="two columns have the name 'age'"):
+        list(read_rows(tmp_path / "a.arrow"))
+
+
+def test_what_is_left_out_is_told(
+    tmp_path: Path, store: ReferenceStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A reference that lacks a column says so when it is made."""
+    table = pa.table({"age": [1.0, 2.0], "when": pa.array([1, 2], pa.timestamp("ns"))})
+    parquet.write_table(table, tmp_path / "a.parquet")
+
+    code = learn("--rows", tmp_path / "a.parquet")
+
+    assert code == 0
+    assert "left out: when (timestamp[ns])" in capsys.readouterr().err
+    assert store.current("churn", "3") is not None
 
 
 @pytest.mark.parametrize(

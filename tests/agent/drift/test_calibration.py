@@ -13,6 +13,7 @@ from agent.drift.calibration import (
     episodes,
     measured_days,
 )
+from agent.drift.evidence import page
 from agent.drift.thresholds import Threshold, ThresholdFile, from_json, to_json
 
 WHO = Identity("churn", "3", "abc", "age")
@@ -69,6 +70,50 @@ def test_a_week_that_differs_would_have_alerted() -> None:
 
     assert alerts_per_month(calm, "rank_shift", "1h", step=STEP) == 0
     assert alerts_per_month(odd, "rank_shift", "1h", step=STEP) == pytest.approx(30 / 28)
+
+
+def test_what_is_left_of_a_week_is_no_week_of_its_own() -> None:
+    """A shift in the last days would have alerted, also where the history ends a moment after the week."""
+    shifted = [
+        Point(time, value + 0.2 * (time > 19 * DAY)) for time, value in history(21 + 0.01, 0.02)
+    ]
+
+    assert alerts_per_month(shifted, "rank_shift", "1h", step=STEP) == pytest.approx(
+        30 / 21, rel=0.01
+    )
+
+
+def test_less_than_two_weeks_cannot_tell_what_to_expect() -> None:
+    """A bound may be asked for sooner; that it never alerts is not claimed then."""
+    found = calibrate(WHO, "rank_shift", "1h", history(3, 0.05), step=STEP, days=2)
+
+    assert found.threshold is not None
+    assert found.threshold.alerts_per_month is None
+    assert from_json(to_json([found.threshold], 0.0)) == (found.threshold,)
+    assert "too short to tell" in page([found], 0.0)
+
+
+def test_weeks_that_are_not_alike_are_in_doubt() -> None:
+    """A change within the history is not normal just because it is in it."""
+    alike = calibrate(WHO, "rank_shift", "1h", history(28, 0.05), step=STEP)
+    small = calibrate(
+        WHO,
+        "rank_shift",
+        "1h",
+        [Point(time, value * (time > 20 * DAY)) for time, value in history(28, 0.02)],
+        step=STEP,
+    )
+    drifted = calibrate(
+        WHO,
+        "rank_shift",
+        "1h",
+        [Point(time, value + 0.2 * (time > 20 * DAY)) for time, value in history(28, 0.05)],
+        step=STEP,
+    )
+
+    assert (alike.doubt, small.doubt) == ("", "")
+    assert "5.0 times as far" in drifted.doubt
+    assert drifted.doubt in page([drifted], 0.0)
 
 
 @pytest.mark.parametrize(

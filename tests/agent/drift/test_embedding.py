@@ -77,6 +77,20 @@ def test_the_sample_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 600 < np.mean(kept) < 1_400
 
 
+def test_vectors_that_are_all_alike_are_told_by_their_distance() -> None:
+    """A constant embedding has no direction, and still shows what is not like it."""
+    reservoir = VectorReservoir()
+    for _ in range(3):
+        assert reservoir.add([1.0] * 8)
+
+    found = reservoir.learn("e")
+
+    assert found is not None
+    assert found[0].features == ("e.distance",)
+    assert found[0].columns([[1.0] * 8, [2.0] + [1.0] * 7]) == {"e.distance": [0.0, 1.0]}
+    assert vector([1e31] * 8) is None
+
+
 def test_a_projection_survives_its_file() -> None:
     """Its numbers are rounded when it is learned, so that what is written is what was used."""
     projection, _ = learned(topics(50, 0.5))

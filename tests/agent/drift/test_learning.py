@@ -76,6 +76,19 @@ def test_words_of_many_kinds_are_text_known_by_its_length() -> None:
     assert (reference.low, reference.high) == (17.0, 19.0)
 
 
+def test_words_that_are_names_of_bins_are_no_categories() -> None:
+    """Such a word in a payload is counted as other; it neither passes for missing nor stops anything."""
+    learner = FeatureLearner("plan")
+    learner.add(["__missing__", "__other__", "free", "pro"] * 100)
+
+    learned = learner.freeze()
+
+    assert learned is not None
+    (plan,) = learned.features
+    assert plan.bins == CategoryBins(("free", "pro"))
+    assert plan.counts == (100, 100, 0, 200)
+
+
 def test_long_words_are_no_categories() -> None:
     """However often the same long text comes, it does not become a label."""
     reference = learned(["the same system prompt, " * 10] * (10 * FEWEST_OF_A_CATEGORY))

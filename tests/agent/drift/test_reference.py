@@ -106,6 +106,32 @@ def test_a_file_that_is_no_reference_is_refused_in_words(
         from_json(json.dumps(content))
 
 
+@pytest.mark.parametrize(
+    ("features", "said"),
+    [
+        ([], "no feature in it"),
+        ([{}, {}], "feature a: stands there twice"),
+        ([{"counts": [0] * 4}], "of no sample"),
+        ([{"counts": [10**400, 0, 0, 0]}], "or of too many"),
+        ([{"edges": [10**400]}], "too large"),
+        ([{"name": ""}], "1 to 160 characters"),
+        ([{"name": "n" * 200}], "1 to 160 characters"),
+        ([{"name": "a\ud800"}], "surrogates"),
+        ([{"edges": list(range(200)), "counts": [1] * 203}], "203 bins, each a series"),
+    ],
+)
+def test_what_would_harm_whoever_counts_it_is_refused(
+    features: list[dict[str, object]], said: str
+) -> None:
+    """A reference by hand may be well formed and still break labels, shares or budgets."""
+    good = {"name": "a", "kind": "numeric", "edges": [1], "counts": [1, 1, 0, 0]}
+    content = {"format": 1, "model": "m", "model_version": ""}
+    content["features"] = [{**good, **each} for each in features]
+
+    with pytest.raises(InvalidReferenceError, match=said):
+        from_json(json.dumps(content))
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, "null", '{"format": 1}'])
 def test_garbage_is_refused(text: str) -> None:
     """A file that is something else raises nothing but the one error."""

@@ -62,6 +62,20 @@ def test_edges_that_look_the_same_are_kept_apart() -> None:
     assert exported(told).reference.by_name["x"].counts == (5, 5, 5, 5, 0, 0)
 
 
+def test_what_is_in_use_now_is_reported() -> None:
+    """A window may hold counts against a reference that was given up; only the one in use tells its size."""
+    old = [
+        each._replace(labels={**each.labels, "reference": "given up"})
+        for each in page()
+        if "observations" in each.series
+    ]
+
+    found = exported([*old, *page()])
+
+    assert found.identity == REFERENCE.id
+    assert found.counts == exported(page()).counts
+
+
 def test_what_cannot_be_told_is_refused_in_words() -> None:
     """Another page, another model, two versions at once, a cut page."""
     two = [

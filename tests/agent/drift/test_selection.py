@@ -89,6 +89,25 @@ def test_a_reservoir_holds_few_rows_and_only_what_is_selected() -> None:
     assert models.sample("fraud", "3") == []
 
 
+def test_a_reservoir_holds_no_labels_that_came_late_and_nothing_nested() -> None:
+    """A label is no row, an id is no feature, and what is nested is of no use to a report."""
+    models = Models(clock=lambda: 0.0, selections=(Selection(reservoir=50),))
+    deep: list[object] = []
+    deep.append([deep])
+    columns: dict[str, list[object]] = {
+        "a": [1.0],
+        "v": [[1.0, 2.0]],
+        "deep": [deep],
+        "o": [{"x": 1}],
+        "row_id": ["7"],
+    }
+
+    models.add(Rows("m", "", columns, 0.0))
+    models.label(Rows("m", "", {"row_id": ["7"], "label": ["x"]}, 0.0, whole=False))
+
+    assert models.sample("m", "") == [{"a": 1.0, "v": [1.0, 2.0], "deep": None, "o": None}]
+
+
 def test_what_is_left_out_is_in_no_reference() -> None:
     """A field that is excluded is not learned."""
     models = Models(clock=lambda: 0.0, selections=(Selection(exclude=("*.email",)),))

@@ -99,6 +99,36 @@ def test_text_is_counted_by_its_length() -> None:
     assert counted.issues == {"out_of_range": 1, "type_error": 1}
 
 
+def test_a_column_named_like_a_length_goes_first() -> None:
+    """Text whose length has the name of another column is not counted, and never into that one."""
+    traffic = Traffic("churn", "3")
+    words: dict[str, list[object]] = {
+        "note": [f"text {n}" for n in range(100)],
+        "note.length": [float(n) for n in range(100)],
+    }
+    traffic.add(Rows("churn", "3", words, 0.0))
+
+    reference = traffic.freeze(0.0)
+    traffic.add(Rows("churn", "3", words, 0.0))
+
+    assert reference is not None
+    assert [feature.name for feature in reference.features] == ["note.length"]
+    assert sum(traffic.counters["note.length"].counts) == 100
+    assert traffic.schema_violations == 1
+
+
+def test_a_column_without_a_name_is_a_violation() -> None:
+    """No label could tell it."""
+    traffic = Traffic("churn", "3")
+    traffic.add(Rows("churn", "3", {"": [1.0], "a": [1.0]}, 0.0))
+
+    reference = traffic.freeze(0.0)
+
+    assert reference is not None
+    assert [feature.name for feature in reference.features] == ["a"]
+    assert traffic.schema_violations == 1
+
+
 def test_an_embedding_is_nine_features() -> None:
     """Where vectors may be sampled, they are told by their main directions and their distance."""
     numbers = random.Random(1)

@@ -1,5 +1,6 @@
 import asyncio
 import gzip
+import io
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from agent.drift.intake.bodies import Bodies
 from agent.drift.intake.endpoint import Intake
 from agent.drift.intake.tally import IntakeTally
 from agent.drift.models import Models
@@ -24,7 +26,8 @@ class Process:
         self.models = Models(clock=lambda: 100.0, most_models=bounds.pop("most_models", 40))
         self.tally = IntakeTally()
         app = web.Application(middlewares=[guard((), intake="/v1/")])
-        self.intake = Intake(self.models, self.tally, clock=lambda: 100.0, **bounds)
+        self.bodies = Bodies(**bounds)
+        self.intake = Intake(self.models, self.tally, clock=lambda: 100.0, bodies=self.bodies)
         app.add_routes(self.intake.routes())
         self.client: Client = TestClient(TestServer(app))
 
@@ -146,7 +149,7 @@ async def test_overload_is_told_with_a_time() -> None:
     reading, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow() -> AsyncIterator[bytes]:
-        yield b'{"model": "m", '
+        yield b" " * 80_000 + b'{"model": "m", '
         reading.set()
         await go_on.wait()
         yield b'"rows": [{"a": 1}]}'
@@ -154,7 +157,7 @@ async def test_overload_is_told_with_a_time() -> None:
     async with process.client:
         first = asyncio.create_task(process.client.post("/v1/rows", data=slow()))
         await reading.wait()
-        while not process.intake.in_flight:  # noqa: ASYNC110 - the handler has no event to wait for
+        while not process.bodies.in_flight < 80_000:  # noqa: ASYNC110 - the handler has no event to wait for
             await asyncio.sleep(0)
         second = await process.client.post("/v1/rows", data=b" " * 90_000)
         go_on.set()
@@ -165,23 +168,148 @@ async def test_overload_is_told_with_a_time() -> None:
         assert process.refused() == {"overload": 1}
 
 
-async def test_a_body_has_its_time() -> None:
-    """Who trickles a body is refused, and the room that it held is there for others."""
-    process = Process(most_bytes=100_000, most_in_flight=100_000, patience=0.05)
-    go_on = asyncio.Event()
+async def test_slow_senders_take_no_room_from_others() -> None:
+    """Who announces much and sends little holds only that, and is told 408 in the end."""
+    process = Process(most_bytes=100_000, most_in_flight=150_000, most_seconds=0.2)
 
-    async def trickle() -> AsyncIterator[bytes]:
-        yield b'{"model": "m", '
-        await go_on.wait()
+    async def dribble() -> AsyncIterator[bytes]:
+        yield b" "
+        await asyncio.sleep(30)
 
     async with process.client:
-        slow = await process.client.post("/v1/rows", data=trickle())
-        go_on.set()
-        next_one = await process.client.post("/v1/rows", json=GOOD)
+        headers = {"Content-Length": "99000"}
+        slow = [
+            asyncio.create_task(process.client.post("/v1/rows", data=dribble(), headers=headers))
+            for _ in range(4)
+        ]
+        while process.bodies.in_flight < len(slow):  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0)
+        answer = await process.client.post("/v1/rows", json=GOOD)
 
-        assert (slow.status, next_one.status) == (408, 200)
-        assert process.intake.in_flight == 0
-        assert process.refused() == {"too_slow": 1}
+        assert answer.status == 200
+        assert [each.status for each in await asyncio.gather(*slow)] == [408] * 4
+        assert process.refused() == {"too_slow": 4}
+        assert process.bodies.in_flight == 0
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "image/png", "multipart/form-data", "text/csv"])
+@pytest.mark.parametrize("road", ["rows", "bentoml", "triton", "logs", "labels"])
+async def test_what_says_it_is_no_json_is_refused(process: Process, road: str, kind: str) -> None:
+    """A wrong content type is 415 on every road, whatever the body looks like."""
+    answer = await process.client.post(
+        f"/v1/{road}?model=m", data=b"{}", headers={"Content-Type": kind}
+    )
+
+    assert answer.status == 415
+    assert "application/json" in await answer.text()
+    assert process.refused() == {"wrong_type": 1}
+
+
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "APPLICATION/JSON", None])
+async def test_parameters_of_a_content_type_do_not_matter(
+    process: Process, kind: str | None
+) -> None:
+    """Case and charset say nothing about JSON; curl and many others say nothing at all."""
+    headers = {} if kind is None else {"Content-Type": kind}
+
+    answer = await process.client.post("/v1/rows", data=json.dumps(GOOD).encode(), headers=headers)
+
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{f"k{n}": 1} for n in range(3_000)],
+        [{f"k{n}": 1 for n in range(start, start + 900)} for start in range(0, 1_350_000, 900)],
+    ],
+    ids=["one each", "many each"],
+)
+async def test_rows_that_have_nothing_in_common_take_no_memory(rows: list[dict[str, int]]) -> None:
+    """A column for each feature of each row would be the square of the body: 413, at once."""
+    process = Process(most_bytes=30_000_000, most_in_flight=30_000_000)
+
+    async with process.client:
+        body = io.BytesIO(json.dumps({"model": "m", "rows": rows}).encode())
+        answer = await process.client.post("/v1/rows", data=body)
+
+        assert answer.status == 413
+        assert "same features" in await answer.text()
+
+
+@pytest.mark.parametrize("empty", ["{}", "[]", "[1]"])
+async def test_a_body_of_nothing_but_brackets_takes_no_memory(empty: str) -> None:
+    """Eight megabytes of empty objects would be hundreds of them in memory: 413 before they are made."""
+    process = Process()
+    body = f'{{"model": "m", "rows": [{",".join([empty] * 250_000)}]}}'.encode()
+
+    async with process.client:
+        answer = await process.client.post("/v1/rows", data=io.BytesIO(body))
+
+        assert answer.status == 413
+        assert process.refused() == {"too_large": 1}
+
+
+async def test_requests_that_have_nothing_in_common_take_no_memory(process: Process) -> None:
+    """Single rows with other features each are counted before they are many columns by many rows."""
+    for start in range(0, 40_000, 1_000):
+        row = {f"k{n}": 1 for n in range(start, start + 1_000)}
+        await process.client.post("/v1/rows", json={"model": "m", "rows": [row]})
+
+    traffic = process.models.find("m", "")
+    assert traffic is not None
+    assert traffic.rows >= 30
+    assert traffic.schema_violations >= 30_000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model": "m\\ud800", "rows": [{"a": 1}]}',
+        b'{"model": "m", "rows": [{"a\\uDFFF": 1}]}',
+        b'{"model": "m", "rows": [{"a": "\\udc00x"}]}',
+        b'{"model": "m", "rows": [{"a": "\xed\xa0\x80"}]}',
+        b'{"model": "m", "rows": [{"a": 1, "a": 2}]}',
+    ],
+)
+async def test_what_has_no_meaning_is_refused(process: Process, body: bytes) -> None:
+    """Half of a character can be in no label, and of two values of one key none is the right one."""
+    answer = await process.client.post("/v1/rows", data=body)
+
+    assert answer.status == 400
+    assert process.refused() == {"malformed": 1}
+
+
+async def test_a_whole_character_in_two_halves_is_taken(process: Process) -> None:
+    """JSON writes what is beyond 16 bits as a pair."""
+    body = b'{"model": "m", "rows": [{"mood": "\\ud83d\\ude00"}]}'
+
+    answer = await process.client.post("/v1/rows", data=body)
+
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 400])
+@pytest.mark.parametrize("learning", [True, False])
+async def test_numbers_that_are_none_are_counted(
+    process: Process, number: str, *, learning: bool
+) -> None:
+    """NaN is missing, infinity and what no float holds are out of range; none of it stops the counting."""
+    if not learning:
+        await process.client.post("/v1/rows", json={"model": "m", "rows": [{"a": 1.0}] * 100})
+        process.models.freeze("m", "")
+    body = f'{{"model": "m", "rows": [{{"a": {number}, "score": {number}, "label": 1}}]}}'
+
+    answer = await process.client.post("/v1/rows", data=body.encode())
+
+    process.models.count()
+    assert answer.status == 200
+    traffic = process.models.find("m", "")
+    assert traffic is not None
+    if not learning:
+        missing, other = traffic.counters["a"].counts[-2:]
+        assert (missing, other) == ((1, 0) if number == "NaN" else (0, 1))
+        assert traffic.counters["a"].issues["out_of_range"] == other
 
 
 async def test_models_have_a_limit(process: Process) -> None:

@@ -1,4 +1,6 @@
+import gzip
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,7 @@ def joined(requests: list[tuple[dict[str, str], bytes]]) -> list[Rows]:
     """Return the rows that come of requests."""
     joining, found = Joining(), []
     for headers, body in requests:
-        for logged in read(headers, "application/json", body):
+        for logged in read(headers, "application/json", body).logged:
             found += joining.add(logged, now=50.0) or []
     return found
 
@@ -63,7 +65,13 @@ def test_captured_events_become_rows(
     assert (rows.model, rows.model_version, rows.whole, rows.size) == (model, "", True, 2)
     latency = rows.columns["latency"]
     assert latency == [pytest.approx(took, abs=2e-6)] * 2
-    assert {name: list(values) for name, values in rows.columns.items() if name != "latency"} == {
+    identity = next(value for name, value in requests[0][0].items() if name.lower() == "ce-id")
+    assert rows.columns["row_id"] == [f"{identity}#{row}" for row in (0, 1)]
+    assert {
+        name: list(values)
+        for name, values in rows.columns.items()
+        if name not in {"latency", "row_id"}
+    } == {
         **{f"{features}.{place}": values for place, values in enumerate(IRIS)},
         "prediction": [1, 1],
     }
@@ -82,8 +90,8 @@ def test_structured_and_batched_events_are_the_same() -> None:
     two = {**one, "id": "b", "data_base64": "eyJpbnN0YW5jZXMiOiBbeyJhZ2UiOiA0fV19"}
     del two["data"]
 
-    (single,) = read({}, "application/cloudevents+json", json.dumps(one).encode())
-    batch = read({}, "application/cloudevents-batch+json", json.dumps([one, two]).encode())
+    (single,) = read({}, "application/cloudevents+json", json.dumps(one).encode()).logged
+    batch = read({}, "application/cloudevents-batch+json", json.dumps([one, two]).encode()).logged
 
     assert single.model == "ml/iris"
     assert [each.side.columns for each in batch] == [{"age": [3]}, {"age": [4]}]
@@ -259,11 +267,44 @@ def test_any_json_is_read_or_refused(key: str, value: object) -> None:
         assert len(set(map(len, columns.values()))) <= 1
 
 
+def test_large_bodies_that_wait_take_bounded_memory() -> None:
+    """One long text, or a picture, is one value and many bytes: what waits is bounded by both."""
+    pairing = Pairing(most_values=10_000)
+    text = json.dumps({"instances": ["x" * 20_000]}).encode()
+    picture = json.dumps({"instances": [[[0] * 100] * 100]}).encode()
+    told = 0
+
+    for number, body in enumerate([text, picture] * 5):
+        ((logged,), _) = read(event(identity=str(number)), "", body)
+        told += len(
+            pairing.add(logged.model, logged.event, logged.side, answer=False, now=0.0) or ()
+        )
+
+    assert told >= 8
+    assert pairing._values <= 10_000
+
+
+@pytest.mark.parametrize(
+    ("headers", "answer"),
+    [
+        ({"Ce-Endpoint": "v" * 5_000}, {"predictions": [1]}),
+        ({}, {"model_version": "v" * 5_000, "predictions": [1]}),
+        ({"Ce-Requestid": "r" * 5_000}, {"model_version": "v" * 5_000, "predictions": [1]}),
+    ],
+)
+def test_labels_and_ids_are_short(headers: dict[str, str], answer: dict[str, Any]) -> None:
+    """What becomes a label is cut, whatever a payload says."""
+    ((logged,), _) = read(event("response", **headers), "", json.dumps(answer).encode())
+
+    assert logged.side.version == "v" * 128
+    assert len(logged.event) <= 256
+
+
 def test_a_replay_is_known() -> None:
     """The same event twice is told once, also after its answer came."""
     joining = Joining()
-    (request,) = read(event(), "", b'{"instances": [{"a": 1}]}')
-    (answer,) = read(event("response"), "", b'{"predictions": [1]}')
+    (request,) = read(event(), "", b'{"instances": [{"a": 1}]}').logged
+    (answer,) = read(event("response"), "", b'{"predictions": [1]}').logged
 
     assert joining.add(request, 0.0) == []
     assert joining.add(request, 0.0) is None
@@ -275,18 +316,18 @@ def test_a_replay_is_known() -> None:
 def test_one_side_alone_is_told_in_the_end() -> None:
     """A logger may log requests only: what the answer would have told is unknown, not missing."""
     joining = Joining(Pairing(patience=60))
-    (request,) = read(event(), "", b'{"instances": [{"a": 1}]}')
+    (request,) = read(event(), "", b'{"instances": [{"a": 1}]}').logged
     joining.add(request, 0.0)
 
     assert joining.overdue(59.0) == []
     (rows,) = joining.overdue(60.0)
-    assert (rows.columns, rows.whole) == ({"a": [1]}, False)
+    assert (rows.columns, rows.whole) == ({"a": [1], "row_id": ["1"]}, False)
 
 
 def test_a_clock_set_back_keeps_nobody_waiting() -> None:
     """What came in the future is told."""
     joining = Joining()
-    (request,) = read(event(), "", b'{"instances": [{"a": 1}]}')
+    (request,) = read(event(), "", b'{"instances": [{"a": 1}]}').logged
     joining.add(request, 1_000.0)
 
     assert len(joining.overdue(500.0)) == 1
@@ -310,3 +351,225 @@ def test_waiting_takes_bounded_memory_and_loses_nothing(
 
     assert sum(bool(pair.request) + bool(pair.response) for pair in told) == added
     assert pairing._values == 0
+
+
+def test_a_model_is_named_by_any_bytes() -> None:
+    """A header that is no UTF-8 comes as half characters and makes a label that has none."""
+    ((logged,), _) = read(
+        event(**{"Ce-Inferenceservicename": "x\udcff"}), "", b'{"instances": [[1]]}'
+    )
+
+    assert logged.model == "x\N{REPLACEMENT CHARACTER}"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"specversion": "0.2", "contenttype": "application/json", "data": {"instances": [[1]]}},
+        {
+            "specversion": "0.3",
+            "datacontentencoding": "base64",
+            "data": "eyJpbnN0YW5jZXMiOltbMV1dfQ==",
+        },
+        {"specversion": "1.0", "data_base64": "eyJpbnN0YW5jZXMiOltbMV1dfQ=="},
+        {
+            "specversion": "1.0",
+            "data": '{"instances": [[1]]}',
+            "requestid": 7,
+            "traceparent": "00-x",
+        },
+    ],
+)
+def test_structured_events_of_all_versions_are_read(content: dict[str, Any]) -> None:
+    """Each version of the specification spells the data's encoding otherwise."""
+    told = {
+        "id": "a",
+        "type": "org.kubeflow.serving.inference.request",
+        "inferenceservicename": "iris",
+        **content,
+    }
+
+    ((logged,), refused) = read({}, "application/cloudevents+json", json.dumps(told).encode())
+
+    assert (logged.side.columns, refused) == ({"input.0": [1]}, [])
+
+
+def test_one_bad_event_does_not_lose_its_batch() -> None:
+    """What can be read of a batch is, and the rest is told; a batch of which nothing can is refused."""
+    good = {
+        "specversion": "1.0",
+        "id": "a",
+        "type": "org.kubeflow.serving.inference.request",
+        "inferenceservicename": "iris",
+        "data": {"instances": [[1]]},
+    }
+    bad = [{"id": 1}, {**good, "type": "x"}, {**good, "data": {}}, "text"]
+    kind = "application/cloudevents-batch+json"
+
+    logged, refused = read({}, kind, json.dumps([good, *bad, {**good, "id": "b"}]).encode())
+
+    assert [each.event for each in logged] == ["a", "b"]
+    assert [error.status for error in refused] == [400] * 4
+    with pytest.raises(RefusedError):
+        read({}, kind, json.dumps(bad).encode())
+
+
+def binary(*tensors: tuple[str, str, bytes]) -> bytes:
+    """Return a V2 body with binary tensors of two rows."""
+    told = [
+        {
+            "name": name,
+            "datatype": datatype,
+            "shape": [2, 1],
+            "parameters": {"binary_data_size": len(data)},
+        }
+        for name, datatype, data in tensors
+    ]
+    return json.dumps({"inputs": told}).encode() + b"".join(data for _, _, data in tensors)
+
+
+EVERY_TYPE = (
+    ("a", "FP32", struct.pack("<2f", 1.5, -2)),
+    ("b", "FP64", struct.pack("<2d", 1.5, 3)),
+    ("c", "INT64", struct.pack("<2q", -1, 2**40)),
+    ("d", "UINT8", b"\x01\xff"),
+    ("e", "BOOL", b"\x01\x00"),
+    ("f", "FP16", struct.pack("<2e", 0.5, 2)),
+    ("g", "BF16", struct.pack("<f", 1.5)[2:] + struct.pack("<f", -2)[2:]),
+    ("h", "BYTES", b"\x03\x00\x00\x00abc\x00\x00\x00\x00"),
+)
+
+
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize("compressed", [True, False])
+def test_binary_tensors_are_read(*, announced: bool, compressed: bool) -> None:
+    """Bytes behind the JSON are values, whether the length of the JSON was told or not."""
+    body = binary(*EVERY_TYPE)
+    head = {"Inference-Header-Content-Length": str(body.rindex(b"]}") + 2)} if announced else {}
+    sent = gzip.compress(body) if compressed else body
+
+    ((logged,), _) = read(event(**head), "application/octet-stream", sent)
+
+    assert logged.side.columns == {
+        "a": [1.5, -2.0],
+        "b": [1.5, 3.0],
+        "c": [-1, 2**40],
+        "d": [1, 255],
+        "e": [True, False],
+        "f": [0.5, 2.0],
+        "g": [1.5, -2.0],
+        "h": ["abc", ""],
+    }
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ({}, binary(("a", "FP32", b"1234567")), 400),
+        ({}, binary(("a", "COMPLEX", b"12345678")), 415),
+        ({}, binary(("a", "BYTES", b"\xff\xff\xff\xff1234")), 400),
+        ({}, binary(("a", "FP32", b"12345678"))[:-1], 400),
+        ({}, binary(("a", "FP32", b"12345678")) + b"x", 400),
+        ({"Inference-Header-Content-Length": "-1"}, b"{}", 400),
+        ({"Inference-Header-Content-Length": "9" * 30}, b"{}", 400),
+        ({"Inference-Header-Content-Length": "3"}, b"{}", 400),
+        ({}, gzip.compress(b"{}")[:-3], 400),
+        ({}, b"\x1f\x8b garbage", 400),
+        ({}, gzip.compress(b" " * 9_000_000), 413),
+        ({}, b'{"inputs": [' + b"[]," * 250_000 + b"]}", 413),
+        ({}, b'{"inputs": [{"name": "a", "shape": [9223372036854775807], "data": [1]}]}', 400),
+        ({}, b'{"inputs": [{"name": "a", "shape": [-1, 2], "data": [1]}]}', 400),
+        ({}, b'{"inputs": {%s, "z": [%s]}}' % (
+            b",".join(b'"k%d": []' % n for n in range(2_000)), b",".join([b"1"] * 2_000)), 413),
+    ],
+)  # fmt: skip
+def test_damaged_tensors_are_refused(headers: dict[str, str], body: bytes, status: int) -> None:
+    """Whatever does not add up is 4xx in words."""
+    with pytest.raises(RefusedError) as refused:
+        read(event(**headers), "application/octet-stream", body)
+
+    assert refused.value.status == status
+    assert str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "columns"),
+    [
+        ("request", {"data": {"names": ["a", "b"], "ndarray": [[1, "x"]]}}, {"a": [1], "b": ["x"]}),
+        (
+            "request",
+            {"data": {"tensor": {"shape": [2, 2], "values": [1, 2, 3, 4]}}},
+            {"input.0": [1, 3], "input.1": [2, 4]},
+        ),
+        ("request", {"jsonData": {"user": {"age": 3}}}, {"user.age": [3]}),
+        ("request", {"strData": "hello", "meta": {}}, {"input": ["hello"]}),
+        (
+            "response",
+            {"data": {"names": ["p0", "p1"], "ndarray": [[0.1, 0.9]]}, "meta": {}},
+            {"prediction.p0": [0.1], "prediction.p1": [0.9]},
+        ),
+        (
+            "response",
+            {"data": {"names": ["t:0"], "tensor": {"shape": [2, 1], "values": [1, 0]}}},
+            {"prediction": [1, 0]},
+        ),
+        ("response", {"strData": "yes"}, {"prediction": ["yes"]}),
+    ],
+)
+def test_seldons_own_protocol_is_read(
+    kind: str, content: dict[str, Any], columns: dict[str, list[object]]
+) -> None:
+    """Arrays with names, tensors, texts and JSON, by the types of event that Seldon's logger has."""
+    headers = {
+        **event(**{"Ce-Type": f"io.seldon.serving.inference.{kind}"}),
+        "Ce-Requestid": "r",
+        "Ce-Modelid": "classifier",
+    }
+
+    ((logged,), _) = read(headers, "application/json", json.dumps(content).encode())
+
+    assert (logged.event, logged.side.columns) == ("r", columns)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"binData": "AAAA"},
+        {"data": {"names": ["a"]}},
+        {"data": {"tensor": {"shape": [2, 2], "values": [1]}}},
+        {"data": {"tensor": {"shape": [-2], "values": []}}},
+        {"data": {"tensor": {"shape": "2", "values": []}}},
+    ],
+)
+def test_seldon_without_features_is_refused(content: dict[str, Any]) -> None:
+    """What holds no features that can be told apart is 4xx."""
+    with pytest.raises(RefusedError) as refused:
+        read(event(), "application/json", json.dumps(content).encode())
+
+    assert 400 <= refused.value.status < 500
+
+
+@pytest.mark.parametrize(
+    ("times", "skewed"),
+    [
+        (("2026-01-01T00:00:01Z", "2026-01-01T00:00:00Z"), 1),
+        (("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"), 1),
+        (("2026-01-01T00:00:00Z", "2026-01-01T00:00:02Z"), 0),
+        (("nonsense", "2026-01-01T00:00:02Z"), 0),
+    ],
+)
+def test_skewed_clocks_are_counted(times: tuple[str, str], skewed: int) -> None:
+    """An answer before its request, or a day after, is no latency."""
+    joining = Joining()
+    found = []
+    for kind, body, at in (
+        ("request", b'{"instances": [[1], [2]]}', times[0]),
+        ("response", b'{"predictions": [1, 2, 3]}', times[1]),
+    ):
+        for logged in read(event(kind, **{"Ce-Time": at}), "", body).logged:
+            found += joining.add(logged, now=50.0) or []
+
+    (rows,) = found
+    assert joining.skewed == skewed
+    assert rows.columns.get("latency") == (None if skewed or times[0] == "nonsense" else [2.0] * 3)
+    assert {len(column) for column in rows.columns.values()} == {3}

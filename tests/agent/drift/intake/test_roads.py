@@ -23,6 +23,7 @@ PAYLOADS = Path(__file__).parents[3] / "fixtures/payloads"
 BENTOML = (PAYLOADS / "bentoml_monitor_data.jsonl").read_bytes()
 TRITON = (PAYLOADS / "triton_trace_2.51.0.json").read_bytes()
 MESSAGE = "my name is Ann"
+DETAILS = "gen_ai.client.inference.operation.details"
 OPERATION = {
     "gen_ai.request.model": "gpt",
     "gen_ai.usage.input_tokens": 12,
@@ -39,7 +40,7 @@ TOLD = {
 }
 
 
-def as_json(attributes: dict[str, Any], name: str = otlp_logs.DETAILS) -> bytes:
+def as_json(attributes: dict[str, Any], name: str = DETAILS) -> bytes:
     """Return a record as OTLP's JSON has it."""
 
     def value(each: Any) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def as_json(attributes: dict[str, Any], name: str = otlp_logs.DETAILS) -> bytes:
     return json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}).encode()
 
 
-def as_protobuf(attributes: dict[str, Any], name: str = otlp_logs.DETAILS) -> bytes:
+def as_protobuf(attributes: dict[str, Any], name: str = DETAILS) -> bytes:
     """Return a record as OTLP's protobuf has it."""
 
     def value(each: Any) -> AnyValue:
@@ -119,6 +120,71 @@ def test_an_inference_of_otlp_is_a_row(
     assert MESSAGE not in str(logs)
 
 
+@pytest.mark.parametrize("name", ["", "gen_ai.client.operation", DETAILS])
+def test_gateways_tell_of_inferences_as_well(name: str) -> None:
+    """What counts are the attributes: an access log with a model and its usage is an inference."""
+    (rows,) = otlp_logs.read("application/json", as_json(OPERATION, name), 1.0).rows
+
+    assert rows.columns == TOLD
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"intValue": 1e999},
+        {"intValue": "x"},
+        {"intValue": ["1"]},
+        {"intValue": "9" * 5_000},
+        {"doubleValue": {}},
+        {"bytesValue": "AA=="},
+        {"arrayValue": 3},
+        5,
+        None,
+    ],
+)
+def test_attributes_without_a_value_are_missing(value: object) -> None:
+    """A number that is none is nothing, and loses no record."""
+    attributes = [
+        {"key": "gen_ai.request.model", "value": {"stringValue": "m"}},
+        {"key": "gen_ai.usage.input_tokens", "value": value},
+    ]
+    records = [{"eventName": DETAILS, "attributes": attributes}]
+    data = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}).encode()
+
+    (rows,) = otlp_logs.read("application/json", data, 1.0).rows
+
+    assert rows.columns == {"prompt_tokens": [None]}
+
+
+def trace(*tensors: dict[str, str], **more: object) -> bytes:
+    """Return a trace of one request with these input tensors."""
+    entries: list[dict[str, object]] = [{"id": 1, "model_name": "m", "model_version": 1}]
+    entries += ({"id": 1, "activity": "TENSOR_QUEUE_INPUT", "tensor": each} for each in tensors)
+    return json.dumps([*entries, {"id": 1, **more}]).encode()
+
+
+NUMBERS = {"name": "x", "data": "1,2", "shape": "2", "dtype": "FP32"}
+
+
+def test_texts_of_triton_keep_their_commas() -> None:
+    """Triton writes texts in quotes; of half-precision tensors it writes no data."""
+    texts = {"name": "t", "data": '"a,b","c"', "shape": "2", "dtype": "BYTES"}
+    half = {"name": "h", "data": "", "shape": "2,3", "dtype": "FP16"}
+
+    (rows,) = triton_trace.read(trace(texts, half, NUMBERS), 1.0)
+
+    assert rows.columns == {"t": ["a,b", "c"], "x": [1.0, 2.0]}
+
+
+def test_moments_that_make_no_sense_are_no_latency() -> None:
+    """Times of any type and size are left out."""
+    moments = [{"name": "REQUEST_START", "ns": 0}, {"name": "REQUEST_END", "ns": 10**400}]
+
+    for told in (5, moments):
+        (rows,) = triton_trace.read(trace(NUMBERS, timestamps=told), 1.0)
+        assert set(rows.columns) == {"x"}
+
+
 def test_records_of_something_else_are_counted() -> None:
     """Logs of other kinds, and of no model, tell nothing."""
     other = otlp_logs.read("application/json", as_json(OPERATION, name="app.log"), 1.0)
@@ -159,6 +225,11 @@ def test_bentoml_records_of_otlp_are_rows() -> None:
             "size of its shape",
         ),
         (lambda data: triton_trace.read(data, 0), TRITON.replace(b"1.5,2", b"1.5,x"), "is wrong"),
+        (
+            lambda data: triton_trace.read(data, 0),
+            trace({**NUMBERS, "shape": "-1,2"}),
+            "list of sizes",
+        ),
         (lambda data: otlp_logs.read("application/json", data, 0), b"[]", "JSON object"),
         (lambda data: otlp_logs.read(otlp_logs.PROTOBUF, data, 0), b"\xff\xff", "in protobuf"),
     ],
