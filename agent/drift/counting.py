@@ -55,6 +55,8 @@ class NumericCounter:
         self.reference = reference
         self._edges = np.array(reference.bins.edges, dtype=np.float64)
         self._counts = np.zeros(len(reference.bins.labels), dtype=np.int64)
+        self._ends = np.zeros(len(self._edges) + 2, dtype=np.int64)
+        """How many values of a batch stand before each bin, and how many there are."""
         self._missing = len(self._counts) - 2
         self._low = -np.inf if reference.low is None else reference.low
         self._high = np.inf if reference.high is None else reference.high
@@ -89,9 +91,11 @@ class NumericCounter:
             numbers = numbers[np.isfinite(numbers)]
         if not len(numbers):
             return
-        found = np.searchsorted(self._edges, numbers, side="left")
-        self._counts += np.bincount(found, minlength=len(self._counts))
-        if numbers.min() < self._low or numbers.max() > self._high:
+        numbers.sort()  # in order, nine edges are found at once: a third of finding each value's bin
+        self._ends[1:-1] = numbers.searchsorted(self._edges, side="right")
+        self._ends[-1] = len(numbers)
+        self._counts[: len(self._ends) - 1] += self._ends[1:] - self._ends[:-1]
+        if numbers[0] < self._low or numbers[-1] > self._high:
             outside = (numbers < self._low) | (numbers > self._high)
             self._out_of_range += int(outside.sum())
 
