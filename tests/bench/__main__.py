@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -263,26 +263,23 @@ def _steady(bench: Bench) -> list[Row]:
 
 
 def _costly(bench: Bench) -> list[Row]:
-    """Watch a whole node on a driver that costs what real ones are said to, as work and as waiting."""
+    """Watch GPUs on a driver that costs what real ones are said to, beside the same calls alone."""
     shop = bench.workshop()
-    ways = {"work": "using up CPU", "latency": "sleeping"}
-    nodes = [shop.node(how, f"{costly(how)}\n{bench.tenants}") for how in ways]
-    with ExitStack() as stack:
-        agents = [
-            stack.enter_context(
-                running_agent(bench.folder, bench.settings(), environment=node.environment())
-            )
-            for node in nodes
-        ]
-        uses = _uses(list(zip(agents, nodes, strict=True)), SHORT)
     rows: list[Row] = []
-    for title, use in zip(ways.values(), uses, strict=True):
+    for how, title in {"work": "using up CPU", "latency": "sleeping"}.items():
+        driver = f"{costly(how)}\n{bench.tenants}"
+        node, bare_node = shop.node(how, driver), shop.node(f"{how}-bare", driver)
+        with (
+            running_bare_calls(bare_node.environment()) as bare,
+            running_agent(bench.folder, bench.gpus(), environment=node.environment()) as agent,
+        ):
+            use, bare_use = _uses([(agent, node), (bare, bare_node)], SHORT)
         counted = f"{use.calls:.0f} calls/s, counted by the library itself"
         rows += [
             Figure(f"CPU of a driver that costs, {title}", use.driver, "s/min", None, counted),
             Figure(
-                f"CPU above a driver's that costs, {title}",
-                use.own,
+                f"CPU above the same calls, driver {title}",
+                use.total - bare_use.total,
                 "s/min",
                 BUDGET,
                 "40 us a call, 10 us a field, power 365 us, process lists 500 us (library.py)",

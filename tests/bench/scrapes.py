@@ -42,7 +42,7 @@ class Scrapes:
 
 
 def scrape(port: int, count: int, pause: float, path: str = "/metrics") -> Scrapes:
-    """Ask ``count`` times over one kept connection, ``pause`` seconds apart, as Prometheus asks.
+    """Ask ``count`` times, ``pause`` seconds apart, as Prometheus does: on one connection if it is kept.
 
     The clock runs from the first byte of the request to the last of the answer, over a bare socket: what
     an HTTP client of Python's makes of it would be half of the time.
@@ -50,34 +50,40 @@ def scrape(port: int, count: int, pause: float, path: str = "/metrics") -> Scrap
     head = "".join(f"{name}: {value}\r\n" for name, value in AS_PROMETHEUS.items())
     request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{head}\r\n".encode()
     milliseconds, answer = [], b""
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+    connection: socket.socket | None = None
+    for _ in range(count):
+        began = time.perf_counter()
+        connection = connection or socket.create_connection(("127.0.0.1", port), timeout=30)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for _ in range(count):
-            began = time.perf_counter()
-            connection.sendall(request)
-            answer = _answer(connection)
-            milliseconds.append((time.perf_counter() - began) * 1000)
-            time.sleep(pause)
+        connection.sendall(request)
+        answer, kept = _answer(connection)
+        milliseconds.append((time.perf_counter() - began) * 1000)
+        if not kept:
+            connection.close()
+            connection = None
+        time.sleep(pause)
+    if connection is not None:
+        connection.close()
     headers, _, body = answer.partition(_END)
-    if not headers.startswith(b"HTTP/1.1 200 "):
+    if b" 200 " not in headers.partition(b"\r\n")[0]:
         raise RuntimeError(f"{path} answered {answer[:200]!r}")
     compressed = b"content-encoding: gzip" in headers.lower()
     return Scrapes(milliseconds, gzip.decompress(body) if compressed else body)
 
 
-def _answer(connection: socket.socket) -> bytes:
-    """Read one answer, which says how long it is."""
+def _answer(connection: socket.socket) -> tuple[bytes, bool]:
+    """Read one answer; return it, and whether the server keeps the connection open."""
     answer = b""
-    while _END not in answer or len(answer) < _length(answer):
+    while (end := _length(answer)) is None or len(answer) < end:
         part = connection.recv(1 << 20)
         if not part:
-            raise RuntimeError(f"the connection ended after {answer[:200]!r}")
+            return answer, False
         answer += part
-    return answer
+    return answer, answer.startswith(b"HTTP/1.1") and b"connection: close" not in answer.lower()
 
 
-def _length(answer: bytes) -> int:
-    """Return how long the whole answer is, whose headers are there."""
-    headers = answer[: answer.index(_END)].lower()
-    said = next(line for line in headers.split(b"\r\n") if line.startswith(b"content-length:"))
-    return len(headers) + len(_END) + int(said.partition(b":")[2])
+def _length(answer: bytes) -> int | None:
+    """Return how long the whole answer is, once its headers are there and if they say so."""
+    headers, end, _ = answer.lower().partition(_END)
+    said = [line for line in headers.split(b"\r\n") if line.startswith(b"content-length:")]
+    return len(headers) + len(end) + int(said[0].partition(b":")[2]) if end and said else None
