@@ -14,6 +14,21 @@ FULL_CACHE: Final = 0.95
 """Share of the KV cache from which on a server is about to push requests out."""
 
 _OF_A_MODEL: Final = len(serving.MODEL_ATTRIBUTES)
+_SHOWN: Final = (
+    serving.SERVER_INFO,
+    serving.REQUESTS_RUNNING,
+    serving.REQUESTS_WAITING,
+    serving.REQUESTS_FINISHED,
+    serving.REQUESTS_ERRORS,
+    serving.REQUEST_DURATION,
+    serving.QUEUE_DURATION,
+    serving.TIME_TO_FIRST_TOKEN,
+    serving.TIME_PER_OUTPUT_TOKEN,
+    serving.TOKENS_PROMPT,
+    serving.TOKENS_GENERATED,
+    serving.KV_CACHE_UTILIZATION,
+)
+"""What makes a row of its own: what else is told of a model may be told otherwise, such as of all engines."""
 
 
 def server_views(lookup: Lookup, now: float) -> tuple[ServerView, ...]:
@@ -62,8 +77,7 @@ def _judge(
 def _models(name: str, provider: str, lookup: Lookup, now: float) -> Iterator[ModelView]:
     models = {
         attributes[:_OF_A_MODEL]
-        for metric in serving.METRICS
-        if len(metric.attributes) >= _OF_A_MODEL
+        for metric in _SHOWN
         for attributes in lookup.rows(metric)
         if attributes[:2] == (name, provider)
     }

@@ -309,6 +309,20 @@ def test_errors_without_a_model_belong_to_the_server() -> None:
     assert server.verdict == "1 error in the last minute"
 
 
+def test_what_is_told_of_all_engines_makes_no_model_of_its_own() -> None:
+    """A model whose refusals are counted for all of its engines has a row for each engine, and no more."""
+    key = ("llama", "vllm", "m", "")
+    readings = [
+        Reading(serving.REQUESTS_RUNNING, (*key, "0"), 3),
+        Reading(serving.REQUESTS_RUNNING, (*key, "1"), 4),
+        Reading(serving.REQUESTS_REJECTED, (*key, "", "queue_full"), 0),
+    ]
+
+    (server,) = view_of(snapshots.assemble(1, NOON, {"s": readings})).servers
+
+    assert [(model.engine, model.running) for model in server.models] == [("0", 3), ("1", 4)]
+
+
 def test_headlines_begin_with_what_is_lost() -> None:
     """Lost GPUs, blind collectors and failing exporters come before what asks for a look."""
     lines = view_of(snapshots.full()).headlines
