@@ -47,7 +47,7 @@ generate: $(VENV)/.dev ## Write all that derives from the catalogue: reference, 
 eval-drift: $(VENV)/.dev ## Evaluate drift detection on simulated and real series (minutes); writes docs/drift-evaluation.md
 	$(BIN)/python -m tests.evaluation
 
-bench: $(VENV)/.dev ## Measure the agent against its budgets, beside nvitop-exporter (about seven minutes)
+bench: $(VENV)/.dev ## Measure the agent against its budgets, beside nvitop-exporter (about nine minutes)
 	$(BIN)/python -m tests.bench
 
 # Locks carry hashes and no address: they install from whatever registry the machine uses.

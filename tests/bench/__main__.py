@@ -1,4 +1,4 @@
-"""Measures the agent against its budgets: ``make bench``, about seven minutes.
+"""Measures the agent against its budgets: ``make bench``, about nine minutes.
 
 What is measured is the real agent in processes of their own, reading GPUs each second from the simulated
 `libnvidia-ml.so.1` of the tests through the real binding, with a vLLM and a Triton server (captured answers
