@@ -135,10 +135,11 @@ class Device:
         for probe in self._moving:
             self._probing.fill(probe, values, problems)
         fresh = self._ask_seldom(now, problems)
+        answered = fresh or bool(values)  # what the counters said seconds ago is no answer
         profiled = self._profiling.read(now, values, problems)
         if slow is not None:
             self._renew_condition(now, slow, problems)
-        if problems and not values and not fresh:
+        if problems and not (answered or profiled):
             raise _nothing(problems)
         values |= self._seldom.values
         self._add_throughput(values, problems, asking=throughput)

@@ -61,6 +61,19 @@ def test_counters_are_means_of_all_the_time_and_so_asked_seldom(node: Node) -> N
         assert value(batch, gpu_work.SM_ACTIVE, uuid(2)) == 0.82
 
 
+def test_what_was_said_seconds_ago_is_no_answer(node: Node) -> None:
+    """A GPU that answers nothing any more is lost at once, though its counters were not due."""
+    for _ in range(12):
+        node.collect()
+    node.tell("rule * 3 error 999")
+
+    silent = node.collect()
+
+    assert value(silent, gpu.LOST, uuid(3)) == 1
+    assert value(silent, gpu_work.SM_ACTIVE, uuid(3)) is None
+    assert value(silent, gpu.LOST, uuid(2)) == 0
+
+
 def test_older_gpus_have_none(node: Node) -> None:
     """A GPU without performance counters is asked once whether it has them, and never again."""
     node.tell("devices 2\nmodel t4 *\nlog 1")
