@@ -17,6 +17,7 @@ from agent.catalogue.attributes import COLLECTOR, DRIFT_MODEL, GPU_INDEX, NODE, 
 from alerts import (
     agent,
     drift,
+    drift_counts,
     drift_distances,
     drift_performance,
     drift_replicas,
@@ -61,7 +62,9 @@ RECORDINGS: Final = {
     "warpwatch-inference": inference.recordings,
     "warpwatch-slo-ratios": slo.recordings,
     "warpwatch-slo-ratios-of-days": slo.slow_recordings,
+    "warpwatch-drift-reference": drift_counts.reference_recordings,
     "warpwatch-drift-1h": drift_scores.hour_recordings,
+    "warpwatch-drift-hourly": drift_counts.hourly,
     "warpwatch-drift-1d-replicas": drift_replicas.day,
     "warpwatch-drift-1d": drift_scores.day_recordings,
     "warpwatch-drift-distances": drift_distances.recordings,
@@ -74,7 +77,9 @@ INTERVAL: Final = "30s"
 """How often the rules are evaluated: twice within the shortest time that one must hold."""
 SLOW: Final = {
     "warpwatch-slo-ratios-of-days": "2m",
+    "warpwatch-drift-reference": "2m",
     "warpwatch-drift-1h": "2m",
+    "warpwatch-drift-hourly": "30m",
     "warpwatch-drift-1d": "4m",
     "warpwatch-drift-1d-replicas": "30m",
     "warpwatch-drift-distances": "4m",

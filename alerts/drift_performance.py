@@ -10,9 +10,16 @@ from typing import Final
 from agent.catalogue import drift
 from agent.catalogue import recorded_drift as scores
 from agent.catalogue import recorded_performance as recorded
-from agent.catalogue.attributes import BIN, DRIFT_MODEL, DRIFT_MODEL_VERSION, OUTCOME, REFERENCE
+from agent.catalogue.attributes import (
+    BIN,
+    DRIFT_MODEL,
+    DRIFT_MODEL_VERSION,
+    FEATURE,
+    OUTCOME,
+    REFERENCE,
+)
 from agent.catalogue.metric import Attribute
-from agent.catalogue.promql import aggregate, labels, matches, select
+from agent.catalogue.promql import aggregate, equals, labels, matches, select
 from agent.catalogue.recorded import Recorded
 from agent.catalogue.recorded_drift import PER_BIN, PER_FEATURE
 from agent.catalogue.recorded_performance import PER_MODEL
@@ -33,7 +40,7 @@ _NEGATIVE: Final = "true_negative|false_positive"
 
 def reference_recordings() -> tuple[Recording, ...]:
     """Return what each bin of a score is worth, once, however many replicas export it."""
-    share, worth = scores.REF_PROPORTION.name, recorded.CORRECTNESS.name
+    share, worth = _of_score(scores.REF_PROPORTION), recorded.CORRECTNESS.name
     return (
         _record(recorded.CORRECTNESS, aggregate("max", PER_BIN, select(drift.SCORE_CORRECTNESS))),
         _record(
@@ -64,7 +71,7 @@ def _recordings(window: str, came: str) -> tuple[Recording, ...]:
     labelled = recorded.LABELLED_POSITIVES[window], recorded.LABELLED_NEGATIVES[window]
     return (
         # Once, and then of the scores alone: most of a model's features are none.
-        _record(recorded.SCORE_COUNT[window], f"{scores.BIN_COUNT[window].name} and {worth}"),
+        _record(recorded.SCORE_COUNT[window], f"{_of_score(scores.BIN_COUNT[window])} and {worth}"),
         _record(
             recorded.ESTIMATED_ACCURACY[window],
             f"{_sum(f'{counts} * {worth}')}\n/ ({_sum(counts)} >= {FEWEST})",
@@ -81,6 +88,10 @@ def _recordings(window: str, came: str) -> tuple[Recording, ...]:
         ),
         _record(recorded.ROC_AUC[window], _area(*labelled)),
     )
+
+
+def _of_score(series: Recorded) -> str:
+    return f"{series.name}{{{equals(FEATURE, drift.SCORE)}}}"
 
 
 def _of(told: str, outcomes: str) -> str:

@@ -11,8 +11,7 @@ from typing import Final
 from agent.catalogue import drift
 from agent.catalogue import recorded_drift as recorded
 from agent.catalogue.attributes import BIN, DRIFT_WINDOW, STATISTIC
-from agent.catalogue.drift import MISSING
-from agent.catalogue.promql import aggregate, equals, select
+from agent.catalogue.promql import aggregate, equals, matches, select
 from agent.catalogue.recorded_drift import PER_FEATURE
 from alerts import drift_counts, drift_replicas
 from alerts.drift_counts import on, psi, record, summed
@@ -31,14 +30,10 @@ COUNTED_FOR_A_DAY: Final = f"last_over_time({recorded.SAMPLES['1h'].name}[1h] of
 
 
 def hour_recordings(span: str = "1h") -> tuple[Recording, ...]:
-    """Return the scores of the last hour; of another ``span`` for tests that cannot wait for one.
-
-    The references come first: who waits for a first score waits for one evaluation.
-    """
+    """Return the scores of the last hour; of another ``span`` for tests that cannot wait for one."""
     return (
-        *drift_counts.reference_recordings(),
         *drift_counts.hour(span),
-        *drift_replicas.hour(),
+        *drift_replicas.hour(span),
         *_scored("1h"),
     )
 
@@ -57,7 +52,8 @@ def _measured(window: str) -> tuple[Recording, ...]:
     counts, samples = recorded.BIN_COUNT[window].name, recorded.SAMPLES[window].name
     rank, k = recorded.REF_MIDRANK.name, f"({recorded.REF_BINS.name} - 1)"
     quantile = f"{k} * (1 - 2 / (9 * {k}) + {Z_P999} * sqrt(2 / (9 * {k}))) ^ 3"
-    missing = aggregate("sum", PER_FEATURE, f"{counts}{{{equals(BIN, MISSING)}}}")
+    unordered = matches(BIN, f"{drift.MISSING}|{drift.OTHER}")
+    missing = aggregate("sum", PER_FEATURE, f"{counts}{{{equals(BIN, drift.MISSING)}}}")
     return (
         record(
             recorded.PSI[window],
@@ -69,7 +65,8 @@ def _measured(window: str) -> tuple[Recording, ...]:
         ),
         record(
             recorded.RANK_SHIFT[window],
-            f"{summed(f'{counts} * {rank}')}\n/ ({summed(f'{counts} and {rank}')} > 0) - 0.5",
+            f"{summed(f'{counts} * {rank}')}\n"
+            f"/ (({samples} - {summed(f'{counts}{{{unordered}}}')}) > 0) - 0.5",
         ),
         record(recorded.MISSING_SHARE[window], f"{missing}\n/ ({samples} > 0)"),
     )

@@ -339,6 +339,12 @@ BIN = Attribute(
     "The bin: number and ends, or the category; `__missing__` where there was no value, `__other__` "
     "for what fits no other bin.",
 )
+SCORED_BY = Attribute(
+    "scored_by",
+    "Who scores what a single process counted: `process` where it does so itself, as "
+    "`model.drift.replica.psi`; rules do it for counters without this label.",
+    ("process",),
+)
 DRIFT_WINDOW = Attribute("window", "Over how long the score is made.", ("1h", "1d"))
 STATISTIC = Attribute("statistic", "Which score the threshold is for.", ("rank_shift", "psi"))
 QUALITY_ISSUE = Attribute(

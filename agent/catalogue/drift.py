@@ -17,6 +17,7 @@ from agent.catalogue.attributes import (
     REFERENCE,
     REFUSAL,
     ROAD,
+    SCORED_BY,
     STATISTIC,
 )
 from agent.catalogue.metric import Attribute, Kind, Metric
@@ -25,6 +26,15 @@ MISSING: Final = "__missing__"
 """The bin of what was not there."""
 OTHER: Final = "__other__"
 """The bin of what fits no other one: a word among numbers, a category that the reference has no bin for."""
+
+SCORE: Final = "score"
+"""The feature that is a classifier's score, whatever the payloads call it."""
+BY_PROCESS: Final = SCORED_BY.values[0]
+"""What the counters of a process say that tells its own scores."""
+SMOOTHING: Final = 0.5
+"""Of a value, added to each bin: no bin is empty then, and no logarithm infinite."""
+FEWEST_OF_REPLICA: Final = 500
+"""Values that one process must have counted to be compared with the others."""
 
 _OF_VERSION: Final = (DRIFT_MODEL, DRIFT_MODEL_VERSION)
 _OF_MODEL: Final = (*_OF_VERSION, REFERENCE)
@@ -55,6 +65,7 @@ FEATURE_OBSERVATIONS = _metric(
     "Values per bin since the reference came into use; each bin begins at 0.",
     FEATURE,
     BIN,
+    SCORED_BY,
 )
 REFERENCE_PROPORTION = _metric(
     "model.drift.reference.proportion",
@@ -78,6 +89,15 @@ REFERENCE_SAMPLES = _metric(
     "{sample}",
     "Values that the reference was made of.",
     FEATURE,
+)
+REPLICA_PSI = _metric(
+    "model.drift.replica.psi",
+    Kind.GAUGE,
+    "{score}",
+    "Population stability index of what this process counted in the window, or since its start, against the "
+    "reference; absent below 500 values.",
+    FEATURE,
+    DRIFT_WINDOW,
 )
 SCORE_CORRECTNESS = _metric(
     "model.drift.score.correctness",
@@ -166,6 +186,7 @@ METRICS: Final = (
     REFERENCE_PROPORTION,
     REFERENCE_MIDRANK,
     REFERENCE_SAMPLES,
+    REPLICA_PSI,
     SCORE_CORRECTNESS,
     SCORE_POSITIVE_RATE,
     LABELS,

@@ -45,9 +45,6 @@ REF_SAMPLES = _recorded(
 REF_BINS = _recorded(
     "reference_bins:count", "Bins that the reference sorts values into.", PER_FEATURE
 )
-REF_ENTROPY = _recorded(
-    "reference_entropy:sum", "Entropy of the reference's shares, in bits.", PER_FEATURE
-)
 
 
 def _windowed(
@@ -64,11 +61,13 @@ def _windowed(
 
 REPLICA_COUNT = _windowed(
     "replica_bin_count",
-    "Values per bin that one replica saw in {window}.",
+    "Values per bin of {window}, of one replica that does not tell its own scores.",
     (*PER_BIN, NODE, CLUSTER, INSTANCE),
 )
 REPLICA_SAMPLES = _windowed(
-    "replica_samples", "Values that one replica saw in {window}.", PER_REPLICA
+    "replica_samples",
+    "Values of {window}, of one replica that does not tell its own scores.",
+    PER_REPLICA,
 )
 REPLICA_PSI = _windowed(
     "replica_psi",
@@ -76,6 +75,11 @@ REPLICA_PSI = _windowed(
     PER_REPLICA,
 )
 BIN_COUNT = _windowed("bin_count", "Values per bin in {window}, all replicas together.", PER_BIN)
+HOURLY_COUNT = _recorded(
+    "hourly_bin_count:1h",
+    "Values per bin in 1h as of each half an hour: read over a day, fewer samples than those of bin_count.",
+    PER_BIN,
+)
 SAMPLES = _windowed("samples", "Values in {window}, all replicas together.")
 PROPORTION = _windowed(
     "proportion", "Share of each bin in {window}, smoothed by half a value a bin.", PER_BIN
@@ -114,7 +118,7 @@ THRESHOLD_PSI = _windowed(
     "psi_threshold", "PSI above which a feature has drifted: learned, else a cautious default."
 )
 
-REFERENCE_RECORDED: Final = (REF_PROPORTION, REF_MIDRANK, REF_SAMPLES, REF_BINS, REF_ENTROPY)
+REFERENCE_RECORDED: Final = (REF_PROPORTION, REF_MIDRANK, REF_SAMPLES, REF_BINS)
 WINDOWED: Final = (
     REPLICA_COUNT,
     REPLICA_SAMPLES,
@@ -139,5 +143,6 @@ WINDOWED: Final = (
 )
 RECORDED_DRIFT: Final = (
     *REFERENCE_RECORDED,
+    HOURLY_COUNT,
     *(windowed[window] for window in WINDOWS for windowed in WINDOWED if window in windowed),
 )

@@ -12,7 +12,7 @@ from itertools import pairwise
 from math import inf, isnan
 from typing import Final, Protocol
 
-from agent.catalogue.drift import MISSING, OTHER
+from agent.catalogue.drift import MISSING, OTHER, SMOOTHING
 
 QUANTILE_BINS: Final = 10
 """Bins of a numeric feature: with more, PSI and chi-square need more samples to see the same shift."""
@@ -91,10 +91,10 @@ class CategoryBins:
 def smoothed(counts: Sequence[float]) -> tuple[float, ...]:
     """Return shares with half an observation more in every bin, so that none is 0 and no logarithm infinite.
 
-    The same as the recording rules do to the traffic: (count + 0.5) / (samples + 0.5 * bins).
+    The same as is done to the traffic: (count + 0.5) / (samples + 0.5 * bins).
     """
-    whole = sum(counts) + 0.5 * len(counts)
-    return tuple((count + 0.5) / whole for count in counts)
+    whole = sum(counts) + SMOOTHING * len(counts)
+    return tuple((count + SMOOTHING) / whole for count in counts)
 
 
 def midranks(counts: Sequence[float]) -> tuple[float, ...]:

@@ -1,8 +1,12 @@
-"""What is exported of a model's traffic: counts, and what they are compared with; no score, no value."""
+"""What is exported of a model's traffic: counts, what they are compared with, and this process's own scores.
+
+No value of a payload is.
+"""
 
 from collections.abc import Iterator
 
 from agent.catalogue.drift import (
+    BY_PROCESS,
     FEATURE_OBSERVATIONS,
     LABELS,
     LABELS_UNMATCHED,
@@ -11,6 +15,7 @@ from agent.catalogue.drift import (
     REFERENCE_MIDRANK,
     REFERENCE_PROPORTION,
     REFERENCE_SAMPLES,
+    REPLICA_PSI,
     SCHEMA_VIOLATIONS,
     SCORE_CORRECTNESS,
     SCORE_POSITIVE_RATE,
@@ -38,6 +43,15 @@ def readings(traffic: Traffic) -> Iterator[Reading]:
         yield from _compared_with(identity, counter.reference)
 
 
+def replica_scores(traffic: Traffic, now: float) -> Iterator[Reading]:
+    """Tell how far from its reference it has been of late; ``now``: seconds of a clock that never jumps."""
+    if traffic.reference is None:
+        return
+    identity = (traffic.model, traffic.model_version, traffic.reference.id)
+    for feature, window, score in traffic.windows.scores(now):
+        yield Reading(REPLICA_PSI, (*identity, feature, window), score)
+
+
 def _performance(
     identity: tuple[str, str, str], traffic: Traffic, reference: Reference
 ) -> Iterator[Reading]:
@@ -57,7 +71,7 @@ def _performance(
 def _counted(identity: tuple[str, str, str], counter: FeatureCounter) -> Iterator[Reading]:
     name, labels = counter.reference.name, counter.reference.bins.labels
     for label, count in zip(labels, counter.counts, strict=True):
-        yield Reading(FEATURE_OBSERVATIONS, (*identity, name, label), float(count))
+        yield Reading(FEATURE_OBSERVATIONS, (*identity, name, label, BY_PROCESS), float(count))
     for issue, count in counter.issues.items():
         yield Reading(QUALITY_ISSUES, (*identity, name, issue), float(count))
 

@@ -6,12 +6,14 @@ The roads (KServe, Seldon, Triton, BentoML, OTLP, plain rows, files) differ; wha
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from agent.catalogue import drift
+
 Value = float | str | bool | Sequence[float] | None
 """One value: a number, a word, a vector, or nothing. Anything else is a type error, and is counted as one."""
 
 PREDICTION = "prediction"
 """The column of what the model answered: a class or a number."""
-SCORE = "score"
+SCORE = drift.SCORE
 """The column of how sure the model was, 0 to 1."""
 LABEL = "label"
 """The column of what turned out to be true, where it is known."""

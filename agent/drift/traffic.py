@@ -14,6 +14,7 @@ from agent.drift.learning import FeatureLearner, Learned
 from agent.drift.performance_labels import Awaited, LabelCounter, joined
 from agent.drift.performance_learning import PerformanceSample
 from agent.drift.reference import Reference
+from agent.drift.replica import ReplicaWindows
 from agent.drift.rows import LABEL, LENGTH, ROW_ID, SCORE, Rows
 from agent.drift.schema import Schema
 
@@ -62,6 +63,7 @@ class Traffic:
         self.model_version = model_version
         self.reference: Reference | None = None
         self.counters: Mapping[str, FeatureCounter] = {}
+        self.windows = ReplicaWindows(())
         self.rows = 0
         """Since the start, or since the reference came into use."""
         self.schema_violations = 0
@@ -82,6 +84,7 @@ class Traffic:
         """Count against ``reference`` from now on, from 0."""
         self.reference = reference
         self.counters = {feature.name: counter(feature) for feature in reference.features}
+        self.windows = ReplicaWindows(tuple(self.counters.values()))
         self._projections = {each.name: each for each in reference.projections}
         self.rows = self._whole_rows = 0
         self._learners = {}

@@ -294,11 +294,12 @@ def _replica_scores() -> Panel:
 
 def _replicas() -> Panel:
     by = (NODE, INSTANCE)
+    counted = rate(drift.FEATURE_OBSERVATIONS, by, *OF_FEATURE, window="1h", function="increase")
     return graph(
         "Values in an hour, by replica",
-        Query(aggregate("sum", by, of_feature(recorded.REPLICA_SAMPLES["1h"].name)), legend(*by)),
+        Query(counted, legend(*by)),
         unit=COUNT,
-        description=f"{recorded.REPLICA_SAMPLES['1h'].description} One that gets much less than the rest, or "
+        description="Values that one replica counted in an hour. One that gets much less than the rest, or "
         "nothing, is not part of what is compared.",
     )
 

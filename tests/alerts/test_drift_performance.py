@@ -10,7 +10,7 @@ import yaml
 
 from agent.drift.bins import NumericBins, smoothed
 from agent.drift.performance import Calibration, estimated_accuracy, estimated_roc_auc, roc_auc
-from alerts import drift_performance, drift_scores
+from alerts import drift_counts, drift_performance, drift_scores
 
 IDENTITY = {"model": "m", "model_version": "1", "reference": "abc"}
 BINS = NumericBins(tuple(number / 20 for number in range(1, 20)))
@@ -74,7 +74,9 @@ def inputs(factor: int = 1) -> list[dict[str, str]]:
 def judge(promtool: Path, folder: Path, tests: list[dict[str, Any]]) -> str:
     """Return what promtool says; nothing where the rules do as ``tests`` say."""
     recordings = (
+        *drift_counts.reference_recordings(),
         *drift_scores.hour_recordings(),
+        *drift_counts.hourly(),
         *drift_scores.day_recordings(),
         *drift_performance.reference_recordings(),
         *drift_performance.hour_recordings(),

@@ -11,7 +11,7 @@ import yaml
 
 from agent.catalogue.recorded_drift import RECORDED_DRIFT
 from agent.drift.bins import CategoryBins, NumericBins, midranks, smoothed
-from alerts import drift_distances, drift_replicas
+from alerts import drift_counts, drift_distances, drift_replicas
 from alerts.drift_scores import day_recordings, hour_recordings
 
 IDENTITY = {"model": "m", "model_version": "1", "reference": "abc"}
@@ -115,7 +115,9 @@ def _psi(share: Any, reference: Any) -> float:
 def judge(promtool: Path, folder: Path, tests: list[dict[str, Any]]) -> str:
     """Return what promtool says about the recording rules; nothing where they do as ``tests`` say."""
     recordings = (
+        *drift_counts.reference_recordings(),
         *hour_recordings(),
+        *drift_counts.hourly(),
         *drift_replicas.day(),
         *day_recordings(),
         *drift_distances.recordings(),
@@ -273,6 +275,66 @@ def test_worst_replica_of_a_day_is_told_between_evaluations(promtool: Path, tmp_
                         "exp_samples": [{"labels": labelled(worst, feature="age"), "value": 0.3}],
                     },
                     {"expr": worst, "eval_time": "70m", "exp_samples": []},
+                ],
+            }
+        ],
+    )
+
+    assert said == ""
+
+
+def test_replica_that_scores_itself_is_not_scored_again(promtool: Path, tmp_path: Path) -> None:
+    """Its own word counts, for an hour and a day, and nothing is recorded of its bins."""
+    own = {
+        (window, node): labelled(
+            "model_drift_replica_psi",
+            feature="age",
+            window=window,
+            k8s_node_name=node,
+            instance=f"{node}:9411",
+        )
+        for window in ("1h", "1d")
+        for node in ("n0", "n6")
+    }
+    counters = [
+        {**each, "series": each["series"].replace("}", ', scored_by="process"}')}
+        for each in inputs(26 * 60)
+        if "observations" in each["series"]
+    ]
+    references = [each for each in inputs(26 * 60) if "reference_" in each["series"]]
+    told = [
+        {"series": series, "values": f"{0.7 if node == 'n6' else 0.01}x1600"}
+        for (_, node), series in own.items()
+    ]
+
+    said = judge(
+        promtool,
+        tmp_path,
+        [
+            {
+                "interval": "1m",
+                "input_series": [*counters, *references, *told],
+                "promql_expr_test": [
+                    *(
+                        check
+                        for window, minutes in (("1h", 60), ("1d", 24 * 60))
+                        for check in expected(
+                            "age",
+                            window,
+                            26 * 60,
+                            {**scores("age", minutes), "replica_psi_max": 0.7},
+                        )
+                    ),
+                    {
+                        "expr": 'count(drift:replica_psi:1h{feature="age"})',
+                        "eval_time": "1560m",
+                        "exp_samples": [{"labels": "{}", "value": 2}],
+                    },
+                    {
+                        "expr": '{__name__=~"drift:replica_(bin_count|samples):.*"}',
+                        "eval_time": "1560m",
+                        "exp_samples": [],
+                    },
                 ],
             }
         ],

@@ -32,11 +32,11 @@ GROUPS: Final = tuple(
 RULES: Final = tuple(each for name in GROUPS for each in build.RECORDINGS[name]())
 WHO: Final = {"model": "m", "model_version": "1", "reference": "abc"}
 BINS: Final = {
-    "age": NumericBins((18.0, 40.0)).labels,
+    "score": NumericBins((18.0, 40.0)).labels,
     "plan": CategoryBins(("free", "pro")).labels,
 }
-REFERENCE: Final = {"age": (900, 4_000, 3_100, 50, 0), "plan": (6_000, 2_000, 10, 40)}
-PER_SCRAPE: Final = {"age": (3, 10, 7, 0.5, 0), "plan": (6, 2, 0.1, 0.3)}
+REFERENCE: Final = {"score": (900, 4_000, 3_100, 50, 0), "plan": (6_000, 2_000, 10, 40)}
+PER_SCRAPE: Final = {"score": (3, 10, 7, 0.5, 0), "plan": (6, 2, 0.1, 0.3)}
 ORDERED: Final = 3
 SCRAPE: Final = 30
 HOUR: Final = 3600 // SCRAPE
@@ -90,7 +90,7 @@ def observed(node: str, feature: str, end: int) -> Iterator[Series]:
     """Return the counters of a feature on a node and what it compares with, scraped until ``end``."""
     who = {**WHO, "feature": feature, "k8s_node_name": node, "instance": f"{node}:9411"}
     values, shares = came(node, feature), smoothed(REFERENCE[feature])
-    ranks = midranks(REFERENCE[feature][:ORDERED]) if feature == "age" else ()
+    ranks = midranks(REFERENCE[feature][:ORDERED]) if feature == "score" else ()
     spans = [np.arange(begin, stop) for begin, stop in LIVES[node]]
     times = [float(end - SCRAPE * (SEEN - 1 - at)) for span in spans for at in span]
     samples = float(sum(REFERENCE[feature]))

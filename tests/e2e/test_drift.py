@@ -22,6 +22,7 @@ import yaml
 from agent.drift.bins import CategoryBins, NumericBins
 from agent.drift.reference import FeatureReference, Reference, from_json
 from agent.drift.thresholds import Threshold, to_json
+from alerts.drift_counts import reference_recordings
 from alerts.drift_scores import hour_recordings
 from tests.real_parts.command import run
 from tests.real_parts.programs import Program, Programs, eventually, free_port
@@ -170,7 +171,8 @@ def node(programs: Programs, folder: Path, name: str) -> Node:
 
 def start_scraping(programs: Programs, folder: Path, nodes: Sequence[Node]) -> Prometheus:
     """Start a Prometheus that scrapes the nodes and evaluates the rules, each second."""
-    group = {"name": "drift", "rules": [each.as_yaml() for each in hour_recordings(SPAN)]}
+    recordings = (*reference_recordings(), *hour_recordings(SPAN))
+    group = {"name": "drift", "rules": [each.as_yaml() for each in recordings]}
     (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": [group]}))
     targets = [each.process.url.removeprefix("http://") for each in nodes]
     config = folder / "prometheus.yaml"

@@ -73,6 +73,18 @@ def test_process_accepts_its_configuration(
     assert mounts[str(config.state_dir)] == "state"
 
 
+def test_it_is_scraped_each_minute(helm4: Path) -> None:
+    """Scores over an hour need no more samples; the agent's interval is another one."""
+    objects = render(helm4, "default", *ON, "--set", "podMonitor.enabled=true")
+
+    intervals = {
+        name: monitor["spec"]["podMetricsEndpoints"][0]["interval"]
+        for (kind, name), monitor in objects.items()
+        if kind == "PodMonitor"
+    }
+    assert intervals == {"w-warpwatch": "15s", NAME: "60s"}
+
+
 def test_every_replica_compares_with_the_given_references(helm4: Path) -> None:
     """Each file of the ConfigMap is put in use before the process starts, by a command that exists."""
     spec = pods(render(helm4, "everything"))["spec"]

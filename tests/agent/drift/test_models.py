@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.catalogue.drift import (
+    BY_PROCESS,
     FEATURE_OBSERVATIONS,
     REFERENCE_MIDRANK,
     REFERENCE_PROPORTION,
@@ -98,7 +99,7 @@ async def test_what_is_in_use_is_born_at_zero(
         for each in batch.readings
         if isinstance(each.value, float)
     }
-    assert {told[FEATURE_OBSERVATIONS, each] for each in bins} == {0.0}
+    assert {told[FEATURE_OBSERVATIONS, (*each, BY_PROCESS)] for each in bins} == {0.0}
     assert all(told[REFERENCE_PROPORTION, each] > 0 for each in bins)
     assert told[REFERENCE_SAMPLES, (*identity, "age")] == 15.0
     assert len([metric for metric, _ in told if metric is REFERENCE_MIDRANK]) == 3

@@ -41,7 +41,7 @@ def test_bins_are_born_at_zero() -> None:
     traffic, reference = taught()
 
     counts = {
-        reading.attributes[3:]: reading.value
+        reading.attributes[3:5]: reading.value
         for reading in readings(traffic)
         if reading.metric is FEATURE_OBSERVATIONS
     }
