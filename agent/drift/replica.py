@@ -48,7 +48,7 @@ class ReplicaWindows:
             enough = np.flatnonzero(samples >= FEWEST_OF_REPLICA)
             if len(enough):
                 scores = self._psi(recent, samples)
-                for place in enough:
+                for place in enough.tolist():
                     yield self._counters[place].reference.name, window, float(scores[place])
 
     def _psi(self, counts: Array, samples: Array) -> Array:

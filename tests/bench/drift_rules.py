@@ -7,6 +7,7 @@ meanwhile: the time is the rules' alone. What counters hold makes no difference 
 
 ``--nodes 1`` is a fleet whose replicas all log to one drift process, which has added them up already.
 ``--unscored`` is one whose processes do not tell their own scores, so that rules score each of them.
+``--prometheus PATH`` takes another one than that of the tests.
 What is reported is what each group's and each rule's last evaluation took, by Prometheus itself, and the CPU
 that the process took beside, garbage collection included.
 """
@@ -144,10 +145,14 @@ def _rules() -> dict[str, Any]:
     return {"groups": mine}
 
 
-def _started(programs: Programs, folder: Path, nodes: int, told: Labels) -> Prometheus:
+def _started(
+    programs: Programs, folder: Path, nodes: int, told: Labels, binary: Path | None
+) -> Prometheus:
     config = folder / "prometheus.yaml"
     config.write_text('{"rule_files": ["rules.yaml"]}', encoding="utf-8")
-    prometheus = start_prometheus(programs, config, "--web.enable-remote-write-receiver")
+    prometheus = start_prometheus(
+        programs, config, "--web.enable-remote-write-receiver", binary=binary
+    )
     url = f"{prometheus.program.url}/api/v1/write"
     _day(url, nodes, told)
     _scrapes(url, nodes, told)
@@ -163,13 +168,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nodes", type=int, default=NODES, help="default: %(default)s")
     parser.add_argument("--unscored", action="store_true", help="replicas do not score themselves")
+    parser.add_argument("--prometheus", type=Path, help="default: that of the tests")
     chosen = parser.parse_args(argv)
     told = {} if chosen.unscored else {"scored_by": "process"}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         programs = Programs(folder)
         try:
-            prometheus = _started(programs, folder, chosen.nodes, told)
+            prometheus = _started(programs, folder, chosen.nodes, told, chosen.prometheus)
             spent = EVERY * _cpu_share(prometheus, TWICE)
             _tell(prometheus.ask("rules")["groups"])
             _line("CPU of the process, for all groups", spent, f"   load {os.getloadavg()[0]:.1f}")

@@ -42,15 +42,22 @@ class Prometheus:
 
 
 def start_prometheus(
-    programs: Programs, config: Path, *options: str, storage: Path | None = None
+    programs: Programs,
+    config: Path,
+    *options: str,
+    storage: Path | None = None,
+    binary: Path | None = None,
 ) -> Prometheus:
-    """Start Prometheus with ``config`` and wait until it is ready; ``storage`` may hold blocks already."""
+    """Start Prometheus with ``config`` and wait until it is ready; ``storage`` may hold blocks already.
+
+    ``binary`` is one of another version.
+    """
     port = free_port()
     kept = storage or config.parent / f"prometheus-{port}"
     program = programs.start(
         "prometheus",
         [
-            path_of("prometheus"),
+            binary or path_of("prometheus"),
             f"--config.file={config}",
             f"--storage.tsdb.path={kept}",
             f"--web.listen-address=127.0.0.1:{port}",
