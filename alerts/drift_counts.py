@@ -37,6 +37,7 @@ def reference_recordings() -> tuple[Recording, ...]:
             recorded.REF_SAMPLES, aggregate("max", PER_FEATURE, select(drift.REFERENCE_SAMPLES))
         ),
         record(recorded.REF_BINS, aggregate("count", PER_FEATURE, share)),
+        record(recorded.REF_ENTROPY, f"-{summed(f'{share} * log2({share})')}"),
     )
 
 

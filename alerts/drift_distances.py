@@ -16,9 +16,13 @@ SEASON: Final = "1w"
 
 
 def recordings() -> tuple[Recording, ...]:
-    """Return the distances of both windows."""
+    """Return the distances of both windows from the reference."""
+    return tuple(each for window in recorded.WINDOWS for each in _to_reference(window))
+
+
+def earlier_recordings() -> tuple[Recording, ...]:
+    """Return the distances from a reference that rolls along, and from one of the same season."""
     return (
-        *(each for window in recorded.WINDOWS for each in _to_reference(window)),
         *(_earlier(series, window, window) for window, series in recorded.PSI_ROLLING.items()),
         *(_earlier(series, window, SEASON) for window, series in recorded.PSI_SEASONAL.items()),
     )
@@ -26,13 +30,16 @@ def recordings() -> tuple[Recording, ...]:
 
 def _to_reference(window: str) -> tuple[Recording, ...]:
     share, reference = recorded.PROPORTION[window].name, recorded.REF_PROPORTION.name
+    both = f"({share} + {reference})"
     counts, samples = recorded.BIN_COUNT[window].name, recorded.SAMPLES[window].name
     return (
         record(recorded.TVD[window], f"0.5 * {summed(f'abs({share} - {reference})')}"),
         record(
             recorded.JS[window],
+            # The entropy of the mixture of both, less the mean of their own.
             "sqrt(clamp_min(1 - 0.5 * (\n"
-            f"{_like_mixture(share, reference)}\n+ {_like_mixture(reference, share)}), 0))",
+            f"{summed(f'{both} * log2{both}')}\n- {summed(f'{share} * log2({share})')}\n"
+            f"+ {recorded.REF_ENTROPY.name}), 0))",
         ),
         # As the shares of a reference add up to 1, this is the sum of (count - expected)^2 / expected.
         record(
@@ -40,15 +47,6 @@ def _to_reference(window: str) -> tuple[Recording, ...]:
             f"{summed(f'{counts} ^ 2 / {reference}')} / ({samples} > 0) - {samples}",
         ),
     )
-
-
-def _like_mixture(share: str, other: str) -> str:
-    """Return 1 less the Kullback-Leibler divergence, in bits, of shares to the mean of both.
-
-    That is the sum of share * log2(2 / (1 + other / share)), where the shares add up to 1: an operation
-    less on each bin.
-    """
-    return summed(f"{share} * log2(1 + {other} / {share})")
 
 
 def _earlier(series: Recorded, window: str, ago: str) -> Recording:

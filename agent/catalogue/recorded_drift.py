@@ -45,6 +45,9 @@ REF_SAMPLES = _recorded(
 REF_BINS = _recorded(
     "reference_bins:count", "Bins that the reference sorts values into.", PER_FEATURE
 )
+REF_ENTROPY = _recorded(
+    "reference_entropy:sum", "Entropy of the reference's shares, in bits.", PER_FEATURE
+)
 
 
 def _windowed(
@@ -118,7 +121,7 @@ THRESHOLD_PSI = _windowed(
     "psi_threshold", "PSI above which a feature has drifted: learned, else a cautious default."
 )
 
-REFERENCE_RECORDED: Final = (REF_PROPORTION, REF_MIDRANK, REF_SAMPLES, REF_BINS)
+REFERENCE_RECORDED: Final = (REF_PROPORTION, REF_MIDRANK, REF_SAMPLES, REF_BINS, REF_ENTROPY)
 WINDOWED: Final = (
     REPLICA_COUNT,
     REPLICA_SAMPLES,

@@ -121,6 +121,7 @@ def judge(promtool: Path, folder: Path, tests: list[dict[str, Any]]) -> str:
         *drift_replicas.day(),
         *day_recordings(),
         *drift_distances.recordings(),
+        *drift_distances.earlier_recordings(),
     )
     groups = [{"name": "drift", "interval": "5m", "rules": [each.as_yaml() for each in recordings]}]
     (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": groups}))
