@@ -129,7 +129,7 @@ def _of_alerts(node: promql.VectorSelector) -> frozenset[str]:
 
 def _check_value(attribute: Attribute, matcher: promql.Matcher) -> None:
     """Demand that each alternative of the matcher can be true, where all values are known."""
-    if not attribute.values or matcher.value == ".*":
+    if not attribute.values or matcher.value in ("", ".*"):  # "" is a series without the label
         return
     for alternative in matcher.value.split("|"):
         if not any(re.fullmatch(alternative, value) for value in attribute.values):
