@@ -60,6 +60,7 @@ GROUPS: Final = {
 }
 RECORDINGS: Final = {
     "warpwatch-inference": inference.recordings,
+    "warpwatch-inference-latency": inference.latency_recordings,
     "warpwatch-slo-ratios": slo.recordings,
     "warpwatch-slo-ratios-of-days": slo.slow_recordings,
     "warpwatch-drift-reference": drift_counts.reference_recordings,

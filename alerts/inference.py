@@ -36,8 +36,13 @@ _HOUR: Final = 3600
 
 
 def recordings() -> tuple[Recording, ...]:
-    """Return the recording rules; those further down use those further up."""
-    return (*_traffic(), *_latencies(), *_gpus(), *_efficiency(), *_of_models())
+    """Return what is recorded of traffic and cost; those further down use those further up."""
+    return (*_traffic(), *_gpus(), *_efficiency(), *_of_models())
+
+
+def latency_recordings() -> tuple[Recording, ...]:
+    """Return the quantiles of latencies, of each server and of a model's servers together."""
+    return tuple(_latencies())
 
 
 def _traffic() -> Iterator[Recording]:

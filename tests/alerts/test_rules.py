@@ -40,6 +40,14 @@ def write(path: Path, file: dict[str, Any], test: dict[str, Any], rules: dict[st
     return path
 
 
+def test_groups_are_within_what_mimir_takes() -> None:
+    """Mimir refuses more than 20 rules in a group and more than 70 groups, unless it is told otherwise."""
+    sizes = {group["name"]: len(group["rules"]) for group in GROUPS["groups"]}
+
+    assert max(sizes.values()) <= 20
+    assert len(sizes) <= 70
+
+
 def test_promtool_accepts_the_rules(promtool: Path) -> None:
     """The oldest Prometheus that is supported takes the file, and its linter has nothing to say."""
     said = run(promtool, "check", "rules", "--lint=all", "--lint-fatal", GENERATED)
