@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from agent.catalogue.drift import MISSING, OTHER
 from agent.drift.bins import NumericBins
-from agent.drift.counting import finite, spelled
+from agent.drift.column import finite, spelled
 from agent.drift.reference import Reference
 from agent.drift.rows import LABEL, PREDICTION, ROW_ID, SCORE
 

@@ -4,10 +4,11 @@ While it learns, nothing is counted and so nothing is measured: that is said (`a
 pretended to be calm.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from agent.drift.column import Column
 from agent.drift.counting import FeatureCounter, counter
 from agent.drift.embedding import Projection
 from agent.drift.learning import FeatureLearner, Learned
@@ -93,9 +94,10 @@ class Traffic:
     def add(self, rows: Rows) -> Reference | None:
         """Take in rows; return the reference if these completed it."""
         rows = self._judge(rows)
-        self.schema_violations += self._schema.violations(rows)
+        columns = {name: Column(values) for name, values in rows.columns.items()}
+        self.schema_violations += self._schema.violations(columns, rows.size if rows.whole else 0)
         if self.reference is not None:
-            self._count(rows)
+            self._count(rows, columns)
             return None
         self._learn(rows)
         return self.freeze(rows.time) if self._has_learned(rows.time) else None
@@ -178,18 +180,18 @@ class Traffic:
         declared = self._schema.by_name.get(name)
         return FeatureLearner(name, embeddings=self._embeddings, declared=declared)
 
-    def _count(self, rows: Rows) -> None:
+    def _count(self, rows: Rows, columns: Mapping[str, Column]) -> None:
         size = rows.size
         met = set()
-        for name, values in rows.columns.items():
-            taken = name not in self.counters and name + LENGTH in rows.columns
-            told = {} if taken else self.derived(name, values)
+        for name, column in columns.items():
+            taken = name not in self.counters and name + LENGTH in columns
+            told = {} if taken else self.derived(name, column)
             if not told and name != LABEL:  # labels may come to any model, sooner or later
                 self.schema_violations += 1
             for feature, derived in told.items():
                 known = self.counters[feature]
                 known.add(derived)
-                known.add_missing(size - len(derived) if name != LABEL else 0)
+                known.add_missing(size - len(derived.values) if name != LABEL else 0)
                 met.add(feature)
         for feature, known in self.counters.items():
             if rows.whole and feature not in met and feature != LABEL:
@@ -197,24 +199,18 @@ class Traffic:
                 self.schema_violations += feature not in self._judged
         self.rows += _size(rows)
 
-    def derived(self, name: str, values: Sequence[object]) -> Mapping[str, Sequence[object]]:
+    def derived(self, name: str, column: Column) -> Mapping[str, Column]:
         """Return the features that a column is, or that are made of it; none for a column nobody knows."""
         if name in self.counters:
-            return {name: values}
+            return {name: column}
         if name + LENGTH in self.counters:
-            return {name + LENGTH: [_length(value) for value in values]}
+            return {name + LENGTH: column.lengths}
         if name in self._projections:
-            return self._projections[name].columns(values)
+            made = self._projections[name].columns(column.values)
+            return {feature: Column(values) for feature, values in made.items()}
         return {}
 
 
 def _size(rows: Rows) -> int:
     """Return how many rows these are; labels that came late are none."""
     return rows.size if rows.columns.keys() - {LABEL} else 0
-
-
-def _length(value: object) -> object:
-    """Return a text's length in characters; what is no text stays what it is, and is counted so."""
-    if isinstance(value, str):
-        return len(value)
-    return None if value is None else ()
