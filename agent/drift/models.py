@@ -5,7 +5,8 @@ a thousand rows, and nothing else of a payload is kept.
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 from agent.drift.kept import KeptReferences
@@ -24,8 +25,8 @@ BATCH: Final = 1_024
 """Rows that are counted at once: beyond it, a value gets no cheaper."""
 MOST_CELLS: Final = 1_000_000
 """Rows by columns that wait at most: rows that each have other columns are counted sooner."""
-
-
+_NAMED: Final = 3
+"""Columns that a problem names."""
 IDLE: Final = 86_400.0
 """Seconds without traffic after which a version of a model makes room for another one."""
 
@@ -75,7 +76,7 @@ class Models:
         selections: Sequence[Selection] = (),
     ) -> None:
         self._clock = clock
-        self._kept = KeptReferences(store, self._contradiction)
+        self._kept = KeptReferences(store, self._objection)
         self._learning = learning
         self._most_features = most_features
         self._most_models = most_models
@@ -90,6 +91,8 @@ class Models:
         self._problems: list[Problem] = []
         self._refused: set[tuple[str, str]] = set()
         self._seen: dict[tuple[str, str], float] = {}
+        self._short: set[tuple[str, str]] = set()
+        """Of which it was told that they have too many features."""
 
     def add(self, rows: Rows) -> bool:
         """Take in rows; False where there are too many models already."""
@@ -223,6 +226,7 @@ class Models:
         self._kept.forget(key)
         self._seen.pop(key, None)
         self._reservoirs.pop(key, None)
+        self._short.discard(key)
         for whole in (True, False):
             self._waiting.pop((*key, whole), None)
         return True
@@ -239,16 +243,32 @@ class Models:
             schema=self._schema(key[0]),
         )
 
+    def _tell_left_out(self, key: tuple[str, str], names: Collection[str]) -> None:
+        """Say once which columns there is no room for."""
+        if key not in self._short:
+            self._short.add(key)
+            said = (
+                f"more columns than the {self._most_features} that a model may have are left out, such as "
+                f"{', '.join(islice(names, _NAMED))}; see drift.max_features, and drift.models[].include"
+            )
+            self._problems.append(Problem("too_many_features", " ".join(key).strip(), said))
+
     def _schema(self, model: str) -> Schema:
         return Schema(selection_of(model, self._selections).declared)
 
-    def _contradiction(self, reference: Reference) -> str:
-        return self._schema(reference.model).contradiction(reference)
+    def _objection(self, reference: Reference) -> tuple[str, str]:
+        said = reference.excess(self._most_features)
+        if said:
+            return "too_many_features", said
+        return "schema_mismatch", self._schema(reference.model).contradiction(reference)
 
     def _count(self, key: tuple[str, str], waiting: _Waiting, *, whole: bool) -> None:
         now = self._clock()
         self._seen[key] = now
         self._kept.note(key, now)
-        learned = self._traffic[key].add(Rows(*key, waiting.take(), now, whole))
+        traffic = self._traffic[key]
+        learned = traffic.add(Rows(*key, waiting.take(), now, whole))
+        if traffic.left_out:
+            self._tell_left_out(key, traffic.left_out)
         if learned is not None:
             self._kept.keep(learned, now)

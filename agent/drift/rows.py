@@ -24,6 +24,11 @@ LENGTH = ".length"
 OWN = frozenset({PREDICTION, SCORE, LABEL, LATENCY, ROW_ID})
 
 
+def is_own(name: str) -> bool:
+    """Tell whether a column, or the feature that is made of it, is one that every model may have."""
+    return name.removesuffix(LENGTH) in OWN
+
+
 def id_of_row(event: str, number: int, rows: int) -> str:
     """Return the id of one row of an event of several ``rows``; of a single one, it is the event's."""
     return event if rows == 1 else f"{event}#{number}"

@@ -15,11 +15,14 @@ from agent.drift.learning import FeatureLearner, Learned
 from agent.drift.performance_labels import Awaited, LabelCounter, joined
 from agent.drift.performance_learning import PerformanceSample
 from agent.drift.reference import Reference
-from agent.drift.rows import LABEL, LENGTH, ROW_ID, SCORE, Rows
+from agent.drift.rows import LABEL, LENGTH, ROW_ID, SCORE, Rows, is_own
 from agent.drift.schema import Schema
 
 MAX_FEATURES: Final = 50
-"""Of a model, by default: 12 series each. More names are counted as schema violations, not as series."""
+"""Of a model, by default, beside prediction, score, label and latency: 12 series each. More names are
+counted as schema violations, not as series."""
+_MOST_NAMED: Final = 100
+"""Names of columns that are left out, to be told; there may be any number of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,8 @@ class Traffic:
         self.labels: LabelCounter | None = None
         """What labels said; `None` until there are any, unless the reference was learned with some."""
         self.labels_unmatched = 0
+        self.left_out: dict[str, None] = {}
+        """Columns that were not learned for want of room, in the order in which they came; the first ones."""
         self.model = model
         self.model_version = model_version
         self.reference: Reference | None = None
@@ -67,7 +72,8 @@ class Traffic:
         """Since the start, or since the reference came into use."""
         self.schema_violations = 0
         self._learning = learning or Learning()
-        self._most = most_features
+        self._room = most_features
+        """Columns that may still be learned."""
         self._learners: dict[str, FeatureLearner] = {}
         self._projections: Mapping[str, Projection] = {}
         self._judged: frozenset[str] = frozenset()
@@ -78,6 +84,7 @@ class Traffic:
             self.use(reference)
         else:  # what is declared has a place, however many other columns come before it
             self._learners = {name: self._learner(name) for name in self._schema.by_name}
+            self._room -= sum(not is_own(name) for name in self._learners)
 
     def use(self, reference: Reference) -> None:
         """Count against ``reference`` from now on, from 0."""
@@ -164,9 +171,10 @@ class Traffic:
         for name, values in rows.columns.items():
             learner = self._learners.get(name)
             if learner is None:
-                if not name or len(self._learners) >= self._most:
+                if not name or not self._has_room(name):
                     self.schema_violations += 1
                     continue
+                self._room -= not is_own(name)
                 learner = self._learners[name] = self._learner(name)
                 learner.add_missing(self._whole_rows if name != LABEL else 0)
             learner.add(values)
@@ -175,6 +183,14 @@ class Traffic:
                 learner.add_missing(rows.size)
         self.rows += _size(rows)
         self._whole_rows += rows.size if rows.whole else 0
+
+    def _has_room(self, name: str) -> bool:
+        """Tell whether a column more is learned; what every model may have always is."""
+        if is_own(name) or self._room > 0:
+            return True
+        if len(self.left_out) < _MOST_NAMED:
+            self.left_out[name] = None
+        return False
 
     def _learner(self, name: str) -> FeatureLearner:
         declared = self._schema.by_name.get(name)

@@ -177,9 +177,10 @@ class Intake:
         except RefusedError as error:
             return refusal(error)
         learned = self._models.freeze(model, request.query.get("model_version", ""))
-        if learned is None:
+        traffic = self._models.find(model, request.query.get("model_version", ""))
+        if learned is None or traffic is None:
             return refusal(RefusedError(409, "no_model", f"nothing is being learned of {model!r}"))
-        return web.json_response({"reference": learned.id})
+        return web.json_response({"reference": learned.id, "left_out": list(traffic.left_out)})
 
     async def _answer(
         self,
