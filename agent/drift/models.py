@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
+from agent.drift.awaited import Halves
 from agent.drift.kept import KeptReferences
-from agent.drift.performance_labels import Awaited
 from agent.drift.reference import Reference
-from agent.drift.rows import ROW_ID, Rows
+from agent.drift.rows import LABEL, ROW_ID, Rows
 from agent.drift.schema import Schema
 from agent.drift.selection import EVERYTHING, Reservoir, Selection, selection_of
 from agent.drift.store import ReferenceStore
@@ -86,7 +86,9 @@ class Models:
         self._chance = random.Random()  # noqa: S311 - a sample, not a secret
         self._reservoirs: dict[tuple[str, str], Reservoir] = {}
         self._traffic: dict[tuple[str, str], Traffic] = {}
-        self._awaited = Awaited()
+        self._halves = Halves()
+        self._unclaimed = 0
+        """Labels that waited for a model of which nothing came."""
         self._waiting: dict[tuple[str, str, bool], _Waiting] = {}
         self._problems: list[Problem] = []
         self._refused: set[tuple[str, str]] = set()
@@ -105,47 +107,70 @@ class Models:
             rows = selection.apply(rows, self._chance)
             if not rows.size:
                 return True
-        if selection.reservoir and not rows.late:
+        if selection.reservoir:
             self._sample(key, selection.reservoir, rows)
+        self._gather(rows)
+        return True
+
+    def _gather(self, rows: Rows) -> None:
+        key = rows.model, rows.model_version
         waiting = self._waiting.setdefault((*key, rows.whole), _Waiting())
         waiting.add(rows)
         if waiting.is_full:
             self._count(key, waiting, whole=rows.whole)
-        return True
 
-    def label(self, late: Rows) -> bool:
-        """Take in labels of rows that came before; False where nothing is known of the model.
+    def label(self, late: Rows) -> int:
+        """Take in labels of rows that came before; return how many wait for rows that did not.
 
-        Without a version, each goes to the version that its row came from.
+        Without a version, each goes to the version that its row comes from.
         """
-        versions = [
-            key
-            for key in self._traffic
-            if key[0] == late.model and late.model_version in ("", key[1])
-        ]
+        versions = list(self._versions(late.model, late.model_version))
         for key in versions:
             self._count_waiting(key)  # a label may follow its row within the second
-        for key, places in self._by_version(versions, late.columns[ROW_ID]).items():
+        late = selection_of(late.model, self._selections).apply(late, self._chance)
+        found: dict[tuple[str, str], list[int]] = {}
+        alone = 0
+        told = zip(late.columns[ROW_ID], late.columns[LABEL], strict=True)
+        for place, (row, label) in enumerate(told):
+            owner = next((key for key in versions if self._halves.rows.knows(key, row)), None)
+            if owner is not None:
+                found.setdefault(owner, []).append(place)
+            elif label is not None:
+                named = late.model, late.model_version
+                self._halves.labels.put(named, row, label, late.time, counted=False)
+                alone += 1
+        for key, places in found.items():
             columns = {
                 name: [values[place] for place in places] for name, values in late.columns.items()
             }
-            self.add(late._replace(model_version=key[1], columns=columns))
-        return bool(versions)
+            self._gather(late._replace(model_version=key[1], columns=columns))
+        self._give_up()
+        return alone
 
-    def _by_version(
-        self, versions: Sequence[tuple[str, str]], rows: Sequence[object]
-    ) -> dict[tuple[str, str], list[int]]:
-        """Return which of the rows are whose; what nobody knows is the newest version's."""
-        found: dict[tuple[str, str], list[int]] = {}
-        for place, row in enumerate(rows):
-            owners = (key for key in versions if self._awaited.knows(key, row))
-            owner = next(owners, versions[-1] if versions else None)
-            if owner is not None:
-                found.setdefault(owner, []).append(place)
+    def unclaimed(self) -> int:
+        """Return how many labels waited for a model of which nothing came, since the last time."""
+        found, self._unclaimed = self._unclaimed, 0
         return found
 
+    def _versions(self, model: str, model_version: str) -> Iterator[tuple[str, str]]:
+        """Yield the versions that are meant, all where none is told."""
+        return (key for key in self._traffic if key[0] == model and model_version in ("", key[1]))
+
+    def _give_up(self) -> None:
+        """Count labels whose rows did not come: for the newest version, where they tell none."""
+        now = self._clock()
+        for label in self._halves.labels.give_up(now):
+            key = next(iter(reversed([*self._versions(label.model, label.model_version)])), None)
+            if key is None:
+                self._unclaimed += 1
+            elif label.counted:
+                self._traffic[key].labels_unmatched += 1
+            else:
+                self._gather(Rows(*key, {LABEL: [label.value]}, now, whole=False))
+
     def count(self) -> None:
-        """Count all rows that wait."""
+        """Count all rows that wait, and labels that waited for too long."""
+        self._give_up()
         for key in self._traffic:
             self._count_waiting(key)
 
@@ -239,7 +264,7 @@ class Models:
             learning=self._learning,
             most_features=self._most_features,
             embeddings=self._embeddings,
-            awaited=self._awaited,
+            halves=self._halves,
             schema=self._schema(key[0]),
         )
 

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from agent.drift.awaited import Halves
 from agent.drift.column import Column
 from agent.drift.counting import FeatureCounter, counter
 from agent.drift.embedding import Projection
 from agent.drift.learning import FeatureLearner, Learned
-from agent.drift.performance_labels import Awaited, LabelCounter, joined
+from agent.drift.performance_labels import LabelCounter, joined
 from agent.drift.performance_learning import PerformanceSample
 from agent.drift.reference import Reference
 from agent.drift.rows import LABEL, LENGTH, ROW_ID, SCORE, Rows, is_own
@@ -52,12 +53,12 @@ class Traffic:
         learning: Learning | None = None,
         most_features: int = MAX_FEATURES,
         embeddings: bool = False,
-        awaited: Awaited | None = None,
+        halves: Halves | None = None,
         schema: Schema | None = None,
     ) -> None:
         self._schema = schema or Schema()
         self._embeddings = embeddings
-        self._awaited = Awaited() if awaited is None else awaited
+        self._halves = halves or Halves()
         self._performance = PerformanceSample()
         self.labels: LabelCounter | None = None
         """What labels said; `None` until there are any, unless the reference was learned with some."""
@@ -150,16 +151,17 @@ class Traffic:
         if LABEL not in rows.columns and ROW_ID not in rows.columns:
             return rows
         model = self.model, self.model_version
-        found, unmatched = joined(model, rows.columns, self._awaited, rows.time)
-        self.labels_unmatched += unmatched
+        found = joined(model, rows.columns, self._halves, rows.time)
+        self.labels_unmatched += found.unmatched
         if self.reference is None:
-            self._performance.add(found)
-        elif found[LABEL]:
+            self._performance.add(found.judged)
+        elif found.judged[LABEL]:
             self.labels = self.labels or LabelCounter(self.reference)
-            self.labels.add(found)
-        columns = {name: values for name, values in rows.columns.items() if name != ROW_ID}
-        known = [value for value in columns.pop(LABEL, ()) if value is not None]
-        return rows._replace(columns={**columns, LABEL: known} if known else columns)
+            self.labels.add(found.judged)
+        columns = {
+            name: values for name, values in rows.columns.items() if name not in (ROW_ID, LABEL)
+        }
+        return rows._replace(columns={**columns, LABEL: found.labels} if found.labels else columns)
 
     def _has_learned(self, now: float) -> bool:
         began = now if self._began is None else self._began
