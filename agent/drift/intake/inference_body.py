@@ -63,9 +63,13 @@ def response_columns(body: bytes, head: int | None = None) -> tuple[Columns, str
         told = str(version) if isinstance(version, str | int) and version != "" else ""
         if isinstance(content.get("outputs"), list) and _is_tensors(content["outputs"]):
             return _answers(content["outputs"], behind), told
+        if isinstance(content.get("outputs"), Mapping):  # V1's column format
+            answers = {f"{PREDICTION}.{name}": each for name, each in content["outputs"].items()}
+            return _by_column(answers), told
         for key in ("predictions", "outputs"):
-            if isinstance(content.get(key), list):
-                return _instances(content[key], PREDICTION), told
+            if content.get(key) is not None:  # models of one's own answer a single row as it is
+                rows = content[key] if isinstance(content[key], list) else [content[key]]
+                return _instances(rows, PREDICTION), told
         if isinstance(content.get("choices"), list):
             return _generated(content), ""
         if seldon_body.is_seldon(content):

@@ -168,6 +168,18 @@ def test_requests_become_features(body: dict[str, Any], columns: dict[str, list[
             {"completion_tokens": [4], "finish_reason": ["length"]},
             "",
         ),
+        (b'{"predictions": 0.5}', {"prediction": [0.5]}, ""),
+        (
+            b'{"predictions": {"class": "a", "p": 1}}',
+            {"prediction.class": ["a"], "prediction.p": [1]},
+            "",
+        ),
+        (b'{"predictions": null, "outputs": [3]}', {"prediction": [3]}, ""),
+        (
+            b'{"outputs": {"p": [1, 2], "q": [[0.1, 0.9], [0.2, 0.8]]}}',
+            {"prediction.p": [1, 2], "prediction.q": [[0.1, 0.9], [0.2, 0.8]]},
+            "",
+        ),
     ],
 )
 def test_answers_become_columns(
@@ -322,6 +334,37 @@ def test_one_side_alone_is_told_in_the_end() -> None:
     assert joining.overdue(59.0) == []
     (rows,) = joining.overdue(60.0)
     assert (rows.columns, rows.whole) == ({"a": [1], "row_id": ["1"]}, False)
+
+
+def test_sides_of_different_size_are_told_apart() -> None:
+    """Nobody knows which answer is to which row; no row lacks what the other side did not have."""
+    joining = Joining()
+    found = []
+    for kind, body in (
+        ("request", b'{"instances": [[1], [2]]}'),
+        ("response", b'{"predictions": [1, 2, 3]}'),
+    ):
+        for logged in read(event(kind), "", body).logged:
+            found += joining.add(logged, now=50.0) or []
+
+    asked, answered = found
+    assert (asked.columns["input.0"], asked.size, asked.whole) == ([1, 2], 2, False)
+    assert (answered.columns["prediction"], answered.size, answered.whole) == ([1, 2, 3], 3, False)
+
+
+def test_an_answer_without_predictions_lacks_them() -> None:
+    """Both sides came, so what is not there is missing."""
+    joining = Joining()
+    found = []
+    for kind, body in (
+        ("request", b'{"instances": [[1], [2]]}'),
+        ("response", b'{"predictions": []}'),
+    ):
+        for logged in read(event(kind), "", body).logged:
+            found += joining.add(logged, now=50.0) or []
+
+    (rows,) = found
+    assert (rows.size, rows.whole) == (2, True)
 
 
 def test_a_clock_set_back_keeps_nobody_waiting() -> None:
@@ -569,7 +612,8 @@ def test_skewed_clocks_are_counted(times: tuple[str, str], skewed: int) -> None:
         for logged in read(event(kind, **{"Ce-Time": at}), "", body).logged:
             found += joining.add(logged, now=50.0) or []
 
-    (rows,) = found
+    asked, answered = found
     assert joining.skewed == skewed
-    assert rows.columns.get("latency") == (None if skewed or times[0] == "nonsense" else [2.0] * 3)
-    assert {len(column) for column in rows.columns.values()} == {3}
+    took = None if skewed or times[0] == "nonsense" else [2.0] * 3
+    assert answered.columns.get("latency") == took
+    assert "latency" not in asked.columns
