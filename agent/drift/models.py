@@ -50,10 +50,11 @@ class _Waiting:
     def is_full(self) -> bool:
         return self.size >= BATCH or self.size * len(self.columns) >= MOST_CELLS
 
-    def take(self) -> dict[str, list[object]]:
+    def take(self, key: tuple[str, str], now: float, *, whole: bool) -> Rows:
         for column in self.columns.values():
             column.extend([None] * (self.size - len(column)))
-        taken, self.columns, self.size = self.columns, {}, 0
+        taken = Rows(*key, self.columns, now, whole, self.size if whole else 0)
+        self.columns, self.size = {}, 0
         return taken
 
 
@@ -292,7 +293,7 @@ class Models:
         self._seen[key] = now
         self._kept.note(key, now)
         traffic = self._traffic[key]
-        learned = traffic.add(Rows(*key, waiting.take(), now, whole))
+        learned = traffic.add(waiting.take(key, now, whole=whole))
         if traffic.left_out:
             self._tell_left_out(key, traffic.left_out)
         if learned is not None:

@@ -40,6 +40,7 @@ class Rows(NamedTuple):
     ``columns`` are by feature, the reserved ones (`OWN`) included. ``time`` is Unix seconds, by the
     receiver's clock: a sender's clock may be wrong by hours. ``whole`` is false where only a request or
     only an answer is known: what the other side would have told is not missing then, but unknown.
+    ``blank`` is how many rows there are where no column tells.
     """
 
     model: str
@@ -47,11 +48,12 @@ class Rows(NamedTuple):
     columns: Mapping[str, Sequence[object]]
     time: float
     whole: bool = True
+    blank: int = 0
 
     @property
     def size(self) -> int:
         """How many rows there are."""
-        return max(map(len, self.columns.values()), default=0)
+        return max(map(len, self.columns.values()), default=self.blank)
 
     @property
     def late(self) -> bool:

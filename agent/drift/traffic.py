@@ -231,4 +231,4 @@ class Traffic:
 
 def _size(rows: Rows) -> int:
     """Return how many rows these are; labels that came late are none."""
-    return rows.size if rows.columns.keys() - {LABEL} else 0
+    return 0 if rows.columns.keys() == {LABEL} else rows.size

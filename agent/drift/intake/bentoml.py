@@ -29,7 +29,8 @@ def read(data: bytes, query: Mapping[str, str], now: float) -> Rows:
         if predicted not in told:
             raise RefusedError(400, "malformed", f"no row has the column {predicted[:40]!r}")
         told[PREDICTION] = told.pop(predicted)
-    return Rows(model_name(query.get("model")), version(query.get("model_version")), told, now)
+    name, which = model_name(query.get("model")), version(query.get("model_version"))
+    return Rows(name, which, told, now, blank=len(rows))
 
 
 def values(line: Mapping[str, object]) -> dict[str, object]:

@@ -17,7 +17,10 @@ Rows that each have other features would otherwise take memory by the square of 
 
 
 def flatten(row: Mapping[str, object]) -> dict[str, object]:
-    """Return the leaves of a row by their path. Lists are leaves: a vector is one value."""
+    """Return the leaves of a row by their path. Lists are leaves: a vector is one value.
+
+    Raises `RefusedError` where two have one path, as in ``{"a.b": 1, "a": {"b": 2}}``.
+    """
     found: dict[str, object] = {}
     waiting: list[tuple[str, Mapping[str, object], int]] = [("", row, 1)]
     while waiting:
@@ -26,6 +29,11 @@ def flatten(row: Mapping[str, object]) -> dict[str, object]:
             name = f"{prefix}{key}"[:MAX_NAME]
             if isinstance(value, Mapping) and value and depth < MAX_DEPTH:
                 waiting.append((f"{name}.", value, depth + 1))
+            elif name in found:
+                said = (
+                    f"two values of a row have the path {name!r}, of {MAX_NAME} characters at most"
+                )
+                raise RefusedError(400, "malformed", said)
             elif len(found) < MAX_KEYS:
                 found[name] = value
     return found

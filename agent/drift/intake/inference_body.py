@@ -36,13 +36,13 @@ def request_columns(body: bytes, head: int | None = None) -> Columns:
             return _tensors(content["inputs"], "", behind)
         for key in ("instances", "inputs"):
             if isinstance(content.get(key), list):
-                return _instances(content[key], "input")
+                return instances(content[key], "input")
             if isinstance(content.get(key), Mapping):  # V1's column format
                 return _by_column(content[key])
         if "messages" in content or "prompt" in content:
             return _generation(content)
         if seldon_body.is_seldon(content):
-            return _instances(seldon_body.instances(content), "input")
+            return instances(seldon_body.instances(content), "input")
     raise RefusedError(
         400,
         "malformed",
@@ -69,7 +69,7 @@ def response_columns(body: bytes, head: int | None = None) -> tuple[Columns, str
         for key in ("predictions", "outputs"):
             if content.get(key) is not None:  # models of one's own answer a single row as it is
                 rows = content[key] if isinstance(content[key], list) else [content[key]]
-                return _instances(rows, PREDICTION), told
+                return instances(rows, PREDICTION), told
         if isinstance(content.get("choices"), list):
             return _generated(content), ""
         if seldon_body.is_seldon(content):
@@ -81,8 +81,8 @@ def response_columns(body: bytes, head: int | None = None) -> tuple[Columns, str
     )
 
 
-def _instances(instances: Sequence[object], name: str) -> Columns:
-    """Return V1's rows: objects, lists or single values, one a row."""
+def instances(instances: Sequence[object], name: str) -> Columns:
+    """Return rows as V1 has them: objects, lists or single values, one a row; ``name`` is what has none."""
     return columns([_row(each, name) for each in instances])
 
 
@@ -94,7 +94,7 @@ def _single_prediction(rows: Sequence[object]) -> Columns:
         else row
         for row in rows
     ]
-    return _instances(alone, PREDICTION)
+    return instances(alone, PREDICTION)
 
 
 def _row(instance: object, name: str) -> Mapping[str, object]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from agent.drift.intake.flatten import columns
+from agent.drift.intake.inference_body import instances
 from agent.drift.intake.json_body import parse, parse_lines
 from agent.drift.intake.refusal import RefusedError
 from agent.drift.rows import LABEL, LATENCY, PREDICTION, ROW_ID, SCORE, Rows
@@ -41,11 +42,11 @@ def from_json(data: bytes, now: float) -> Rows:
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         raise RefusedError(400, "malformed", '"rows" must be a list of objects, one a row')
     found = columns(rows)
-    for key, name in _BESIDE.items():
-        if key in body:
-            found[name] = _beside(key, body[key], len(rows))
+    beside = {key: _beside(key, body[key], len(rows)) for key in _BESIDE if key in body}
+    found |= instances(beside.pop("predictions", []), PREDICTION)
+    found |= {_BESIDE[key]: values for key, values in beside.items()}
     name, which = model_name(body.get("model")), version(body.get("model_version"))
-    return Rows(name, which, found, now, whole=not late)
+    return Rows(name, which, found, now, whole=not late, blank=len(rows))
 
 
 def from_lines(data: bytes, query: Mapping[str, str], now: float) -> Rows:
@@ -54,10 +55,12 @@ def from_lines(data: bytes, query: Mapping[str, str], now: float) -> Rows:
     for row in parse_lines(data):
         if not isinstance(row, Mapping):
             raise RefusedError(400, "malformed", f"row {len(rows) + 1} is no object")
+        if isinstance(row.get("rows"), list):
+            said = 'a line with "rows" is no row: name the model in the body, and not as ?model='
+            raise RefusedError(400, "malformed", said)
         rows.append(row)
-    return Rows(
-        model_name(query.get("model")), version(query.get("model_version")), columns(rows), now
-    )
+    name, which = model_name(query.get("model")), version(query.get("model_version"))
+    return Rows(name, which, columns(rows), now, blank=len(rows))
 
 
 def model_name(value: object) -> str:

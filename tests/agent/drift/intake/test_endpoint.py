@@ -13,6 +13,7 @@ from agent.drift.intake.bodies import Bodies
 from agent.drift.intake.endpoint import Intake
 from agent.drift.intake.tally import IntakeTally
 from agent.drift.models import Models
+from agent.drift.selection import Selection
 from exporters.guard import guard
 
 Client = TestClient[web.Request, web.Application]
@@ -97,6 +98,62 @@ async def test_nonsense_is_refused_in_words(
     assert answer.status == 400
     assert said in await answer.text()
     assert process.refused() == {reason: 1}
+
+
+async def test_a_document_is_no_line(process: Process) -> None:
+    """Who names the model in the query and sends the document of rows learns which of both to leave."""
+    answer = await process.client.post("/v1/rows?model=m", json=GOOD)
+
+    assert answer.status == 400
+    assert "name the model in the body" in await answer.text()
+
+
+@pytest.mark.parametrize(
+    ("predictions", "told"),
+    [
+        (["a", None], {"prediction": ["a", None]}),
+        ([[0.25, 0.75], [0.5, 0.5]], {"prediction.0": [0.25, 0.5], "prediction.1": [0.75, 0.5]}),
+        (
+            [{"class": "a", "p": 0.5}, {"class": "b"}],
+            {"prediction.class": ["a", "b"], "prediction.p": [0.5, None]},
+        ),
+    ],
+)
+async def test_predictions_of_any_shape_are_those_of_a_logger(
+    process: Process, predictions: list[object], told: dict[str, list[object]]
+) -> None:
+    """A list is a class each, an object a field each, as in what an inference logger sends."""
+    body = {"model": "m", "rows": [{"a": 1}, {"a": 2}], "predictions": predictions}
+
+    await process.client.post("/v1/rows", json=body)
+
+    ((_, waiting),) = process.models._waiting.items()
+    assert waiting.columns == {"a": [1, 2], **told}
+
+
+@pytest.mark.parametrize("selected", [False, True])
+async def test_rows_without_a_feature_lack_each_of_them(*, selected: bool) -> None:
+    """A row of nothing is a row: all that the reference knows is missing in it."""
+    process = Process()
+    if selected:
+        process.models._selections = [Selection(exclude=("b",))]
+    async with process.client:
+        await process.client.post("/v1/rows", json={"model": "m", "rows": [{"a": 1.0}] * 100})
+        process.models.freeze("m", "")
+
+        for path, body in (
+            ("/v1/rows", b'{"model": "m", "rows": [{}, {}]}'),
+            ("/v1/rows?model=m", b"{}"),
+            ("/v1/rows?model=m", b'{"b": 1}'),
+        ):
+            answer = await process.client.post(path, data=body)
+            assert await answer.json() == {"rows": body.count(b"}") - body.count(b'"rows"')}
+
+        process.models.count()
+        traffic = process.models.find("m", "")
+        assert traffic is not None
+        assert traffic.rows == 4
+        assert traffic.counters["a"].counts[-2] == 4
 
 
 async def test_a_wrong_line_is_named(process: Process) -> None:
@@ -270,6 +327,8 @@ async def test_requests_that_have_nothing_in_common_take_no_memory(process: Proc
         b'{"model": "m", "rows": [{"a": "\\udc00x"}]}',
         b'{"model": "m", "rows": [{"a": "\xed\xa0\x80"}]}',
         b'{"model": "m", "rows": [{"a": 1, "a": 2}]}',
+        b'{"model": "m", "rows": [{"a.b": 1, "a": {"b": 2}}]}',
+        b'{"model": "m", "rows": [{"%s1": 1, "%s2": 2}]}' % (b"k" * 128, b"k" * 128),
     ],
 )
 async def test_what_has_no_meaning_is_refused(process: Process, body: bytes) -> None:
