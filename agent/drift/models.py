@@ -1,8 +1,4 @@
-"""All models that traffic comes from: gathers rows into batches and counts them, within bounds.
-
-Rows come one by one and counting is cheap only in batches; so they wait here, for less than a second or
-a thousand rows, and nothing else of a payload is kept.
-"""
+"""All models that traffic comes from: which there are, and which of them a row or a label is about."""
 
 import random
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -10,6 +6,7 @@ from itertools import islice
 from typing import Final
 
 from agent.drift.awaited import Halves
+from agent.drift.gathering import Gathering
 from agent.drift.kept import KeptReferences
 from agent.drift.reference import Reference
 from agent.drift.rows import LABEL, ROW_ID, Rows
@@ -21,41 +18,10 @@ from agent.snapshot import Event, Problem
 
 MAX_MODELS: Final = 40
 """Models and versions on a node; more are refused, and counted."""
-BATCH: Final = 1_024
-"""Rows that are counted at once: beyond it, a value gets no cheaper."""
-MOST_CELLS: Final = 1_000_000
-"""Rows by columns that wait at most: rows that each have other columns are counted sooner."""
 _NAMED: Final = 3
 """Columns that a problem names."""
 IDLE: Final = 86_400.0
 """Seconds without traffic after which a version of a model makes room for another one."""
-
-
-class _Waiting:
-    """Rows of one version of a model that are not counted yet."""
-
-    def __init__(self) -> None:
-        self.columns: dict[str, list[object]] = {}
-        self.size = 0
-
-    def add(self, rows: Rows) -> None:
-        size = rows.size
-        for name, values in rows.columns.items():
-            column = self.columns.setdefault(name, [])
-            column += [None] * (self.size - len(column))
-            column += values
-        self.size += size
-
-    @property
-    def is_full(self) -> bool:
-        return self.size >= BATCH or self.size * len(self.columns) >= MOST_CELLS
-
-    def take(self, key: tuple[str, str], now: float, *, whole: bool) -> Rows:
-        for column in self.columns.values():
-            column.extend([None] * (self.size - len(column)))
-        taken = Rows(*key, self.columns, now, whole, self.size if whole else 0)
-        self.columns, self.size = {}, 0
-        return taken
 
 
 class Models:
@@ -90,7 +56,7 @@ class Models:
         self._halves = Halves()
         self._unclaimed = 0
         """Labels that waited for a model of which nothing came."""
-        self._waiting: dict[tuple[str, str, bool], _Waiting] = {}
+        self._gathering = Gathering()
         self._problems: list[Problem] = []
         self._refused: set[tuple[str, str]] = set()
         self._seen: dict[tuple[str, str], float] = {}
@@ -114,11 +80,8 @@ class Models:
         return True
 
     def _gather(self, rows: Rows) -> None:
-        key = rows.model, rows.model_version
-        waiting = self._waiting.setdefault((*key, rows.whole), _Waiting())
-        waiting.add(rows)
-        if waiting.is_full:
-            self._count(key, waiting, whole=rows.whole)
+        for full in self._gathering.add(rows):
+            self._count(full)
 
     def label(self, late: Rows) -> int:
         """Take in labels of rows that came before; return how many wait for rows that did not.
@@ -176,10 +139,8 @@ class Models:
             self._count_waiting(key)
 
     def _count_waiting(self, key: tuple[str, str]) -> None:
-        for whole in (True, False):
-            waiting = self._waiting.get((*key, whole))
-            if waiting is not None and waiting.size:
-                self._count(key, waiting, whole=whole)
+        for rows in self._gathering.take(key):
+            self._count(rows)
 
     def __iter__(self) -> Iterator[Traffic]:
         """Return what is known of each model and version."""
@@ -253,8 +214,7 @@ class Models:
         self._seen.pop(key, None)
         self._reservoirs.pop(key, None)
         self._short.discard(key)
-        for whole in (True, False):
-            self._waiting.pop((*key, whole), None)
+        self._gathering.take(key)
         return True
 
     def _begin(self, key: tuple[str, str]) -> None:
@@ -288,12 +248,12 @@ class Models:
             return "too_many_features", said
         return "schema_mismatch", self._schema(reference.model).contradiction(reference)
 
-    def _count(self, key: tuple[str, str], waiting: _Waiting, *, whole: bool) -> None:
-        now = self._clock()
+    def _count(self, rows: Rows) -> None:
+        key, now = (rows.model, rows.model_version), self._clock()
         self._seen[key] = now
         self._kept.note(key, now)
         traffic = self._traffic[key]
-        learned = traffic.add(waiting.take(key, now, whole=whole))
+        learned = traffic.add(rows._replace(time=now))
         if traffic.left_out:
             self._tell_left_out(key, traffic.left_out)
         if learned is not None:

@@ -15,7 +15,8 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from agent.drift.models import BATCH, Models
+from agent.drift.gathering import BATCH
+from agent.drift.models import Models
 from agent.drift.rows import Rows
 from agent.drift.schema import Declared
 from agent.drift.selection import Selection

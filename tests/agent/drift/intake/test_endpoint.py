@@ -127,7 +127,7 @@ async def test_predictions_of_any_shape_are_those_of_a_logger(
 
     await process.client.post("/v1/rows", json=body)
 
-    ((_, waiting),) = process.models._waiting.items()
+    (waiting,) = process.models._gathering.take(("m", ""))
     assert waiting.columns == {"a": [1, 2], **told}
 
 
