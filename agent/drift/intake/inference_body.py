@@ -11,8 +11,9 @@ from math import prod
 from typing import Any, Final
 
 from agent.drift.intake import seldon_body
-from agent.drift.intake.flatten import MAX_NAME, check_size, columns
+from agent.drift.intake.flatten import check_size, columns
 from agent.drift.intake.json_body import parse
+from agent.drift.intake.names import bounded
 from agent.drift.intake.refusal import RefusedError
 from agent.drift.intake.tensor_bytes import TensorBytes, binary_size, document
 from agent.drift.rows import PREDICTION
@@ -113,9 +114,7 @@ def _by_column(inputs: Mapping[str, Any]) -> Columns:
     lists = {name: value if isinstance(value, list) else [value] for name, value in inputs.items()}
     longest = max(map(len, lists.values()), default=0)
     check_size(longest, len(lists))
-    return {
-        name[:MAX_NAME]: value + [None] * (longest - len(value)) for name, value in lists.items()
-    }
+    return {bounded(name): value + [None] * (longest - len(value)) for name, value in lists.items()}
 
 
 def _is_tensors(tensors: Sequence[object]) -> bool:
@@ -145,11 +144,13 @@ def _tensors(tensors: Sequence[Mapping[str, Any]], prefix: str, behind: bytes) -
             raise RefusedError(
                 415, "wrong_type", "a tensor's data must be in the body, not beside it"
             )
-        told = tensor_columns(f"{prefix}{tensor['name']}"[:MAX_NAME], shape, data)
+        told = tensor_columns(bounded(f"{prefix}{tensor['name']}"), shape, data)
         count = shape[0] if shape else 1
         if rows is not None and count != rows:
             raise RefusedError(400, "malformed", "tensors of one body must have as many rows")
         rows = count
+        if found.keys() & told.keys():
+            raise RefusedError(400, "malformed", "two tensors of one body have the same name")
         found |= told
     return found
 

@@ -9,11 +9,11 @@ from typing import Final, NamedTuple
 
 from agent.drift.intake.cloud_event import MAX_ID, CloudEvent, is_json, read_events
 from agent.drift.intake.inference_body import Columns, request_columns, response_columns
+from agent.drift.intake.names import bounded
 from agent.drift.intake.pairing import Pair, Pairing, Side
-from agent.drift.intake.plain_rows import MAX_MODEL_NAME
 from agent.drift.intake.refusal import RefusedError
 from agent.drift.intake.tensor_bytes import HEAD_LENGTH
-from agent.drift.rows import LATENCY, ROW_ID, Rows, id_of_row
+from agent.drift.rows import LATENCY, PREDICTION, ROW_ID, Rows, id_of_row
 
 _KINDS: Final = {
     "org.kubeflow.serving.inference.request": False,
@@ -26,6 +26,8 @@ _STREAM: Final = "text/event-stream"
 _BYTES: Final = "application/octet-stream"
 """Of V2 with binary tensors, whose head is JSON; an answer is logged with the content type of its request."""
 _HEAD_LENGTH: Final = HEAD_LENGTH.lower()
+_OF_ANSWERS: Final = frozenset({PREDICTION, LATENCY, ROW_ID})
+"""Columns that a request cannot tell; what it calls so is a feature of another name."""
 _LONGEST_NUMBER: Final = 18
 """Digits."""
 _LONGEST: Final = 3_600.0
@@ -97,10 +99,11 @@ def _logged(event: CloudEvent, head: int | None) -> Logged:
         columns, said = response_columns(event.data, head)
         version = said or version
     else:
-        columns = request_columns(event.data, head)
-    side = Side(columns, event.time, version[:MAX_MODEL_NAME], len(event.data))
+        asked = request_columns(event.data, head)
+        columns = {f"input.{name}" if name in _OF_ANSWERS else name: asked[name] for name in asked}
+    side = Side(columns, event.time, bounded(version), len(event.data))
     identity = told.get("requestid") or event.id
-    return Logged(model[:MAX_MODEL_NAME], identity[:MAX_ID], answer, side)
+    return Logged(bounded(model), bounded(identity, MAX_ID), answer, side)
 
 
 class Joining:

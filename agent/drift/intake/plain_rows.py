@@ -11,6 +11,7 @@ from typing import Any, Final
 from agent.drift.intake.flatten import columns
 from agent.drift.intake.inference_body import instances
 from agent.drift.intake.json_body import parse, parse_lines
+from agent.drift.intake.names import bounded
 from agent.drift.intake.refusal import RefusedError
 from agent.drift.rows import LABEL, LATENCY, PREDICTION, ROW_ID, SCORE, Rows
 
@@ -22,7 +23,6 @@ _BESIDE: Final = {
     "ids": ROW_ID,
 }
 _KNOWN: Final = frozenset({"model", "model_version", "rows", *_BESIDE})
-MAX_MODEL_NAME: Final = 128
 
 
 def from_json(data: bytes, now: float) -> Rows:
@@ -69,7 +69,7 @@ def model_name(value: object) -> str:
         raise RefusedError(
             400, "no_model", '"model" must name the model (in the body, or ?model= for NDJSON)'
         )
-    return value.strip()[:MAX_MODEL_NAME]
+    return bounded(value.strip())
 
 
 def version(value: object) -> str:
@@ -78,7 +78,7 @@ def version(value: object) -> str:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise RefusedError(400, "malformed", '"model_version" must be text')
-    return str(value).strip()[:MAX_MODEL_NAME]
+    return bounded(str(value).strip())
 
 
 def _beside(key: str, values: object, count: int) -> list[object]:

@@ -305,11 +305,50 @@ def test_large_bodies_that_wait_take_bounded_memory() -> None:
     ],
 )
 def test_labels_and_ids_are_short(headers: dict[str, str], answer: dict[str, Any]) -> None:
-    """What becomes a label is cut, whatever a payload says."""
+    """What becomes a label is cut, whatever a payload says, and still tells which it was."""
     ((logged,), _) = read(event("response", **headers), "", json.dumps(answer).encode())
 
-    assert logged.side.version == "v" * 128
+    ((other,), _) = read(
+        event("response", **{name: f"{value}x" for name, value in headers.items()}),
+        "",
+        json.dumps(
+            {**answer, **({"model_version": "v" * 5_001} if len(answer) > 1 else {})}
+        ).encode(),
+    )
+
+    assert logged.side.version.startswith("v" * 119)
+    assert len(logged.side.version) == 128
+    assert logged.side.version != other.side.version
     assert len(logged.event) <= 256
+    assert (logged.event == other.event) == ("Ce-Requestid" not in headers)
+
+
+def test_two_tensors_of_one_name_are_refused() -> None:
+    """Which of them is the feature, nobody can tell."""
+    tensor = {"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}
+
+    with pytest.raises(RefusedError, match="the same name"):
+        request_columns(json.dumps({"inputs": [tensor, tensor]}).encode())
+
+
+def test_a_request_tells_no_answer() -> None:
+    """A feature that is called as the answer, or as what is measured, has a name of its own."""
+    asked = {"prediction": 1, "latency": 2, "row_id": 3, "score": 4}
+    joining, found = Joining(), []
+    for kind, body in (("request", {"instances": [asked]}), ("response", {"predictions": [5]})):
+        for logged in read(event(kind), "", json.dumps(body).encode()).logged:
+            found += joining.add(logged, now=50.0) or []
+
+    (rows,) = found
+    assert dict(rows.columns) == {
+        "input.prediction": [1],
+        "input.latency": [2],
+        "input.row_id": [3],
+        "score": [4],
+        "prediction": [5],
+        "row_id": rows.columns["row_id"],
+    }
+    assert rows.columns["row_id"] != [3]
 
 
 def test_a_replay_is_known() -> None:
