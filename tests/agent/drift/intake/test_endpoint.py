@@ -162,11 +162,12 @@ async def test_all_features_of_a_row_are_taken_or_none() -> None:
     row = {f"k{number}": number for number in range(10_001)}
     async with process.client:
         refused = await process.client.post("/v1/rows", json={"model": "m", "rows": [row]})
+        said = await refused.text()
         del row["k0"]
         taken = await process.client.post("/v1/rows", json={"model": "m", "rows": [row]})
 
     assert (refused.status, taken.status) == (413, 200)
-    assert "10,000 features" in await refused.text()
+    assert "10,000 features" in said
 
 
 async def test_a_wrong_line_is_named(process: Process) -> None:
