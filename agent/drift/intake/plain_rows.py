@@ -5,11 +5,11 @@ and the model in the query. ``scores``, ``labels``, ``latencies`` and ``ids`` ma
 ``predictions``. Labels that come late come with the ``ids`` of their rows and without ``rows``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from agent.drift.intake.flatten import columns
-from agent.drift.intake.inference_body import instances
+from agent.drift.intake.inference_body import Columns, instances
 from agent.drift.intake.json_body import parse, parse_lines
 from agent.drift.intake.names import bounded
 from agent.drift.intake.refusal import RefusedError
@@ -41,7 +41,7 @@ def from_json(data: bytes, now: float) -> Rows:
     rows = [{}] * len(body["ids"]) if late else body.get("rows")
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         raise RefusedError(400, "malformed", '"rows" must be a list of objects, one a row')
-    found = columns(rows)
+    found = _columns(rows)
     beside = {key: _beside(key, body[key], len(rows)) for key in _BESIDE if key in body}
     found |= instances(beside.pop("predictions", []), PREDICTION)
     found |= {_BESIDE[key]: values for key, values in beside.items()}
@@ -60,7 +60,14 @@ def from_lines(data: bytes, query: Mapping[str, str], now: float) -> Rows:
             raise RefusedError(400, "malformed", said)
         rows.append(row)
     name, which = model_name(query.get("model")), version(query.get("model_version"))
-    return Rows(name, which, columns(rows), now, blank=len(rows))
+    return Rows(name, which, _columns(rows), now, blank=len(rows))
+
+
+def _columns(rows: Sequence[Mapping[str, object]]) -> Columns:
+    """Return rows as columns; an answer that is a list is a column for each of its values."""
+    found = columns(rows)
+    answers = found.pop(PREDICTION, [])
+    return {**found, **instances(answers, PREDICTION)}
 
 
 def model_name(value: object) -> str:

@@ -123,12 +123,20 @@ async def test_predictions_of_any_shape_are_those_of_a_logger(
     process: Process, predictions: list[object], told: dict[str, list[object]]
 ) -> None:
     """A list is a class each, an object a field each, as in what an inference logger sends."""
-    body = {"model": "m", "rows": [{"a": 1}, {"a": 2}], "predictions": predictions}
+    rows = [{"a": 1}, {"a": 2}]
+    lines = [
+        {**row, "prediction": prediction} for row, prediction in zip(rows, predictions, strict=True)
+    ]
+    document = {"model": "m", "rows": rows, "predictions": predictions}
 
-    await process.client.post("/v1/rows", json=body)
-
-    (waiting,) = process.models._gathering.take(("m", ""))
-    assert waiting.columns == {"a": [1, 2], **told}
+    for path, sent in (
+        ("/v1/rows", json.dumps(document)),
+        ("/v1/rows?model=m", "\n".join(map(json.dumps, lines))),
+        ("/v1/bentoml?model=m&prediction=prediction", "\n".join(map(json.dumps, lines))),
+    ):
+        await process.client.post(path, data=sent.encode())
+        (waiting,) = process.models._gathering.take(("m", ""))
+        assert waiting.columns == {"a": [1, 2], **told}
 
 
 @pytest.mark.parametrize("selected", [False, True])
