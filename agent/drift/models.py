@@ -22,6 +22,8 @@ _NAMED: Final = 3
 """Columns that a problem names."""
 IDLE: Final = 86_400.0
 """Seconds without traffic after which a version of a model makes room for another one."""
+UNKNOWN: Final = 3_600.0
+"""The same, of one that has no reference yet: names that came once, by mistake, must not keep others out."""
 
 
 class Models:
@@ -205,10 +207,16 @@ class Models:
 
     def _make_room(self) -> bool:
         """Let go of what had no traffic for the longest time; False if all had some."""
-        never = float("-inf")
-        key = min(self._traffic, key=lambda each: self._seen.get(each, never))
-        if self._clock() - self._seen.get(key, never) < IDLE:
+        now, never = self._clock(), float("-inf")
+        idle = {
+            key: seen
+            for key, traffic in self._traffic.items()
+            if now - (seen := self._seen.get(key, never))
+            >= (IDLE if traffic.reference else UNKNOWN)
+        }
+        if not idle:
             return False
+        key = min(idle, key=lambda each: idle[each])
         del self._traffic[key]
         self._kept.forget(key)
         self._seen.pop(key, None)

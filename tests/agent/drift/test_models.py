@@ -19,7 +19,7 @@ from agent.drift.collector import DriftCollector
 from agent.drift.intake.flatten import columns
 from agent.drift.intake.tally import IntakeTally
 from agent.drift.kept import IN_USE
-from agent.drift.models import IDLE, Models
+from agent.drift.models import IDLE, UNKNOWN, Models
 from agent.drift.readings import readings
 from agent.drift.reference import FeatureReference, Reference, from_json
 from agent.drift.rows import Rows
@@ -158,6 +158,23 @@ def test_versions_that_are_gone_make_room(clock: Clock) -> None:
         clock.now += IDLE
 
     assert {traffic.model_version for traffic in models} == {"3", "4"}
+
+
+def test_names_that_came_once_keep_nobody_out(store: ReferenceStore, clock: Clock) -> None:
+    """What has no reference makes room after an hour, what has one after a day."""
+    store.use(reference("known"))
+    models = Models(clock=clock, store=store, most_models=2)
+    for model in ("known", "mistake"):
+        assert models.add(rows(model))
+    models.count()
+
+    assert not models.add(rows("fresh"))
+    clock.now += UNKNOWN
+
+    assert models.add(rows("fresh"))
+    models.count()
+    assert counted(models) == {"known", "fresh"}
+    assert not models.add(rows("fresher"))
 
 
 def test_traffic_keeps_a_model_in_use(store: ReferenceStore, clock: Clock, tmp_path: Path) -> None:
