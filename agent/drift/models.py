@@ -170,8 +170,20 @@ class Models:
             return None
         learned = traffic.freeze(self._clock())
         if learned is not None:
-            self._kept.keep(learned, self._clock())
+            self._keep(learned, traffic.no_features)
         return learned
+
+    def _keep(self, learned: Reference, no_features: Collection[str]) -> None:
+        """Keep a reference, and say which columns it could be learned nothing of."""
+        self._kept.keep(learned, self._clock())
+        if no_features:
+            said = (
+                f"no feature was made of {len(no_features)} columns, such as "
+                f"{', '.join(islice(no_features, _NAMED))}: they hold neither numbers nor words, or vectors "
+                "without drift.embeddings"
+            )
+            subject = f"{learned.model} {learned.model_version}".strip()
+            self._problems.append(Problem("no_feature", subject, said))
 
     def refresh(self) -> None:
         """Take up references that were put in use in the store by somebody else, or before this start.
@@ -265,4 +277,4 @@ class Models:
         if traffic.left_out:
             self._tell_left_out(key, traffic.left_out)
         if learned is not None:
-            self._kept.keep(learned, now)
+            self._keep(learned, traffic.no_features)

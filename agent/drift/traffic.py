@@ -63,6 +63,8 @@ class Traffic:
         self.labels: LabelCounter | None = None
         """What labels said; `None` until there are any, unless the reference was learned with some."""
         self.labels_unmatched = 0
+        self.no_features: tuple[str, ...] = ()
+        """Columns that came, and held nothing that could be compared, when the reference was learned."""
         self.left_out: dict[str, None] = {}
         """Columns that were not learned for want of room, in the order in which they came; the first ones."""
         self.model = model
@@ -116,13 +118,17 @@ class Traffic:
         `None` where there was nothing to make one of. ``now`` is Unix seconds; ``origin`` says where the
         rows are from, live traffic if not given.
         """
-        learned = [
-            found
+        found = {
+            name: told
             for name, each in self._learners.items()
-            if (found := each.freeze()) and not self._is_taken(name, found)
-        ]
-        if not learned:
+            if (told := each.freeze()) and not self._is_taken(name, told)
+        }
+        if not found:
             return None
+        self.no_features = tuple(
+            name for name, each in self._learners.items() if each.samples and name not in found
+        )
+        learned = found.values()
         features = tuple(feature for each in learned for feature in each.features)
         score = next((feature for feature in features if feature.name == SCORE), None)
         reference = Reference(

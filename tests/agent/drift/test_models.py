@@ -386,6 +386,19 @@ def test_columns_that_are_not_learned_are_named(clock: Clock) -> None:
     assert len(traffic.left_out) == 100
 
 
+def test_columns_of_which_nothing_can_be_learned_are_named(clock: Clock) -> None:
+    """Vectors that nobody asked for, lists, nothing at all: what is not in the reference is told."""
+    models = Models(clock=clock, learning=Learning(rows=10, seconds=0))
+    vector = [[0.5] * 16] * 10
+    models.add(Rows("m", "", {"a": [1] * 10, "e": vector, "l": [[1]] * 10, "n": [None] * 10}, NOW))
+    models.count()
+
+    (problem,), _ = models.take()
+    assert (problem.reason, problem.subject) == ("no_feature", "m")
+    assert "3 columns, such as e, l, n:" in problem.detail
+    assert "drift.embeddings" in problem.detail
+
+
 def test_a_learned_reference_is_used_again(store: ReferenceStore, clock: Clock) -> None:
     """An embedding is one of the features that a model may have, when it is learned and ever after."""
     vectors = [[float(n * m % 7) for n in range(16)] for m in range(50)]
