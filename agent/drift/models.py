@@ -125,14 +125,21 @@ class Models:
     def _give_up(self) -> None:
         """Count labels whose rows did not come: for the newest version, where they tell none."""
         now = self._clock()
+        newest: dict[tuple[str, str], tuple[str, str] | None] = {}
+        late: dict[tuple[str, str], list[object]] = {}
         for label in self._halves.labels.give_up(now):
-            key = next(iter(reversed([*self._versions(label.model, label.model_version)])), None)
+            named = label.model, label.model_version
+            if named not in newest:
+                newest[named] = next(iter([*self._versions(*named)][::-1]), None)
+            key = newest[named]
             if key is None:
                 self._unclaimed += 1
             elif label.counted:
                 self._traffic[key].labels_unmatched += 1
             else:
-                self._gather(Rows(*key, {LABEL: [label.value]}, now, whole=False))
+                late.setdefault(key, []).append(label.value)
+        for key, labels in late.items():
+            self._gather(Rows(*key, {LABEL: labels}, now, whole=False))
 
     def count(self) -> None:
         """Count all rows that wait, and labels that waited for too long."""

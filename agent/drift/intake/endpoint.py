@@ -24,6 +24,8 @@ from agent.drift.traffic import Traffic
 
 RETRY_AFTER: Final = 5
 """Seconds that a sender should wait after 429 and 503."""
+MOST_LABELS: Final = 20_000
+"""Labels of one body: each is looked up in every version of its model, and others wait that long."""
 _OK: Final = 200
 _CLOSING: Final = frozenset({408, 413, 503})
 """Statuses after which a body may not have been read to its end."""
@@ -225,7 +227,13 @@ class Intake:
         return {"rows": taken}
 
     def _take_labels(self, late: Rows) -> Mapping[str, int]:
-        """Hand labels to the rows that they belong to; return how many there are, and how many wait."""
+        """Hand labels to the rows that they belong to; return how many there are, and how many wait.
+
+        Raises `RefusedError` where there are too many.
+        """
+        if late.size > MOST_LABELS:
+            said = f"more than {MOST_LABELS:,} labels at once; send fewer"
+            raise RefusedError(413, "too_large", said)
         waiting = self._models.label(late)
         self._tally.take("labels", late.size)
         return {"rows": late.size, "waiting": waiting}

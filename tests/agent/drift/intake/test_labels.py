@@ -316,6 +316,20 @@ async def test_what_is_no_label_is_refused(process: Process, body: Any, said: st
     assert said in await answer.text()
 
 
+@pytest.mark.parametrize("road", ["/v1/labels", "/v1/rows"])
+async def test_too_many_labels_at_once_are_refused(process: Process, road: str) -> None:
+    """Looking them up would keep other senders waiting; none of them is taken."""
+    ids = [str(number) for number in range(20_001)]
+
+    answer = await process.client.post(
+        road, json={"model": "iris", "ids": ids, "labels": [1] * len(ids)}
+    )
+
+    assert answer.status == 413
+    assert "20,000 labels" in await answer.text()
+    assert len(process.models._halves.labels) == 0
+
+
 async def test_lines_that_are_no_labels_are_refused(process: Process) -> None:
     """The line is named."""
     answer = await process.client.post(
