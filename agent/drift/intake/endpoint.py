@@ -183,7 +183,10 @@ class Intake:
         learned = self._models.freeze(model, request.query.get("model_version", ""))
         traffic = self._models.find(model, request.query.get("model_version", ""))
         if learned is None or traffic is None:
-            return refusal(RefusedError(409, "no_model", f"nothing is being learned of {model!r}"))
+            said = f"nothing is being learned of {model!r}"
+            if traffic is not None and traffic.reference is None:
+                said = f"nothing came of {model!r} yet that could be compared: no number, no word"
+            return refusal(RefusedError(409, "no_model", said))
         return web.json_response({"reference": learned.id, "left_out": list(traffic.left_out)})
 
     async def _answer(

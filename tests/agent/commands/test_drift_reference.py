@@ -147,8 +147,13 @@ async def test_learning_ends_on_request(tmp_path: Path) -> None:
             frozen = (await answer.json())["reference"]
         async with session.post(url) as answer:
             again = answer.status
+        models.add(Rows("blank", "", {"a": [None, None]}, 0.0))
+        blank = url.with_query(model="blank")
+        async with session.post(blank) as answer:
+            assert answer.status == 409
+            assert "yet that could be compared" in await answer.text()
         async with session.get(server.make_url("/v1/references")) as answer:
-            (state,) = await answer.json()
+            state, _ = await answer.json()
 
     kept = store.current("m", "1")
     assert kept is not None
