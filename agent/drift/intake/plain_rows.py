@@ -43,6 +43,9 @@ def from_json(data: bytes, now: float) -> Rows:
         raise RefusedError(400, "malformed", '"rows" must be a list of objects, one a row')
     found = _columns(rows)
     beside = {key: _beside(key, body[key], len(rows)) for key in _BESIDE if key in body}
+    for identity in beside.get("ids", ()):
+        if late or identity is not None:
+            check_id(identity)
     found |= instances(beside.pop("predictions", []), PREDICTION)
     found |= {_BESIDE[key]: values for key, values in beside.items()}
     name, which = model_name(body.get("model")), version(body.get("model_version"))
@@ -77,6 +80,12 @@ def model_name(value: object) -> str:
             400, "no_model", '"model" must name the model (in the body, or ?model= for NDJSON)'
         )
     return bounded(value.strip())
+
+
+def check_id(value: object) -> None:
+    """Refuse what is no id of a row. Raises `RefusedError` (400)."""
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise RefusedError(400, "malformed", "an id must be text or a whole number")
 
 
 def version(value: object) -> str:

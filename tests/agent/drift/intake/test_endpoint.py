@@ -86,6 +86,8 @@ async def test_lines_are_rows(process: Process) -> None:
         (b'{"model": "m", "rows": [1]}', "malformed", "list of objects"),
         (b'{"model": "m", "rows": [], "prediction": []}', "malformed", "known are"),
         (b'{"model": "m", "rows": [{}], "scores": [1, 2]}', "malformed", "as long as"),
+        (b'{"model": "m", "rows": [{}], "ids": [[1]]}', "malformed", "an id must be"),
+        (b'{"model": "m", "ids": [null], "labels": [1]}', "malformed", "an id must be"),
         (b'{"model": "m", "model_version": {}, "rows": []}', "malformed", "must be text"),
     ],
 )
