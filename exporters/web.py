@@ -19,6 +19,7 @@ from exporters.negotiation import accepts_gzip, wants_openmetrics
 from exporters.prometheus import CLASSIC, OPENMETRICS, Exposition
 from exporters.release import PATH as RELEASE_PATH
 from exporters.release import ReleaseEndpoint
+from exporters.request_log import request_logger
 from exporters.status.board import Board, Source
 from exporters.status.stream import Streams
 
@@ -231,7 +232,9 @@ async def serve(
     ``access`` says whether there is TLS; ``most`` connections are held at once. Raises OSError
     with a sentence that names the address and the way out, in ``strerror``.
     """
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOPPING, **_LIMITS)
+    runner = web.AppRunner(
+        app, access_log=None, logger=request_logger(), shutdown_timeout=_STOPPING, **_LIMITS
+    )
     await runner.setup()
     try:
         if access is None:

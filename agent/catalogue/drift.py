@@ -128,7 +128,7 @@ LABELS_UNMATCHED = _metric(
     "model.drift.labels.unmatched",
     Kind.COUNTER,
     "{label}",
-    "Labels of rows that are not known, or not any more: they wait for a week at most.",
+    "Labels that found no row within an hour, of those that came within the week before or since.",
     of=_OF_VERSION,
 )
 THRESHOLD = _metric(

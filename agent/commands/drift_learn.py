@@ -10,6 +10,7 @@ from agent.catalogue.attributes import BIN, DRIFT_MODEL, DRIFT_MODEL_VERSION, FE
 from agent.catalogue.drift import FEATURE_OBSERVATIONS
 from agent.catalogue.promql import aggregate, equals, select
 from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse
+from agent.config.drift import Drift
 
 if TYPE_CHECKING:
     from agent.config import Config
@@ -52,7 +53,7 @@ def _keep(config: "Config", options: argparse.Namespace, reference: "Reference")
         options.output.write_text(reference.to_json(), encoding="utf-8")
         print(f"{reference.id} ({told}) written to {options.output}")
         return 0
-    store = reference_store(config.state_dir)
+    store = reference_store(config.state_dir, (config.drift or Drift()).max_features)
     if store is not None:
         store.use(reference)
     print(f"{said} is compared with {reference.id}: {told}")
@@ -63,7 +64,6 @@ def _of_files(config: "Config", options: argparse.Namespace) -> "Reference":
     """Learn from rows as a running process would, with the selection that is configured."""
     import random  # noqa: PLC0415 - beside its only use
 
-    from agent.config.drift import Drift  # noqa: PLC0415 - as above
     from agent.drift.reference import InvalidReferenceError  # noqa: PLC0415 - as above
     from agent.drift.row_files import read_rows  # noqa: PLC0415 - as above
     from agent.drift.rows import Rows  # noqa: PLC0415 - as above
@@ -89,6 +89,12 @@ def _of_files(config: "Config", options: argparse.Namespace) -> "Reference":
             traffic.add(chosen.apply(rows, random.Random()))  # noqa: S311 - a sample
     if left_out:
         print(f"no features, and left out: {', '.join(dict.fromkeys(left_out))}", file=sys.stderr)
+    if traffic.left_out:
+        raise InvalidReferenceError(
+            f"the files have more columns than the {settings.max_features} that a model may have, such as "
+            f"{next(iter(traffic.left_out))}: raise drift.max_features, or choose some by "
+            "drift.models[].include"
+        )
     count = traffic.rows
     reference = traffic.freeze(now, origin=f"learned from {count} rows of files")
     if reference is None:

@@ -175,8 +175,11 @@ def freeze_reference(options: argparse.Namespace) -> int:
         return refuse(f"the drift process at {way.url} does not answer: {error}", 1)
     if answer.status != 200:
         return refuse(answer.text.strip(), 1)
-    frozen = json.loads(answer.text)["reference"]
-    print(f"{options.model} {options.model_version}".strip(), "is compared with", frozen)
+    frozen = json.loads(answer.text)
+    said = f"{options.model} {options.model_version}".strip()
+    print(said, "is compared with", frozen["reference"])
+    if frozen["left_out"]:
+        print("not learned, beyond drift.max_features:", *frozen["left_out"], file=sys.stderr)
     return 0
 
 
@@ -210,7 +213,7 @@ def _store(options: argparse.Namespace) -> "ReferenceStore | None":
 def _kept(config: "Config") -> "ReferenceStore | None":
     from agent.drift.store import reference_store  # noqa: PLC0415 - loads numpy
 
-    return reference_store(config.state_dir)
+    return reference_store(config.state_dir, (config.drift or Drift()).max_features)
 
 
 def _one(store: "ReferenceStore", options: argparse.Namespace, identity: str) -> "Reference":

@@ -43,6 +43,7 @@ _SHARE: Final = Form(share, {"type": "number", "exclusiveMinimum": 0, "maximum":
 KINDS: Final = ("numeric", "categorical", "text", "embedding", "score", "class", "latency")
 _OF_A_MODEL: Final = {"score": "score", "class": "prediction"}
 """Kinds that one feature of a model has, and the key that names the same feature."""
+_OF_ANY_MODEL: Final = frozenset({"score", "class", "latency"})
 _WITH_VALUES: Final = frozenset({"categorical", "class"})
 _WITH_RANGE: Final = frozenset({"numeric", "text", "score", "latency"})
 _MOST_VALUES: Final = 1_000
@@ -212,7 +213,8 @@ class Drift:
     )
     max_features: int = option(
         whole_form(1, 10_000),
-        "Features of a model; each makes a dozen series a node.",
+        "Features of a model, beside its prediction, score, label and latency; each makes a dozen series a "
+        "node. More are not learned, and a reference that has more is not used: that is told.",
         example="50",
         default=50,
     )
@@ -244,6 +246,12 @@ def contradictions(drift: Drift) -> Iterator[tuple[str, str]]:
     for position, model in enumerate(drift.models):
         for key, message in _of_model(model):
             yield f"drift.models[{position}].{key}", message
+        plain = sum(feature.kind not in _OF_ANY_MODEL for feature in model.features)
+        if plain > drift.max_features:
+            yield (
+                f"drift.models[{position}].features",
+                f"are {plain}, more than `drift.max_features`, {drift.max_features}; raise that",
+            )
 
 
 def _of_model(model: DriftModel) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,8 @@ are no features, and are named as such instead of being lost without a word.
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from agent.drift.intake.flatten import MAX_DEPTH, MAX_NAME
+from agent.drift.intake.flatten import MAX_DEPTH
+from agent.drift.intake.names import bounded
 
 
 def columns(batch: Any, left_out: Callable[[str], None]) -> dict[str, list[object]]:
@@ -33,7 +34,7 @@ def _leaves(name: str, array: Any, depth: int) -> Iterator[tuple[str, Any]]:
     import pyarrow as pa  # noqa: PLC0415 - 100 MB, for these files alone
 
     if not pa.types.is_struct(array.type) or depth >= MAX_DEPTH:
-        yield name[:MAX_NAME], array
+        yield bounded(name), array
         return
     names = [array.type.field(place).name for place in range(array.type.num_fields)]
     for inner, leaf in zip(names, array.flatten(), strict=True):

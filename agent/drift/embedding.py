@@ -42,6 +42,8 @@ class Projection:
     def __post_init__(self) -> None:
         """Refuse what is no projection. Raises ValueError."""
         numbers = [*self.mean, *(number for row in self.components for number in row)]
+        if len(self.components) > COMPONENTS:
+            raise ValueError(f"there are more than {COMPONENTS} directions, each a feature")
         if any(len(row) != len(self.mean) for row in self.components) or not self.mean:
             raise ValueError("a direction must be as long as the mean")
         if not all(map(isfinite, numbers)):

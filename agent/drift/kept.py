@@ -27,16 +27,16 @@ Key = tuple[str, str]
 class KeptReferences:
     """The references in ``store``; without one, they live as long as the process. Not for several threads.
 
-    ``contradiction`` tells what of a reference cannot be, by what is declared of its model; "" if all can.
+    ``objection`` tells why a reference is not used: a reason of one word and a sentence, "" if it is.
     """
 
     def __init__(
         self,
         store: ReferenceStore | None,
-        contradiction: Callable[[Reference], str] = lambda _: "",
+        objection: Callable[[Reference], tuple[str, str]] = lambda _: ("", ""),
     ) -> None:
         self._store = store
-        self._contradiction = contradiction
+        self._objection = objection
         self._problems: list[Problem] = []
         self._events: list[Event] = []
         self._unusable: dict[Key, str] = {}
@@ -58,9 +58,10 @@ class KeptReferences:
         except (InvalidReferenceError, OSError) as error:
             self._problem("unusable_reference", key, str(error))
             return None
-        said = self._contradiction(found) if found else ""
-        if said:
-            self._problem("schema_mismatch", key, f"{said}; another one is learned")
+        reason, said = self._objection(found) if found else ("", "")
+        if found and said:
+            self._unusable[key] = found.id  # told once
+            self._problem(reason, key, f"{said}; it is not used")
             return None
         return found
 

@@ -15,7 +15,7 @@ import datasketches
 import numpy as np
 
 from agent.drift.bins import CATEGORIES, QUANTILE_BINS, RESERVED, CategoryBins, NumericBins
-from agent.drift.counting import LONGEST_CATEGORY, category, finite
+from agent.drift.column import LONGEST_CATEGORY, category, finite
 from agent.drift.embedding import Projection, VectorReservoir
 from agent.drift.performance import SCORE_BINS
 from agent.drift.reference import FeatureReference

@@ -1,17 +1,15 @@
-"""All models that traffic comes from: gathers rows into batches and counts them, within bounds.
-
-Rows come one by one and counting is cheap only in batches; so they wait here, for less than a second or
-a thousand rows, and nothing else of a payload is kept.
-"""
+"""All models that traffic comes from: which there are, and which of them a row or a label is about."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import islice
 from typing import Final
 
+from agent.drift.awaited import Halves
+from agent.drift.gathering import Gathering
 from agent.drift.kept import KeptReferences
-from agent.drift.performance_labels import Awaited
 from agent.drift.reference import Reference
-from agent.drift.rows import ROW_ID, Rows
+from agent.drift.rows import LABEL, ROW_ID, Rows
 from agent.drift.schema import Schema
 from agent.drift.selection import EVERYTHING, Reservoir, Selection, selection_of
 from agent.drift.store import ReferenceStore
@@ -20,40 +18,12 @@ from agent.snapshot import Event, Problem
 
 MAX_MODELS: Final = 40
 """Models and versions on a node; more are refused, and counted."""
-BATCH: Final = 1_024
-"""Rows that are counted at once: beyond it, a value gets no cheaper."""
-MOST_CELLS: Final = 1_000_000
-"""Rows by columns that wait at most: rows that each have other columns are counted sooner."""
-
-
+_NAMED: Final = 3
+"""Columns that a problem names."""
 IDLE: Final = 86_400.0
 """Seconds without traffic after which a version of a model makes room for another one."""
-
-
-class _Waiting:
-    """Rows of one version of a model that are not counted yet."""
-
-    def __init__(self) -> None:
-        self.columns: dict[str, list[object]] = {}
-        self.size = 0
-
-    def add(self, rows: Rows) -> None:
-        size = rows.size
-        for name, values in rows.columns.items():
-            column = self.columns.setdefault(name, [])
-            column += [None] * (self.size - len(column))
-            column += values
-        self.size += size
-
-    @property
-    def is_full(self) -> bool:
-        return self.size >= BATCH or self.size * len(self.columns) >= MOST_CELLS
-
-    def take(self) -> dict[str, list[object]]:
-        for column in self.columns.values():
-            column.extend([None] * (self.size - len(column)))
-        taken, self.columns, self.size = self.columns, {}, 0
-        return taken
+UNKNOWN: Final = 3_600.0
+"""The same, of one that has no reference yet: names that came once, by mistake, must not keep others out."""
 
 
 class Models:
@@ -75,7 +45,7 @@ class Models:
         selections: Sequence[Selection] = (),
     ) -> None:
         self._clock = clock
-        self._kept = KeptReferences(store, self._contradiction)
+        self._kept = KeptReferences(store, self._objection)
         self._learning = learning
         self._most_features = most_features
         self._most_models = most_models
@@ -85,11 +55,15 @@ class Models:
         self._chance = random.Random()  # noqa: S311 - a sample, not a secret
         self._reservoirs: dict[tuple[str, str], Reservoir] = {}
         self._traffic: dict[tuple[str, str], Traffic] = {}
-        self._awaited = Awaited()
-        self._waiting: dict[tuple[str, str, bool], _Waiting] = {}
+        self._halves = Halves()
+        self._unclaimed = 0
+        """Labels that waited for a model of which nothing came."""
+        self._gathering = Gathering()
         self._problems: list[Problem] = []
         self._refused: set[tuple[str, str]] = set()
         self._seen: dict[tuple[str, str], float] = {}
+        self._short: set[tuple[str, str]] = set()
+        """Of which it was told that they have too many features."""
 
     def add(self, rows: Rows) -> bool:
         """Take in rows; False where there are too many models already."""
@@ -102,55 +76,80 @@ class Models:
             rows = selection.apply(rows, self._chance)
             if not rows.size:
                 return True
-        if selection.reservoir and not rows.late:
+        if selection.reservoir:
             self._sample(key, selection.reservoir, rows)
-        waiting = self._waiting.setdefault((*key, rows.whole), _Waiting())
-        waiting.add(rows)
-        if waiting.is_full:
-            self._count(key, waiting, whole=rows.whole)
+        self._gather(rows)
         return True
 
-    def label(self, late: Rows) -> bool:
-        """Take in labels of rows that came before; False where nothing is known of the model.
+    def _gather(self, rows: Rows) -> None:
+        for full in self._gathering.add(rows):
+            self._count(full)
 
-        Without a version, each goes to the version that its row came from.
+    def label(self, late: Rows) -> int:
+        """Take in labels of rows that came before; return how many wait for rows that did not.
+
+        Without a version, each goes to the version that its row comes from.
         """
-        versions = [
-            key
-            for key in self._traffic
-            if key[0] == late.model and late.model_version in ("", key[1])
-        ]
+        versions = list(self._versions(late.model, late.model_version))
         for key in versions:
             self._count_waiting(key)  # a label may follow its row within the second
-        for key, places in self._by_version(versions, late.columns[ROW_ID]).items():
+        late = selection_of(late.model, self._selections).apply(late, self._chance)
+        found: dict[tuple[str, str], list[int]] = {}
+        alone = 0
+        told = zip(late.columns[ROW_ID], late.columns[LABEL], strict=True)
+        for place, (row, label) in enumerate(told):
+            owner = next((key for key in versions if self._halves.rows.knows(key, row)), None)
+            if owner is not None:
+                found.setdefault(owner, []).append(place)
+            elif label is not None:
+                named = late.model, late.model_version
+                self._halves.labels.put(named, row, label, late.time, counted=False)
+                alone += 1
+        for key, places in found.items():
             columns = {
                 name: [values[place] for place in places] for name, values in late.columns.items()
             }
-            self.add(late._replace(model_version=key[1], columns=columns))
-        return bool(versions)
+            self._gather(late._replace(model_version=key[1], columns=columns))
+        self._give_up()
+        return alone
 
-    def _by_version(
-        self, versions: Sequence[tuple[str, str]], rows: Sequence[object]
-    ) -> dict[tuple[str, str], list[int]]:
-        """Return which of the rows are whose; what nobody knows is the newest version's."""
-        found: dict[tuple[str, str], list[int]] = {}
-        for place, row in enumerate(rows):
-            owners = (key for key in versions if self._awaited.knows(key, row))
-            owner = next(owners, versions[-1] if versions else None)
-            if owner is not None:
-                found.setdefault(owner, []).append(place)
+    def unclaimed(self) -> int:
+        """Return how many labels waited for a model of which nothing came, since the last time."""
+        found, self._unclaimed = self._unclaimed, 0
         return found
 
+    def _versions(self, model: str, model_version: str) -> Iterator[tuple[str, str]]:
+        """Yield the versions that are meant, all where none is told."""
+        return (key for key in self._traffic if key[0] == model and model_version in ("", key[1]))
+
+    def _give_up(self) -> None:
+        """Count labels whose rows did not come: for the newest version, where they tell none."""
+        now = self._clock()
+        newest: dict[tuple[str, str], tuple[str, str] | None] = {}
+        late: dict[tuple[str, str], list[object]] = {}
+        for label in self._halves.labels.give_up(now):
+            named = label.model, label.model_version
+            if named not in newest:
+                newest[named] = next(iter([*self._versions(*named)][::-1]), None)
+            key = newest[named]
+            if key is None:
+                self._unclaimed += 1
+            elif label.counted:
+                self._traffic[key].labels_unmatched += 1
+            else:
+                late.setdefault(key, []).append(label.value)
+        for key, labels in late.items():
+            self._gather(Rows(*key, {LABEL: labels}, now, whole=False))
+
     def count(self) -> None:
-        """Count all rows that wait."""
+        """Count all rows that wait, and labels that waited for too long."""
+        self._give_up()
         for key in self._traffic:
             self._count_waiting(key)
 
     def _count_waiting(self, key: tuple[str, str]) -> None:
-        for whole in (True, False):
-            waiting = self._waiting.get((*key, whole))
-            if waiting is not None and waiting.size:
-                self._count(key, waiting, whole=whole)
+        for rows in self._gathering.take(key):
+            self._count(rows)
 
     def __iter__(self) -> Iterator[Traffic]:
         """Return what is known of each model and version."""
@@ -178,8 +177,20 @@ class Models:
             return None
         learned = traffic.freeze(self._clock())
         if learned is not None:
-            self._kept.keep(learned, self._clock())
+            self._keep(learned, traffic.no_features)
         return learned
+
+    def _keep(self, learned: Reference, no_features: Collection[str]) -> None:
+        """Keep a reference, and say which columns it could be learned nothing of."""
+        self._kept.keep(learned, self._clock())
+        if no_features:
+            said = (
+                f"no feature was made of {len(no_features)} columns, such as "
+                f"{', '.join(islice(no_features, _NAMED))}: they hold neither numbers nor words, or vectors "
+                "without drift.embeddings"
+            )
+            subject = f"{learned.model} {learned.model_version}".strip()
+            self._problems.append(Problem("no_feature", subject, said))
 
     def refresh(self) -> None:
         """Take up references that were put in use in the store by somebody else, or before this start.
@@ -215,16 +226,22 @@ class Models:
 
     def _make_room(self) -> bool:
         """Let go of what had no traffic for the longest time; False if all had some."""
-        never = float("-inf")
-        key = min(self._traffic, key=lambda each: self._seen.get(each, never))
-        if self._clock() - self._seen.get(key, never) < IDLE:
+        now, never = self._clock(), float("-inf")
+        idle = {
+            key: seen
+            for key, traffic in self._traffic.items()
+            if now - (seen := self._seen.get(key, never))
+            >= (IDLE if traffic.reference else UNKNOWN)
+        }
+        if not idle:
             return False
+        key = min(idle, key=lambda each: idle[each])
         del self._traffic[key]
         self._kept.forget(key)
         self._seen.pop(key, None)
         self._reservoirs.pop(key, None)
-        for whole in (True, False):
-            self._waiting.pop((*key, whole), None)
+        self._short.discard(key)
+        self._gathering.take(key)
         return True
 
     def _begin(self, key: tuple[str, str]) -> None:
@@ -235,20 +252,36 @@ class Models:
             learning=self._learning,
             most_features=self._most_features,
             embeddings=self._embeddings,
-            awaited=self._awaited,
+            halves=self._halves,
             schema=self._schema(key[0]),
         )
+
+    def _tell_left_out(self, key: tuple[str, str], names: Collection[str]) -> None:
+        """Say once which columns there is no room for."""
+        if key not in self._short:
+            self._short.add(key)
+            said = (
+                f"more columns than the {self._most_features} that a model may have are left out, such as "
+                f"{', '.join(islice(names, _NAMED))}; see drift.max_features, and drift.models[].include"
+            )
+            self._problems.append(Problem("too_many_features", " ".join(key).strip(), said))
 
     def _schema(self, model: str) -> Schema:
         return Schema(selection_of(model, self._selections).declared)
 
-    def _contradiction(self, reference: Reference) -> str:
-        return self._schema(reference.model).contradiction(reference)
+    def _objection(self, reference: Reference) -> tuple[str, str]:
+        said = reference.excess(self._most_features)
+        if said:
+            return "too_many_features", said
+        return "schema_mismatch", self._schema(reference.model).contradiction(reference)
 
-    def _count(self, key: tuple[str, str], waiting: _Waiting, *, whole: bool) -> None:
-        now = self._clock()
+    def _count(self, rows: Rows) -> None:
+        key, now = (rows.model, rows.model_version), self._clock()
         self._seen[key] = now
         self._kept.note(key, now)
-        learned = self._traffic[key].add(Rows(*key, waiting.take(), now, whole))
+        traffic = self._traffic[key]
+        learned = traffic.add(rows._replace(time=now))
+        if traffic.left_out:
+            self._tell_left_out(key, traffic.left_out)
         if learned is not None:
-            self._kept.keep(learned, now)
+            self._keep(learned, traffic.no_features)

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from agent.drift.bins import NumericBins
-from agent.drift.counting import finite, spelled
+from agent.drift.column import finite, spelled
 from agent.drift.performance import Calibration, roc_auc
 from agent.drift.rows import LABEL, PREDICTION, SCORE
 

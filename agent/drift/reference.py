@@ -15,7 +15,7 @@ from agent.drift.bins import CategoryBins, NumericBins, midranks, smoothed
 from agent.drift.embedding import Projection
 from agent.drift.embedding import from_json as projection_from_json
 from agent.drift.performance import Calibration
-from agent.drift.rows import SCORE
+from agent.drift.rows import SCORE, is_own
 
 FORMAT: Final = 1
 """Of the file; a reader refuses a newer one."""
@@ -104,6 +104,24 @@ class Reference:
     def by_name(self) -> Mapping[str, FeatureReference]:
         """The features by name."""
         return {feature.name: feature for feature in self.features}
+
+    @cached_property
+    def columns(self) -> int:
+        """How many columns it is made of; an embedding is one, and what every model may have is none."""
+        made = {feature for each in self.projections for feature in each.features}
+        named = [each.name for each in self.projections] + [
+            name for name in self.by_name if name not in made
+        ]
+        return sum(not is_own(name) for name in named)
+
+    def excess(self, most: int) -> str:
+        """Return why it has more features than the ``most`` that a model may have; "" if it has not."""
+        if self.columns <= most:
+            return ""
+        return (
+            f"the reference {self.id} has {self.columns} features, and a model may have {most}: raise "
+            "drift.max_features (a dozen series each, on every node), or give one with fewer features"
+        )
 
     def _content(self) -> dict[str, Any]:
         features = sorted(self.features, key=lambda feature: feature.name)

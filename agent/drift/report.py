@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from agent.drift.bins import NumericBins
+from agent.drift.column import Column
 from agent.drift.difference import psi, rank_shift
 from agent.drift.intake.flatten import columns as flattened
 from agent.drift.intake.json_body import parse_lines
@@ -100,7 +101,8 @@ def _counted(reference: Reference, rows: _Rows) -> dict[str, tuple[tuple[int, ..
     traffic = Traffic(reference.model, reference.model_version, reference=reference)
     told: dict[str, list[object]] = {}
     for name, values in rows.columns.items():
-        told |= {key: list(each) for key, each in traffic.derived(name, values).items()}
+        made = traffic.derived(name, Column(values))
+        told |= {feature: list(column.values) for feature, column in made.items()}
     traffic.add(Rows(reference.model, reference.model_version, rows.columns, 0.0))
     return {
         name: (tuple(traffic.counters[name].counts), values)

@@ -26,6 +26,11 @@ LENGTH = ".length"
 OWN = frozenset({PREDICTION, SCORE, LABEL, LATENCY, ROW_ID})
 
 
+def is_own(name: str) -> bool:
+    """Tell whether a column, or the feature that is made of it, is one that every model may have."""
+    return name.removesuffix(LENGTH) in OWN
+
+
 def id_of_row(event: str, number: int, rows: int) -> str:
     """Return the id of one row of an event of several ``rows``; of a single one, it is the event's."""
     return event if rows == 1 else f"{event}#{number}"
@@ -37,6 +42,7 @@ class Rows(NamedTuple):
     ``columns`` are by feature, the reserved ones (`OWN`) included. ``time`` is Unix seconds, by the
     receiver's clock: a sender's clock may be wrong by hours. ``whole`` is false where only a request or
     only an answer is known: what the other side would have told is not missing then, but unknown.
+    ``blank`` is how many rows there are where no column tells.
     """
 
     model: str
@@ -44,11 +50,12 @@ class Rows(NamedTuple):
     columns: Mapping[str, Sequence[object]]
     time: float
     whole: bool = True
+    blank: int = 0
 
     @property
     def size(self) -> int:
         """How many rows there are."""
-        return max(map(len, self.columns.values()), default=0)
+        return max(map(len, self.columns.values()), default=self.blank)
 
     @property
     def late(self) -> bool:

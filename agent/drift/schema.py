@@ -3,21 +3,16 @@
 Whoever knows that a postcode is no number says so; bins, references and counts follow.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from agent.drift.bins import CategoryBins, NumericBins
-from agent.drift.counting import category, finite
+from agent.drift.column import Column
 from agent.drift.embedding import vector
 from agent.drift.reference import Reference
-from agent.drift.rows import LATENCY, LENGTH, PREDICTION, SCORE, Rows
+from agent.drift.rows import LATENCY, LENGTH, PREDICTION, SCORE
 
 NUMERIC: Final = "numeric"
 CATEGORICAL: Final = "categorical"
@@ -62,52 +57,27 @@ class Declared:
             required=self.required,
         )
 
-    def violations(self, values: Sequence[object]) -> int:
-        """Return how many of these are not what they are declared to be.
-
-        The fast ways are for batches of plain numbers or words, as counting has them.
-        """
-        kinds = set(map(type, values))
-        if self.kind == NUMERIC and kinds <= {int, float}:
-            with suppress(OverflowError):
-                return self._beyond(np.array(values, dtype=np.float64))
-        if self.kind == CATEGORICAL and kinds <= {str, type(None)}:
-            return self._unlisted(Counter(values))  # type: ignore[arg-type]
-        missing = sum(_is_missing(value) for value in values)
-        right = sum(self._fits(value) for value in values if not _is_missing(value))
-        return len(values) - right - (0 if self.required else missing)
-
-    def _beyond(self, numbers: NDArray[np.float64]) -> int:
-        low = -inf if self.low is None else self.low
-        high = inf if self.high is None else self.high
-        right = (numbers >= low) & (numbers <= high) & (np.abs(numbers) < inf)
-        missing = 0 if self.required else int(np.isnan(numbers).sum())
-        return len(numbers) - int(right.sum()) - missing
-
-    def _unlisted(self, counted: Mapping[str | None, int]) -> int:
-        known = set(self.values)
-        return sum(
-            count
-            for name, count in counted.items()
-            if (self.required if name is None else bool(known) and name not in known)
-        )
-
-    def _fits(self, value: object) -> bool:
+    def violations(self, column: Column) -> int:
+        """Return how many values of a column are not what they are declared to be."""
         match self.kind:
             case "categorical":
-                name = category(value)
-                return name is not None and (not self.values or name in self.values)
-            case "text":
-                return isinstance(value, str) and self._is_within(len(value))
+                words = column.words
+                known = frozenset(self.values)
+                new = sum(count for name, count in words.counted.items() if name not in known)
+                broken, missing = words.wrong + (new if known else 0), words.missing
             case "embedding":
-                return vector(value) is not None
-            case _:
-                number = finite(value)
-                return number is not None and self._is_within(number)
+                missing = sum(value is None for value in column.values)
+                broken = sum(vector(value) is None for value in column.values) - missing
+            case kind:
+                numbers = (column.lengths if kind == TEXT else column).numbers
+                low, high = self._range
+                broken = numbers.wrong + numbers.infinite + numbers.outside(low, high)
+                missing = numbers.missing
+        return broken + (missing if self.required else 0)
 
-    def _is_within(self, number: float) -> bool:
-        low = -inf if self.low is None else self.low
-        return low <= number <= (inf if self.high is None else self.high)
+    @property
+    def _range(self) -> tuple[float, float]:
+        return -inf if self.low is None else self.low, inf if self.high is None else self.high
 
 
 class Schema:
@@ -116,15 +86,14 @@ class Schema:
     def __init__(self, declared: Sequence[Declared] = ()) -> None:
         self.by_name: Mapping[str, Declared] = {each.plain.name: each.plain for each in declared}
 
-    def violations(self, rows: Rows) -> int:
-        """Return how many values break it. What is absent is missing in each row, where rows are whole."""
+    def violations(self, columns: Mapping[str, Column], absent: int) -> int:
+        """Return how many values break it; a column that is not there is missing in ``absent`` rows."""
         found = 0
         for name, declared in self.by_name.items():
-            values = rows.columns.get(name)
-            if values is not None:
-                found += declared.violations(values)
-            elif declared.required and rows.whole:
-                found += rows.size
+            if name in columns:
+                found += declared.violations(columns[name])
+            elif declared.required:
+                found += absent
         return found
 
     def features(self, reference: Reference) -> frozenset[str]:
@@ -156,10 +125,6 @@ def _kinds(name: str, reference: Reference) -> Iterator[str]:
     if name in reference.by_name:
         bins = reference.by_name[name].bins
         yield NUMERIC if isinstance(bins, NumericBins) else CATEGORICAL
-
-
-def _is_missing(value: object) -> bool:
-    return value is None or value != value  # noqa: PLR0124 - NaN alone differs from itself
 
 
 def categories(declared: Declared, seen: Mapping[str, int], most: int) -> CategoryBins:

@@ -56,7 +56,12 @@ class Selection:
             for name, values in kept.items()
         }
         share = 1.0 if rows.late else self.share  # the rows of labels were chosen when they came
-        return rows._replace(columns=_sampled(told, rows.size, share, chance))
+        size = rows.size
+        if share < 1:
+            chosen = [place for place in range(size) if chance.random() < share]
+            told = {name: [values[place] for place in chosen] for name, values in told.items()}
+            size = len(chosen)
+        return rows._replace(columns=told, blank=size)
 
     def _wants(self, name: str) -> bool:
         return not _matches(name, self.exclude) and (
@@ -82,15 +87,6 @@ def selection_of(model: str, selections: Sequence[Selection]) -> Selection:
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _sampled(
-    columns: Mapping[str, Sequence[object]], size: int, share: float, chance: random.Random
-) -> Mapping[str, Sequence[object]]:
-    if share >= 1:
-        return columns
-    chosen = [place for place in range(size) if chance.random() < share]
-    return {name: [values[place] for place in chosen] for name, values in columns.items()}
 
 
 class Reservoir:

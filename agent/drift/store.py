@@ -20,10 +20,14 @@ _FOLDER: Final = "references"
 
 
 class ReferenceStore:
-    """References under ``folder``, which is made when the first one is kept. Raises OSError as files do."""
+    """References under ``folder``, which is made when the first one is kept. Raises OSError as files do.
 
-    def __init__(self, folder: Path) -> None:
+    None comes into use that has more than ``most_features``.
+    """
+
+    def __init__(self, folder: Path, most_features: int | None = None) -> None:
         self._folder = folder
+        self._most_features = most_features
 
     def models(self) -> Iterator[tuple[str, str]]:
         """Return the models and versions that there are references of, sorted."""
@@ -90,7 +94,10 @@ class ReferenceStore:
             raise InvalidReferenceError(f"{path}: {error}") from error
 
     def use(self, reference: Reference) -> None:
-        """Keep a reference and put it in use."""
+        """Keep a reference and put it in use. Raises `InvalidReferenceError` if it has too many features."""
+        said = "" if self._most_features is None else reference.excess(self._most_features)
+        if said:
+            raise InvalidReferenceError(said)
         folder = self._of(reference.model, reference.model_version)
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / f"{reference.id}.json", reference.to_json())
@@ -103,7 +110,7 @@ class ReferenceStore:
     def roll_back(self, model: str, model_version: str) -> Reference:
         """Put the reference in use that was before this one, and return it.
 
-        Raises `InvalidReferenceError` where there is none before it.
+        Raises `InvalidReferenceError` where there is none before it, or it has too many features.
         """
         history = self.history(model, model_version)
         before = [each for each in history if each != history[-1]]
@@ -122,9 +129,11 @@ class ReferenceStore:
         )
 
 
-def reference_store(state_dir: str | None) -> ReferenceStore | None:
+def reference_store(
+    state_dir: str | None, most_features: int | None = None
+) -> ReferenceStore | None:
     """Return where references are kept; `None` without a state directory."""
-    return ReferenceStore(Path(state_dir) / _FOLDER) if state_dir else None
+    return ReferenceStore(Path(state_dir) / _FOLDER, most_features) if state_dir else None
 
 
 def _write(path: Path, text: str) -> None:

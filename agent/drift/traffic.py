@@ -4,22 +4,27 @@ While it learns, nothing is counted and so nothing is measured: that is said (`a
 pretended to be calm.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from agent.drift.awaited import Halves
+from agent.drift.column import Column
 from agent.drift.counting import FeatureCounter, counter
 from agent.drift.embedding import Projection
 from agent.drift.learning import FeatureLearner, Learned
-from agent.drift.performance_labels import Awaited, LabelCounter, joined
+from agent.drift.performance_labels import LabelCounter, joined
 from agent.drift.performance_learning import PerformanceSample
 from agent.drift.reference import Reference
 from agent.drift.replica import ReplicaWindows
-from agent.drift.rows import LABEL, LENGTH, ROW_ID, SCORE, Rows
+from agent.drift.rows import LABEL, LENGTH, ROW_ID, SCORE, Rows, is_own
 from agent.drift.schema import Schema
 
 MAX_FEATURES: Final = 50
-"""Of a model, by default: 12 series each. More names are counted as schema violations, not as series."""
+"""Of a model, by default, beside prediction, score, label and latency: 12 series each. More names are
+counted as schema violations, not as series."""
+_MOST_NAMED: Final = 100
+"""Names of columns that are left out, to be told; there may be any number of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,16 +54,20 @@ class Traffic:
         learning: Learning | None = None,
         most_features: int = MAX_FEATURES,
         embeddings: bool = False,
-        awaited: Awaited | None = None,
+        halves: Halves | None = None,
         schema: Schema | None = None,
     ) -> None:
         self._schema = schema or Schema()
         self._embeddings = embeddings
-        self._awaited = Awaited() if awaited is None else awaited
+        self._halves = halves or Halves()
         self._performance = PerformanceSample()
         self.labels: LabelCounter | None = None
         """What labels said; `None` until there are any, unless the reference was learned with some."""
         self.labels_unmatched = 0
+        self.no_features: tuple[str, ...] = ()
+        """Columns that came, and held nothing that could be compared, when the reference was learned."""
+        self.left_out: dict[str, None] = {}
+        """Columns that were not learned for want of room, in the order in which they came; the first ones."""
         self.model = model
         self.model_version = model_version
         self.reference: Reference | None = None
@@ -68,7 +77,8 @@ class Traffic:
         """Since the start, or since the reference came into use."""
         self.schema_violations = 0
         self._learning = learning or Learning()
-        self._most = most_features
+        self._room = most_features
+        """Columns that may still be learned."""
         self._learners: dict[str, FeatureLearner] = {}
         self._projections: Mapping[str, Projection] = {}
         self._judged: frozenset[str] = frozenset()
@@ -79,6 +89,7 @@ class Traffic:
             self.use(reference)
         else:  # what is declared has a place, however many other columns come before it
             self._learners = {name: self._learner(name) for name in self._schema.by_name}
+            self._room -= sum(not is_own(name) for name in self._learners)
 
     def use(self, reference: Reference) -> None:
         """Count against ``reference`` from now on, from 0."""
@@ -96,9 +107,10 @@ class Traffic:
     def add(self, rows: Rows) -> Reference | None:
         """Take in rows; return the reference if these completed it."""
         rows = self._judge(rows)
-        self.schema_violations += self._schema.violations(rows)
+        columns = {name: Column(values) for name, values in rows.columns.items()}
+        self.schema_violations += self._schema.violations(columns, rows.size if rows.whole else 0)
         if self.reference is not None:
-            self._count(rows)
+            self._count(rows, columns)
             return None
         self._learn(rows)
         return self.freeze(rows.time) if self._has_learned(rows.time) else None
@@ -109,13 +121,17 @@ class Traffic:
         `None` where there was nothing to make one of. ``now`` is Unix seconds; ``origin`` says where the
         rows are from, live traffic if not given.
         """
-        learned = [
-            found
+        found = {
+            name: told
             for name, each in self._learners.items()
-            if (found := each.freeze()) and not self._is_taken(name, found)
-        ]
-        if not learned:
+            if (told := each.freeze()) and not self._is_taken(name, told)
+        }
+        if not found:
             return None
+        self.no_features = tuple(
+            name for name, each in self._learners.items() if each.samples and name not in found
+        )
+        learned = found.values()
         features = tuple(feature for each in learned for feature in each.features)
         score = next((feature for feature in features if feature.name == SCORE), None)
         reference = Reference(
@@ -144,16 +160,17 @@ class Traffic:
         if LABEL not in rows.columns and ROW_ID not in rows.columns:
             return rows
         model = self.model, self.model_version
-        found, unmatched = joined(model, rows.columns, self._awaited, rows.time)
-        self.labels_unmatched += unmatched
+        found = joined(model, rows.columns, self._halves, rows.time)
+        self.labels_unmatched += found.unmatched
         if self.reference is None:
-            self._performance.add(found)
-        elif found[LABEL]:
+            self._performance.add(found.judged)
+        elif found.judged[LABEL]:
             self.labels = self.labels or LabelCounter(self.reference)
-            self.labels.add(found)
-        columns = {name: values for name, values in rows.columns.items() if name != ROW_ID}
-        known = [value for value in columns.pop(LABEL, ()) if value is not None]
-        return rows._replace(columns={**columns, LABEL: known} if known else columns)
+            self.labels.add(found.judged)
+        columns = {
+            name: values for name, values in rows.columns.items() if name not in (ROW_ID, LABEL)
+        }
+        return rows._replace(columns={**columns, LABEL: found.labels} if found.labels else columns)
 
     def _has_learned(self, now: float) -> bool:
         began = now if self._began is None else self._began
@@ -165,9 +182,10 @@ class Traffic:
         for name, values in rows.columns.items():
             learner = self._learners.get(name)
             if learner is None:
-                if not name or len(self._learners) >= self._most:
+                if not name or not self._has_room(name):
                     self.schema_violations += 1
                     continue
+                self._room -= not is_own(name)
                 learner = self._learners[name] = self._learner(name)
                 learner.add_missing(self._whole_rows if name != LABEL else 0)
             learner.add(values)
@@ -177,22 +195,30 @@ class Traffic:
         self.rows += _size(rows)
         self._whole_rows += rows.size if rows.whole else 0
 
+    def _has_room(self, name: str) -> bool:
+        """Tell whether a column more is learned; what every model may have always is."""
+        if is_own(name) or self._room > 0:
+            return True
+        if len(self.left_out) < _MOST_NAMED:
+            self.left_out[name] = None
+        return False
+
     def _learner(self, name: str) -> FeatureLearner:
         declared = self._schema.by_name.get(name)
         return FeatureLearner(name, embeddings=self._embeddings, declared=declared)
 
-    def _count(self, rows: Rows) -> None:
+    def _count(self, rows: Rows, columns: Mapping[str, Column]) -> None:
         size = rows.size
         met = set()
-        for name, values in rows.columns.items():
-            taken = name not in self.counters and name + LENGTH in rows.columns
-            told = {} if taken else self.derived(name, values)
+        for name, column in columns.items():
+            taken = name not in self.counters and name + LENGTH in columns
+            told = {} if taken else self.derived(name, column)
             if not told and name != LABEL:  # labels may come to any model, sooner or later
                 self.schema_violations += 1
             for feature, derived in told.items():
                 known = self.counters[feature]
                 known.add(derived)
-                known.add_missing(size - len(derived) if name != LABEL else 0)
+                known.add_missing(size - len(derived.values) if name != LABEL else 0)
                 met.add(feature)
         for feature, known in self.counters.items():
             if rows.whole and feature not in met and feature != LABEL:
@@ -200,24 +226,18 @@ class Traffic:
                 self.schema_violations += feature not in self._judged
         self.rows += _size(rows)
 
-    def derived(self, name: str, values: Sequence[object]) -> Mapping[str, Sequence[object]]:
+    def derived(self, name: str, column: Column) -> Mapping[str, Column]:
         """Return the features that a column is, or that are made of it; none for a column nobody knows."""
         if name in self.counters:
-            return {name: values}
+            return {name: column}
         if name + LENGTH in self.counters:
-            return {name + LENGTH: [_length(value) for value in values]}
+            return {name + LENGTH: column.lengths}
         if name in self._projections:
-            return self._projections[name].columns(values)
+            made = self._projections[name].columns(column.values)
+            return {feature: Column(values) for feature, values in made.items()}
         return {}
 
 
 def _size(rows: Rows) -> int:
     """Return how many rows these are; labels that came late are none."""
-    return rows.size if rows.columns.keys() - {LABEL} else 0
-
-
-def _length(value: object) -> object:
-    """Return a text's length in characters; what is no text stays what it is, and is counted so."""
-    if isinstance(value, str):
-        return len(value)
-    return None if value is None else ()
+    return 0 if rows.columns.keys() == {LABEL} else rows.size

@@ -15,8 +15,11 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from agent.drift.models import BATCH, Models
+from agent.drift.gathering import BATCH
+from agent.drift.models import Models
 from agent.drift.rows import Rows
+from agent.drift.schema import Declared
+from agent.drift.selection import Selection
 from agent.drift.traffic import Learning
 from tests.bench.agent_process import Agent, installed_environment
 from tests.real_parts.programs import Programs, free_port
@@ -42,9 +45,26 @@ def batch(kind: str, features: int, size: int = BATCH) -> Rows:
     return Rows("bench", "1", columns, 0.0)
 
 
-def value_cost(kind: str, features: int = 20) -> float:
-    """Return nanoseconds of CPU that counting one value takes, at best."""
-    models = Models(clock=lambda: 0.0, learning=Learning(rows=BATCH, seconds=0))
+def declaration(kind: str, features: int) -> Selection:
+    """Return what `batch` sends, declared with all that a declaration can hold against a value."""
+    names = [f"f{n}" for n in range(features)]
+    if kind == "numbers":
+        each = [
+            Declared(name=name, kind="numeric", low=0, high=1e9, required=True) for name in names
+        ]
+    else:
+        values = tuple("abcdefghijkl")
+        each = [Declared(name=name, kind="categorical", values=values) for name in names]
+    return Selection(declared=tuple(each))
+
+
+def value_cost(kind: str, features: int = 20, *, declared: bool = False) -> float:
+    """Return nanoseconds of CPU that counting one value takes, at best; judging it too, if ``declared``."""
+    models = Models(
+        clock=lambda: 0.0,
+        learning=Learning(rows=BATCH, seconds=0),
+        selections=[declaration(kind, features)] if declared else (),
+    )
     rows = batch(kind, features)
     models.add(rows)  # learns from the first batch
     taken = []
@@ -131,6 +151,8 @@ def main() -> int:
     rows = (
         ("a number, in batches", value_cost("numbers"), "ns", "<= 50"),
         ("a word, in batches", value_cost("words"), "ns", "<= 50"),
+        ("a declared number, in batches", value_cost("numbers", declared=True), "ns", "<= 50"),
+        ("a declared word, in batches", value_cost("words", declared=True), "ns", "<= 50"),
         (f"{FEATURES} features, over the imports", memory(), "MiB PSS", "<= 40"),
         ("requests of 20 features on one core", requests_a_core(), "a second", ">= 5000"),
     )

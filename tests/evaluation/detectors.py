@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from agent.drift import column
 from agent.drift.calibration import Point, bound_of
 from agent.drift.counting import counter
 from agent.drift.difference import psi, rank_shift
@@ -39,7 +40,7 @@ def learned(name: str, values: Column) -> FeatureReference:
 def counted(feature: FeatureReference, values: Column) -> FeatureReference:
     """Return what the drift process counts of values."""
     known = counter(feature)
-    known.add(list(values))
+    known.add(column.Column(list(values)))
     return replace(feature, counts=tuple(known.counts))
 
 

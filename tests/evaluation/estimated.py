@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from agent.drift.column import Column
 from agent.drift.performance import Calibration, estimated_accuracy, estimated_roc_auc, isotonic
 from agent.drift.rows import LABEL, PREDICTION, SCORE, Rows
 from agent.drift.traffic import Learning, Traffic
@@ -95,7 +96,7 @@ def _counted(traffic: Traffic, scores: Sequence[Any]) -> list[int]:
     """Return the counts of a chunk's scores."""
     known = traffic.counters[SCORE]
     before = list(known.counts)
-    known.add([float(score) for score in scores])
+    known.add(Column([float(score) for score in scores]))
     ordered = known.reference.bins.ordered
     return [now - then for now, then in zip(known.counts, before, strict=True)][:ordered]
 

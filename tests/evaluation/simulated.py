@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from agent.drift.calibration import FACTOR, HOLD, Point, bound_of, episodes
+from agent.drift.column import Column
 from agent.drift.counting import counter
 from agent.drift.difference import psi, rank_shift
 from agent.drift.reference import FeatureReference
@@ -104,7 +105,7 @@ class Counted:
     def add(self, minutes: Sequence[Any]) -> None:
         """Count minutes by the code that counts live traffic."""
         for values in minutes:
-            self._counter.add(values.tolist())
+            self._counter.add(Column(values.tolist()))
             self._sums.append(np.array(self._counter.counts))
 
     def scores(self, window: str, first: int, last: int) -> tuple[list[Point], list[Point]]:

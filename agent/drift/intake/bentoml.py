@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from agent.drift.intake.flatten import columns
+from agent.drift.intake.flatten import columns, flatten
+from agent.drift.intake.inference_body import instances
 from agent.drift.intake.json_body import parse_lines
 from agent.drift.intake.plain_rows import model_name, version
 from agent.drift.intake.refusal import RefusedError
@@ -23,13 +24,15 @@ def read(data: bytes, query: Mapping[str, str], now: float) -> Rows:
         if not isinstance(line, Mapping):
             raise RefusedError(400, "malformed", f"row {len(rows) + 1} is no object")
         rows.append(values(line))
-    told = columns(rows)
     predicted = query.get("prediction", "")
-    if predicted:
-        if predicted not in told:
-            raise RefusedError(400, "malformed", f"no row has the column {predicted[:40]!r}")
-        told[PREDICTION] = told.pop(predicted)
-    return Rows(model_name(query.get("model")), version(query.get("model_version")), told, now)
+    if predicted and not any(predicted in row for row in rows):
+        rows = [flatten(row) for row in rows]  # it may be a path
+    if predicted and not any(predicted in row for row in rows):
+        raise RefusedError(400, "malformed", f"no row has the column {predicted[:40]!r}")
+    answers = [row.pop(predicted, None) for row in rows] if predicted else []
+    told = {**columns(rows), **instances(answers, PREDICTION)}
+    name, which = model_name(query.get("model")), version(query.get("model_version"))
+    return Rows(name, which, told, now, blank=len(rows))
 
 
 def values(line: Mapping[str, object]) -> dict[str, object]:

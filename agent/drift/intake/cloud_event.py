@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from agent.drift.intake.json_body import parse
+from agent.drift.intake.names import bounded
 from agent.drift.intake.refusal import RefusedError
 
 STRUCTURED: Final = "application/cloudevents+json"
@@ -110,7 +111,7 @@ def _event(attributes: Mapping[str, str], data: bytes, content_type: str) -> Clo
         if not attributes.get(name):
             raise RefusedError(400, "malformed", f"the CloudEvent has no {name}")
     return CloudEvent(
-        id=attributes["id"][:MAX_ID],
+        id=bounded(attributes["id"], MAX_ID),
         type=attributes["type"],
         data=data,
         content_type=content_type,

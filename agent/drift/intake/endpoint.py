@@ -5,7 +5,8 @@ came of it or why it was refused.
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from time import time
 from typing import Final, TypeVar
 
@@ -23,6 +24,8 @@ from agent.drift.traffic import Traffic
 
 RETRY_AFTER: Final = 5
 """Seconds that a sender should wait after 429 and 503."""
+MOST_LABELS: Final = 20_000
+"""Labels of one body: each is looked up in every version of its model, and others wait that long."""
 _OK: Final = 200
 _CLOSING: Final = frozenset({408, 413, 503})
 """Statuses after which a body may not have been read to its end."""
@@ -67,6 +70,7 @@ class Intake:
         except RefusedError as error:
             self._tally.refuse("kserve", error.reason)
         self._tally.refused["kserve", "clock_skew"] = float(self._joining.skewed)
+        self._tally.refuse("labels", "no_model", self._models.unclaimed())
 
     async def rows(self, request: web.Request) -> web.Response:
         """Take plain rows: JSON, or NDJSON by its content type or by ``?model=``."""
@@ -80,7 +84,7 @@ class Intake:
                 else plain_rows.from_json(data, now)
             )
 
-        def take(rows: Rows) -> int:
+        def take(rows: Rows) -> Mapping[str, int]:
             return self._take_labels(rows) if rows.late else self._take("rows", [rows])
 
         return await self._answer("rows", request, read, take)
@@ -95,15 +99,15 @@ class Intake:
         def read(data: bytes) -> Events:
             return kserve.read(headers, kind if "Content-Type" in headers else "", data)
 
-        def take(events: Events) -> int:
+        def take(events: Events) -> Mapping[str, int]:
             for error in events.refused:
                 self._tally.refuse("kserve", error.reason)
-            return sum(self._take("kserve", self._joined(each)) for each in events.logged)
+            return self._take("kserve", chain.from_iterable(map(self._joined, events.logged)))
 
         return await self._answer("kserve", request, read, take, typed=False)
 
     async def labels(self, request: web.Request) -> web.Response:
-        """Take labels by the ids of events or rows that came before; misses are counted by the model."""
+        """Take labels by the ids of events or rows, which come before or after; misses are counted."""
         lines = request.content_type in LINES or "model" in request.query
         query, now = dict(request.query), self._clock()
 
@@ -118,7 +122,7 @@ class Intake:
         """Take OTLP logs; records that tell nothing of an inference are counted and left out."""
         kind, now = request.content_type, self._clock()
 
-        def take(logs: Logs) -> int:
+        def take(logs: Logs) -> Mapping[str, int]:
             if logs.unknown:
                 self._tally.refuse("otlp", "wrong_type", logs.unknown)
             return self._take("otlp", logs.rows)
@@ -177,16 +181,20 @@ class Intake:
         except RefusedError as error:
             return refusal(error)
         learned = self._models.freeze(model, request.query.get("model_version", ""))
-        if learned is None:
-            return refusal(RefusedError(409, "no_model", f"nothing is being learned of {model!r}"))
-        return web.json_response({"reference": learned.id})
+        traffic = self._models.find(model, request.query.get("model_version", ""))
+        if learned is None or traffic is None:
+            said = f"nothing is being learned of {model!r}"
+            if traffic is not None and traffic.reference is None:
+                said = f"nothing came of {model!r} yet that could be compared: no number, no word"
+            return refusal(RefusedError(409, "no_model", said))
+        return web.json_response({"reference": learned.id, "left_out": list(traffic.left_out)})
 
     async def _answer(
         self,
         road: str,
         request: web.Request,
         read: Callable[[bytes], _Read],
-        take: Callable[[_Read], int],
+        take: Callable[[_Read], Mapping[str, int]],
         *,
         typed: bool = True,
     ) -> web.Response:
@@ -198,15 +206,15 @@ class Intake:
             if typed:
                 check_type(request.content_type)
             found, size = await self._bodies.read(request, read)
-            rows = take(found)
+            taken = take(found)
             if size > INLINE:  # large ones would be much to hold until they are a batch
                 self._models.count()
         except RefusedError as error:
             self._tally.refuse(road, error.reason)
             return refusal(error)
-        return web.json_response({"rows": rows})
+        return web.json_response(taken)
 
-    def _take(self, road: str, found: Iterable[Rows]) -> int:
+    def _take(self, road: str, found: Iterable[Rows]) -> Mapping[str, int]:
         """Count rows; return how many. Raises `RefusedError` where there are too many models."""
         taken, refused = 0, False
         for rows in found:
@@ -219,20 +227,19 @@ class Intake:
             raise RefusedError(
                 429, "too_many_models", "there are too many models; see drift.max_models"
             )
-        return taken
+        return {"rows": taken}
 
-    def _take_labels(self, late: Rows) -> int:
-        """Hand labels to the versions of a model that may have seen their rows; return how many there are.
+    def _take_labels(self, late: Rows) -> Mapping[str, int]:
+        """Hand labels to the rows that they belong to; return how many there are, and how many wait.
 
-        Raises `RefusedError` where nothing is known of the model.
+        Raises `RefusedError` where there are too many.
         """
-        if not self._models.label(late):
-            said = (
-                f"nothing came of the model {late.model!r} yet; labels find rows that came before"
-            )
-            raise RefusedError(404, "no_model", said)
+        if late.size > MOST_LABELS:
+            said = f"more than {MOST_LABELS:,} labels at once; send fewer"
+            raise RefusedError(413, "too_large", said)
+        waiting = self._models.label(late)
         self._tally.take("labels", late.size)
-        return late.size
+        return {"rows": late.size, "waiting": waiting}
 
     def _joined(self, logged: Logged) -> Sequence[Rows]:
         rows = self._joining.add(logged, self._clock())

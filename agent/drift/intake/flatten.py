@@ -3,30 +3,36 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from agent.drift.intake.names import bounded
 from agent.drift.intake.refusal import RefusedError
 
 MAX_DEPTH: Final = 6
 """Objects within objects; what lies deeper is one value that is no feature, and is counted as such."""
-MAX_KEYS: Final = 1_000
-"""Features of a row: more is a payload that nobody meant to be one row."""
-MAX_NAME: Final = 128
-"""Characters of a feature's name; it becomes a label."""
+MAX_KEYS: Final = 10_000
+"""Features of a row, as many as a model may have: more is a payload that nobody meant to be one row."""
 MOST_CELLS: Final = 2_000_000
 """Rows by features of one body, some 16 MB: more than the largest body has, if most rows have most features.
 Rows that each have other features would otherwise take memory by the square of the body's size."""
 
 
 def flatten(row: Mapping[str, object]) -> dict[str, object]:
-    """Return the leaves of a row by their path. Lists are leaves: a vector is one value."""
+    """Return the leaves of a row by their path. Lists are leaves: a vector is one value.
+
+    Raises `RefusedError` where two have one path, as in ``{"a.b": 1, "a": {"b": 2}}``, or there are too many.
+    """
     found: dict[str, object] = {}
     waiting: list[tuple[str, Mapping[str, object], int]] = [("", row, 1)]
     while waiting:
         prefix, level, depth = waiting.pop()
         for key, value in level.items():
-            name = f"{prefix}{key}"[:MAX_NAME]
+            name = bounded(f"{prefix}{key}")
             if isinstance(value, Mapping) and value and depth < MAX_DEPTH:
                 waiting.append((f"{name}.", value, depth + 1))
-            elif len(found) < MAX_KEYS:
+            elif name in found:
+                raise RefusedError(400, "malformed", f"two values of a row have the path {name!r}")
+            elif len(found) >= MAX_KEYS:
+                raise RefusedError(413, "too_large", f"a row has more than {MAX_KEYS:,} features")
+            else:
                 found[name] = value
     return found
 

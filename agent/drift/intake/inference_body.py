@@ -11,8 +11,9 @@ from math import prod
 from typing import Any, Final
 
 from agent.drift.intake import seldon_body
-from agent.drift.intake.flatten import MAX_NAME, check_size, columns
+from agent.drift.intake.flatten import check_size, columns
 from agent.drift.intake.json_body import parse
+from agent.drift.intake.names import bounded
 from agent.drift.intake.refusal import RefusedError
 from agent.drift.intake.tensor_bytes import TensorBytes, binary_size, document
 from agent.drift.rows import PREDICTION
@@ -36,13 +37,13 @@ def request_columns(body: bytes, head: int | None = None) -> Columns:
             return _tensors(content["inputs"], "", behind)
         for key in ("instances", "inputs"):
             if isinstance(content.get(key), list):
-                return _instances(content[key], "input")
+                return instances(content[key], "input")
             if isinstance(content.get(key), Mapping):  # V1's column format
                 return _by_column(content[key])
         if "messages" in content or "prompt" in content:
             return _generation(content)
         if seldon_body.is_seldon(content):
-            return _instances(seldon_body.instances(content), "input")
+            return instances(seldon_body.instances(content), "input")
     raise RefusedError(
         400,
         "malformed",
@@ -63,9 +64,13 @@ def response_columns(body: bytes, head: int | None = None) -> tuple[Columns, str
         told = str(version) if isinstance(version, str | int) and version != "" else ""
         if isinstance(content.get("outputs"), list) and _is_tensors(content["outputs"]):
             return _answers(content["outputs"], behind), told
+        if isinstance(content.get("outputs"), Mapping):  # V1's column format
+            answers = {f"{PREDICTION}.{name}": each for name, each in content["outputs"].items()}
+            return _by_column(answers), told
         for key in ("predictions", "outputs"):
-            if isinstance(content.get(key), list):
-                return _instances(content[key], PREDICTION), told
+            if content.get(key) is not None:  # models of one's own answer a single row as it is
+                rows = content[key] if isinstance(content[key], list) else [content[key]]
+                return instances(rows, PREDICTION), told
         if isinstance(content.get("choices"), list):
             return _generated(content), ""
         if seldon_body.is_seldon(content):
@@ -77,8 +82,8 @@ def response_columns(body: bytes, head: int | None = None) -> tuple[Columns, str
     )
 
 
-def _instances(instances: Sequence[object], name: str) -> Columns:
-    """Return V1's rows: objects, lists or single values, one a row."""
+def instances(instances: Sequence[object], name: str) -> Columns:
+    """Return rows as V1 has them: objects, lists or single values, one a row; ``name`` is what has none."""
     return columns([_row(each, name) for each in instances])
 
 
@@ -90,7 +95,7 @@ def _single_prediction(rows: Sequence[object]) -> Columns:
         else row
         for row in rows
     ]
-    return _instances(alone, PREDICTION)
+    return instances(alone, PREDICTION)
 
 
 def _row(instance: object, name: str) -> Mapping[str, object]:
@@ -109,9 +114,7 @@ def _by_column(inputs: Mapping[str, Any]) -> Columns:
     lists = {name: value if isinstance(value, list) else [value] for name, value in inputs.items()}
     longest = max(map(len, lists.values()), default=0)
     check_size(longest, len(lists))
-    return {
-        name[:MAX_NAME]: value + [None] * (longest - len(value)) for name, value in lists.items()
-    }
+    return {bounded(name): value + [None] * (longest - len(value)) for name, value in lists.items()}
 
 
 def _is_tensors(tensors: Sequence[object]) -> bool:
@@ -141,11 +144,13 @@ def _tensors(tensors: Sequence[Mapping[str, Any]], prefix: str, behind: bytes) -
             raise RefusedError(
                 415, "wrong_type", "a tensor's data must be in the body, not beside it"
             )
-        told = tensor_columns(f"{prefix}{tensor['name']}"[:MAX_NAME], shape, data)
+        told = tensor_columns(bounded(f"{prefix}{tensor['name']}"), shape, data)
         count = shape[0] if shape else 1
         if rows is not None and count != rows:
             raise RefusedError(400, "malformed", "tensors of one body must have as many rows")
         rows = count
+        if found.keys() & told.keys():
+            raise RefusedError(400, "malformed", "two tensors of one body have the same name")
         found |= told
     return found
 

@@ -4,16 +4,16 @@ The service is the model. Where it is not in the namespace ``default``, the name
 two teams may have a model of one name.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from agent.drift.intake.cloud_event import MAX_ID, CloudEvent, is_json, read_events
-from agent.drift.intake.inference_body import request_columns, response_columns
+from agent.drift.intake.inference_body import Columns, request_columns, response_columns
+from agent.drift.intake.names import bounded
 from agent.drift.intake.pairing import Pair, Pairing, Side
-from agent.drift.intake.plain_rows import MAX_MODEL_NAME
 from agent.drift.intake.refusal import RefusedError
 from agent.drift.intake.tensor_bytes import HEAD_LENGTH
-from agent.drift.rows import LATENCY, ROW_ID, Rows, id_of_row
+from agent.drift.rows import LATENCY, PREDICTION, ROW_ID, Rows, id_of_row
 
 _KINDS: Final = {
     "org.kubeflow.serving.inference.request": False,
@@ -26,6 +26,8 @@ _STREAM: Final = "text/event-stream"
 _BYTES: Final = "application/octet-stream"
 """Of V2 with binary tensors, whose head is JSON; an answer is logged with the content type of its request."""
 _HEAD_LENGTH: Final = HEAD_LENGTH.lower()
+_OF_ANSWERS: Final = frozenset({PREDICTION, LATENCY, ROW_ID})
+"""Columns that a request cannot tell; what it calls so is a feature of another name."""
 _LONGEST_NUMBER: Final = 18
 """Digits."""
 _LONGEST: Final = 3_600.0
@@ -97,10 +99,11 @@ def _logged(event: CloudEvent, head: int | None) -> Logged:
         columns, said = response_columns(event.data, head)
         version = said or version
     else:
-        columns = request_columns(event.data, head)
-    side = Side(columns, event.time, version[:MAX_MODEL_NAME], len(event.data))
+        asked = request_columns(event.data, head)
+        columns = {f"input.{name}" if name in _OF_ANSWERS else name: asked[name] for name in asked}
+    side = Side(columns, event.time, bounded(version), len(event.data))
     identity = told.get("requestid") or event.id
-    return Logged(model[:MAX_MODEL_NAME], identity[:MAX_ID], answer, side)
+    return Logged(bounded(model), bounded(identity, MAX_ID), answer, side)
 
 
 class Joining:
@@ -123,24 +126,39 @@ class Joining:
         return self._rows(self._pairing.overdue(now), now)
 
     def _rows(self, pairs: Iterable[Pair], now: float) -> list[Rows]:
-        return [self._joined(pair, now) for pair in pairs]
+        return [rows for pair in pairs for rows in self._joined(pair, now)]
 
-    def _joined(self, pair: Pair, now: float) -> Rows:
+    def _joined(self, pair: Pair, now: float) -> Iterator[Rows]:
+        """Yield the rows of an inference; those of each side apart where they are not as many."""
         sides = [side for side in (pair.request, pair.response) if side]
-        columns = {name: column for side in sides for name, column in side.columns.items()}
-        size = max(map(len, columns.values()), default=0)
-        took = _took(pair)
-        if took is not None and not 0 <= took < _LONGEST:
-            self.skewed += 1
-        elif took is not None:
-            columns[LATENCY] = [took] * size
-        columns[ROW_ID] = [id_of_row(pair.event, number, size) for number in range(size)]
         version = next((side.version for side in reversed(sides) if side.version), "")
-        told = {name: column + [None] * (size - len(column)) for name, column in columns.items()}
-        return Rows(pair.model, version, told, now, whole=len(sides) == 2)
+        told = [side.columns for side in sides]
+        whole = len(sides) == 2 and len({_rows_of(each) for each in told if each}) <= 1
+        if whole:
+            told = [{**told[0], **told[1]}]
+        took = self._took(pair)
+        for columns in told:
+            size = _rows_of(columns)
+            ids = [id_of_row(pair.event, number, size) for number in range(size)]
+            beside: Columns = {ROW_ID: [*ids]}
+            if took is not None and columns is told[-1]:
+                beside[LATENCY] = [took] * size
+            yield Rows(pair.model, version, {**columns, **beside}, now, whole)
+
+    def _took(self, pair: Pair) -> float | None:
+        """Return the seconds between request and answer; a clock that cannot be right is counted."""
+        took = _between(pair)
+        if took is None or 0 <= took < _LONGEST:
+            return took
+        self.skewed += 1
+        return None
 
 
-def _took(pair: Pair) -> float | None:
+def _rows_of(columns: Columns) -> int:
+    return max(map(len, columns.values()), default=0)
+
+
+def _between(pair: Pair) -> float | None:
     """Return the seconds between request and answer, both by the logger's clock."""
     if not pair.request or not pair.response:
         return None

@@ -10,7 +10,7 @@ from typing import Final
 
 from agent.drift.intake.flatten import check_size
 from agent.drift.intake.json_body import parse, parse_lines
-from agent.drift.intake.plain_rows import model_name, version
+from agent.drift.intake.plain_rows import check_id, model_name, version
 from agent.drift.intake.refusal import RefusedError
 from agent.drift.rows import LABEL, ROW_ID, Rows, id_of_row
 
@@ -49,8 +49,7 @@ def _rows(named: Mapping[str, object], pairs: list[tuple[object, object]], now: 
     ids: list[object] = []
     labels: list[object] = []
     for identity, label in pairs:
-        if not isinstance(identity, str | int) or isinstance(identity, bool):
-            raise RefusedError(400, "malformed", "an id must be text or a whole number")
+        check_id(identity)
         each = label if isinstance(label, list) else [label]
         check_size(len(each), 1)
         ids += (id_of_row(str(identity), number, len(each)) for number in range(len(each)))

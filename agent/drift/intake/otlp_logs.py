@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from agent.drift.intake import bentoml
 from agent.drift.intake.flatten import columns
 from agent.drift.intake.json_body import parse
+from agent.drift.intake.names import bounded
 from agent.drift.intake.refusal import RefusedError
 from agent.drift.rows import Rows
 
@@ -66,14 +67,14 @@ def _row(
         meta = meta if isinstance(meta, Mapping) else told.get("bento_meta")
         meta = meta if isinstance(meta, Mapping) else {}
         model = str(meta.get("monitor_name") or meta.get("bento_name") or "")
-        key = (model[:128], str(meta.get("bento_version", ""))[:128]) if model else None
+        key = (bounded(model), bounded(str(meta.get("bento_version", "")))) if model else None
         return key, bentoml.values(told)
     if name and not name.startswith(_GEN_AI):
         return None, {}
     both = {**attributes, **(body if isinstance(body, Mapping) else {})}
     model = next((str(both[key]) for key in _MODELS if both.get(key)), "")
     row = {feature: _single(both[key]) for key, feature in _FEATURES.items() if key in both}
-    return ((model[:128], "") if model and row else None), row
+    return ((bounded(model), "") if model and row else None), row
 
 
 def _single(value: object) -> object:

@@ -5,11 +5,13 @@ and the model in the query. ``scores``, ``labels``, ``latencies`` and ``ids`` ma
 ``predictions``. Labels that come late come with the ``ids`` of their rows and without ``rows``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from agent.drift.intake.flatten import columns
+from agent.drift.intake.inference_body import Columns, instances
 from agent.drift.intake.json_body import parse, parse_lines
+from agent.drift.intake.names import bounded
 from agent.drift.intake.refusal import RefusedError
 from agent.drift.rows import LABEL, LATENCY, PREDICTION, ROW_ID, SCORE, Rows
 
@@ -21,7 +23,6 @@ _BESIDE: Final = {
     "ids": ROW_ID,
 }
 _KNOWN: Final = frozenset({"model", "model_version", "rows", *_BESIDE})
-MAX_MODEL_NAME: Final = 128
 
 
 def from_json(data: bytes, now: float) -> Rows:
@@ -40,12 +41,15 @@ def from_json(data: bytes, now: float) -> Rows:
     rows = [{}] * len(body["ids"]) if late else body.get("rows")
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         raise RefusedError(400, "malformed", '"rows" must be a list of objects, one a row')
-    found = columns(rows)
-    for key, name in _BESIDE.items():
-        if key in body:
-            found[name] = _beside(key, body[key], len(rows))
+    found = _columns(rows)
+    beside = {key: _beside(key, body[key], len(rows)) for key in _BESIDE if key in body}
+    for identity in beside.get("ids", ()):
+        if late or identity is not None:
+            check_id(identity)
+    found |= instances(beside.pop("predictions", []), PREDICTION)
+    found |= {_BESIDE[key]: values for key, values in beside.items()}
     name, which = model_name(body.get("model")), version(body.get("model_version"))
-    return Rows(name, which, found, now, whole=not late)
+    return Rows(name, which, found, now, whole=not late, blank=len(rows))
 
 
 def from_lines(data: bytes, query: Mapping[str, str], now: float) -> Rows:
@@ -54,10 +58,19 @@ def from_lines(data: bytes, query: Mapping[str, str], now: float) -> Rows:
     for row in parse_lines(data):
         if not isinstance(row, Mapping):
             raise RefusedError(400, "malformed", f"row {len(rows) + 1} is no object")
+        if isinstance(row.get("rows"), list):
+            said = 'a line with "rows" is no row: name the model in the body, and not as ?model='
+            raise RefusedError(400, "malformed", said)
         rows.append(row)
-    return Rows(
-        model_name(query.get("model")), version(query.get("model_version")), columns(rows), now
-    )
+    name, which = model_name(query.get("model")), version(query.get("model_version"))
+    return Rows(name, which, _columns(rows), now, blank=len(rows))
+
+
+def _columns(rows: Sequence[Mapping[str, object]]) -> Columns:
+    """Return rows as columns; an answer that is a list is a column for each of its values."""
+    found = columns(rows)
+    answers = found.pop(PREDICTION, [])
+    return {**found, **instances(answers, PREDICTION)}
 
 
 def model_name(value: object) -> str:
@@ -66,7 +79,13 @@ def model_name(value: object) -> str:
         raise RefusedError(
             400, "no_model", '"model" must name the model (in the body, or ?model= for NDJSON)'
         )
-    return value.strip()[:MAX_MODEL_NAME]
+    return bounded(value.strip())
+
+
+def check_id(value: object) -> None:
+    """Refuse what is no id of a row. Raises `RefusedError` (400)."""
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise RefusedError(400, "malformed", "an id must be text or a whole number")
 
 
 def version(value: object) -> str:
@@ -75,7 +94,7 @@ def version(value: object) -> str:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise RefusedError(400, "malformed", '"model_version" must be text')
-    return str(value).strip()[:MAX_MODEL_NAME]
+    return bounded(str(value).strip())
 
 
 def _beside(key: str, values: object, count: int) -> list[object]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from agent.drift.intake.inference_body import Columns, tensor_columns
 from agent.drift.intake.json_body import parse
+from agent.drift.intake.names import bounded
 from agent.drift.intake.refusal import RefusedError
 from agent.drift.rows import LATENCY, PREDICTION, Rows
 
@@ -115,4 +116,4 @@ def _rows(request: _Request, now: float) -> Rows:
     began, ended = (request.moments.get(f"REQUEST_{which}") for which in ("START", "END"))
     if began is not None and ended is not None and 0 <= ended - began < _LONGEST:
         columns[LATENCY] = [(ended - began) / 1e9] * size
-    return Rows(request.model[:128], request.version[:128], columns, now)
+    return Rows(bounded(request.model), bounded(request.version), columns, now)

@@ -251,3 +251,20 @@ async def test_history_is_asked_for_the_reference_in_use(
     assert new is not None
     assert new.by_name["age"].counts == (0, 70, 0, 0, 0)
     assert "7 days of traffic" in new.origin
+
+
+def test_files_with_too_many_columns_are_refused(
+    store: ReferenceStore,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Which columns matter is for those who know them to say; none is left out without a word."""
+    monkeypatch.setenv("WARPWATCH_DRIFT_MAX_FEATURES", "1")
+
+    assert learn("--rows", as_lines(tmp_path / "a.ndjson")) == 1
+
+    said = capsys.readouterr().err
+    assert "such as plan" in said
+    assert "drift.max_features" in said
+    assert store.current("churn", "3") is None

@@ -1,10 +1,13 @@
+import asyncio
 import json
 import os
 from collections.abc import Iterator
 from math import log
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from agent.cli import main
@@ -144,8 +147,13 @@ async def test_learning_ends_on_request(tmp_path: Path) -> None:
             frozen = (await answer.json())["reference"]
         async with session.post(url) as answer:
             again = answer.status
+        models.add(Rows("blank", "", {"a": [None, None]}, 0.0))
+        blank = url.with_query(model="blank")
+        async with session.post(blank) as answer:
+            assert answer.status == 409
+            assert "yet that could be compared" in await answer.text()
         async with session.get(server.make_url("/v1/references")) as answer:
-            (state,) = await answer.json()
+            state, _ = await answer.json()
 
     kept = store.current("m", "1")
     assert kept is not None
@@ -177,3 +185,74 @@ def test_a_reference_put_in_use_elsewhere_is_taken_up(tmp_path: Path) -> None:
     models.refresh()
     assert traffic.reference == SECOND
     assert len(models.take()[0]) == 1
+
+
+LARGE = Reference(
+    "churn",
+    "3",
+    tuple(FeatureReference(f"f{n}", NumericBins((1.0,)), (5, 5, 0, 0)) for n in range(60)),
+)
+
+
+def test_a_reference_with_too_many_features_is_refused(
+    store: ReferenceStore,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is named, with how many there are and the option that would take it; what was in use stays."""
+    file = tmp_path / "large.json"
+    file.write_text(LARGE.to_json())
+    words = ["drift", "reference", "use", str(file)]
+
+    assert main(words) == 1
+    refused = capsys.readouterr().err
+    assert store.current("churn", "3") == SECOND
+    monkeypatch.setenv("WARPWATCH_DRIFT_MAX_FEATURES", "60")
+    assert main(words) == 0
+
+    assert all(word in refused for word in (LARGE.id, "60 features", "50", "drift.max_features"))
+    assert store.history("churn", "3")[-1] == LARGE.id
+
+
+def test_nobody_goes_back_to_a_reference_that_is_too_large(
+    store: ReferenceStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A rollback is refused as the reference itself would be."""
+    store.use(LARGE)
+    store.use(FIRST)
+
+    assert main(["drift", "reference", "rollback", "churn", "--model-version", "3"]) == 1
+
+    assert "drift.max_features" in capsys.readouterr().err
+    assert store.current("churn", "3") == FIRST
+
+
+def test_freezing_says_what_was_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """The columns that there was no room for are named beside the reference."""
+    models = Models(clock=lambda: 5.0, most_features=1)
+    models.add(Rows("m", "", {"a": [1.0, 2.0], "b": [1, 2], "c": [1, 2]}, 0.0))
+    ready, done = Event(), Event()
+    told: list[str] = []
+
+    async def process() -> None:
+        app = web.Application()
+        app.add_routes(Intake(models, IntakeTally()).routes())
+        async with TestServer(app) as server:
+            told.append(str(server.make_url("/")))
+            ready.set()
+            await asyncio.to_thread(done.wait)
+
+    thread = Thread(target=lambda: asyncio.run(process()))
+    thread.start()
+    ready.wait()
+    try:
+        code = main(["drift", "reference", "freeze", "m", "--url", told[0]])
+    finally:
+        done.set()
+        thread.join()
+
+    said = capsys.readouterr()
+    assert code == 0
+    assert "m is compared with" in said.out
+    assert "drift.max_features: b c" in said.err

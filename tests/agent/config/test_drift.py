@@ -177,3 +177,17 @@ def test_all_that_is_wrong_is_listed(tmp_path: Path) -> None:
         load(written(tmp_path, features), {}, {})
 
     assert len(refused.value.problems) == 3
+
+
+def test_no_more_features_are_declared_than_there_may_be(tmp_path: Path) -> None:
+    """What every model may have stands beside them."""
+    features = [{"name": f"f{number}", "kind": "numeric"} for number in range(51)]
+    own = [{"name": "p", "kind": "score"}, {"name": "y", "kind": "class"}]
+
+    load(written(tmp_path, [*features[:50], *own]), {}, {})
+    with pytest.raises(ConfigError) as refused:
+        load(written(tmp_path, [*features, *own]), {}, {})
+
+    (problem,) = refused.value.problems
+    assert problem.path == "drift.models[0].features"
+    assert "51, more than `drift.max_features`, 50" in problem.message

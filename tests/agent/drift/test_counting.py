@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.drift.bins import CategoryBins, NumericBins
+from agent.drift.column import Column
 from agent.drift.counting import CategoryCounter, NumericCounter
 from agent.drift.reference import FeatureReference
 
@@ -28,7 +29,8 @@ ANYTHING = st.one_of(
         ([None, float("nan")], [0, 0, 0, 2, 0]),
         ([float("inf"), float("-inf")], [0, 0, 0, 0, 2]),
         (["18", True, [1], {}], [0, 0, 0, 0, 4]),
-        ([10**400, 5], [1, 0, 0, 0, 1]),
+        ([10**400, 5, None], [1, 0, 0, 1, 1]),
+        ([5, None, 20.5], [1, 1, 0, 1, 0]),
         ([], [0, 0, 0, 0, 0]),
     ],
 )
@@ -36,7 +38,7 @@ def test_numbers_fall_into_their_bins(values: list[object], counts: list[int]) -
     """An edge belongs to the bin below it; words, truth values and lists are no numbers."""
     counter = NumericCounter(AGE)
 
-    counter.add(values)
+    counter.add(Column(values))
 
     assert list(counter.counts) == counts
 
@@ -45,7 +47,7 @@ def test_numbers_beyond_the_reference_are_out_of_range() -> None:
     """The reference's own ends are within range; what cannot be a number is a type error."""
     counter = NumericCounter(AGE)
 
-    counter.add([0, 90, -0.1, 90.5, 10**400, "x"])
+    counter.add(Column([0, 90, -0.1, 90.5, 10**400, "x"]))
 
     assert counter.issues == {"out_of_range": 3, "type_error": 1}
 
@@ -65,7 +67,7 @@ def test_words_fall_into_their_bins(
     """A category is told by how it is written; truth values and whole numbers are words as well."""
     counter = CategoryCounter(PLAN)
 
-    counter.add(values)
+    counter.add(Column(values))
 
     assert list(counter.counts) == counts
     assert counter.issues == dict(zip(("new_category", "type_error"), issues, strict=True))
@@ -81,10 +83,10 @@ def test_every_value_is_counted_once_whatever_it_is(
     before = list(counter.counts)
 
     for batch in batches:
-        counter.add(batch)
+        counter.add(Column(batch))
         assert all(now >= then for now, then in zip(counter.counts, before, strict=True))
         before = list(counter.counts)
-    whole.add([value for batch in batches for value in batch])
+    whole.add(Column([value for batch in batches for value in batch]))
 
     assert sum(counter.counts) == sum(map(len, batches))
     assert list(whole.counts) == list(counter.counts)

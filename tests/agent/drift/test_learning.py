@@ -3,6 +3,7 @@ import random
 import pytest
 
 from agent.drift.bins import CategoryBins, NumericBins
+from agent.drift.column import Column
 from agent.drift.counting import counter
 from agent.drift.learning import FEWEST_OF_A_CATEGORY, FeatureLearner
 from agent.drift.reference import FeatureReference
@@ -31,7 +32,7 @@ def test_numbers_are_cut_at_their_quantiles() -> None:
     assert reference.samples == 20_103
     assert reference.counts[-2:] == (100, 3)
     counted = counter(reference)
-    counted.add(values)
+    counted.add(Column(values))
     assert all(1_400 < count < 2_600 for count in counted.counts[:10])
     assert all(
         abs(now - then) < 0.03 * 20_000
@@ -53,7 +54,7 @@ def test_a_constant_keeps_its_own_bin() -> None:
     reference = learned([5.0] * 100)
     counted = counter(reference)
 
-    counted.add([4.9, 5, 5.1])
+    counted.add(Column([4.9, 5, 5.1]))
 
     assert reference.counts == (0, 100, 0, 0, 0)
     assert list(counted.counts) == [1, 1, 1, 0, 0]

@@ -20,7 +20,7 @@ from agent.drift.collector import DriftCollector
 from agent.drift.intake.flatten import columns
 from agent.drift.intake.tally import IntakeTally
 from agent.drift.kept import IN_USE
-from agent.drift.models import IDLE, Models
+from agent.drift.models import IDLE, UNKNOWN, Models
 from agent.drift.readings import readings
 from agent.drift.reference import FeatureReference, Reference, from_json
 from agent.drift.rows import Rows
@@ -161,6 +161,23 @@ def test_versions_that_are_gone_make_room(clock: Clock) -> None:
     assert {traffic.model_version for traffic in models} == {"3", "4"}
 
 
+def test_names_that_came_once_keep_nobody_out(store: ReferenceStore, clock: Clock) -> None:
+    """What has no reference makes room after an hour, what has one after a day."""
+    store.use(reference("known"))
+    models = Models(clock=clock, store=store, most_models=2)
+    for model in ("known", "mistake"):
+        assert models.add(rows(model))
+    models.count()
+
+    assert not models.add(rows("fresh"))
+    clock.now += UNKNOWN
+
+    assert models.add(rows("fresh"))
+    models.count()
+    assert counted(models) == {"known", "fresh"}
+    assert not models.add(rows("fresher"))
+
+
 def test_traffic_keeps_a_model_in_use(store: ReferenceStore, clock: Clock, tmp_path: Path) -> None:
     """The store knows when there was traffic last, so that a restart takes up the right ones."""
     used(store, tmp_path, "churn", ago=0)
@@ -286,3 +303,117 @@ def test_any_rows_are_learned_and_counted(
     for traffic in models:
         if traffic.reference is not None:
             assert from_json(traffic.reference.to_json()).id == traffic.reference.id
+
+
+def wide(features: int, *, model: str = "churn") -> Reference:
+    """Return a reference of as many features, beside those that every model may have."""
+    names = [*(f"f{number}" for number in range(features)), "prediction", "score", "latency"]
+    each = (FeatureReference(name, NumericBins((1.0,)), (5, 5, 0, 0)) for name in names)
+    return Reference(model, "1", tuple(each))
+
+
+def test_a_reference_with_too_many_features_is_not_used(
+    store: ReferenceStore, clock: Clock
+) -> None:
+    """It makes no series; that is told once, with its id, how many they are and what to set."""
+    given = wide(51)
+    store.use(given)
+    models = Models(clock=clock, store=store)
+
+    for _ in range(3):
+        models.refresh()
+        models.add(rows("churn"))
+        models.count()
+        clock.now += 60
+
+    traffic = models.find("churn", "1")
+    assert traffic is not None
+    assert traffic.reference is None
+    (problem,), _ = models.take()
+    assert (problem.reason, problem.subject) == ("too_many_features", "churn 1")
+    assert all(word in problem.detail for word in (given.id, " 51 ", " 50", "drift.max_features"))
+
+
+def test_a_reference_with_as_many_features_as_there_may_be_is_used(
+    store: ReferenceStore, clock: Clock
+) -> None:
+    """Prediction, score and latency stand beside them; the bound is that of the configuration."""
+    for model, features, most in (("a", 50, 50), ("b", 51, 51)):
+        store.use(wide(features, model=model))
+        models = Models(clock=clock, store=store, most_features=most)
+        models.refresh()
+
+        traffic = models.find(model, "1")
+        assert traffic is not None
+        assert traffic.reference is not None
+        assert models.take() == ((), ())
+
+
+def test_a_reference_in_use_outlives_one_that_is_too_large(
+    store: ReferenceStore, clock: Clock
+) -> None:
+    """Who puts one in use beside the command changes nothing."""
+    store.use(reference("churn"))
+    models = Models(clock=clock, store=store)
+    models.refresh()
+    store.use(wide(1_000))
+
+    models.refresh()
+    models.refresh()
+
+    traffic = models.find("churn", "1")
+    assert traffic is not None
+    assert traffic.reference == reference("churn")
+    assert [each.reason for each in models.take()[0]] == ["too_many_features"]
+
+
+def test_columns_that_are_not_learned_are_named(clock: Clock) -> None:
+    """Once, however many there are; what every model may have is learned nevertheless."""
+    models = Models(clock=clock, learning=Learning(rows=10**9, seconds=0), most_features=2)
+    names = [*(f"f{number}" for number in range(500)), "prediction", "score"]
+
+    for _ in range(3):
+        models.add(Rows("churn", "1", {name: [0.5, 0.25] for name in names}, NOW))
+        models.count()
+    learned = models.freeze("churn", "1")
+
+    assert learned is not None
+    assert set(learned.by_name) == {"f0", "f1", "prediction", "score"}
+    (problem,), _ = models.take()
+    assert problem.reason == "too_many_features"
+    assert "such as f2, f3, f4;" in problem.detail
+    traffic = models.find("churn", "1")
+    assert traffic is not None
+    assert len(traffic.left_out) == 100
+
+
+def test_columns_of_which_nothing_can_be_learned_are_named(clock: Clock) -> None:
+    """Vectors that nobody asked for, lists, nothing at all: what is not in the reference is told."""
+    models = Models(clock=clock, learning=Learning(rows=10, seconds=0))
+    vector = [[0.5] * 16] * 10
+    models.add(Rows("m", "", {"a": [1] * 10, "e": vector, "l": [[1]] * 10, "n": [None] * 10}, NOW))
+    models.count()
+
+    (problem,), _ = models.take()
+    assert (problem.reason, problem.subject) == ("no_feature", "m")
+    assert "3 columns, such as e, l, n:" in problem.detail
+    assert "drift.embeddings" in problem.detail
+
+
+def test_a_learned_reference_is_used_again(store: ReferenceStore, clock: Clock) -> None:
+    """An embedding is one of the features that a model may have, when it is learned and ever after."""
+    vectors = [[float(n * m % 7) for n in range(16)] for m in range(50)]
+    told: dict[str, list[object]] = {"a": [1.0] * 50, "e": [*vectors], "prediction": [*vectors]}
+    models = Models(clock=clock, store=store, most_features=2, embeddings=True)
+    models.add(Rows("m", "", told, NOW))
+    learned = models.freeze("m", "")
+
+    again = Models(clock=clock, store=store, most_features=2, embeddings=True)
+    again.refresh()
+
+    traffic = again.find("m", "")
+    assert learned is not None
+    assert len(learned.features) > 2
+    assert traffic is not None
+    assert traffic.reference is not None
+    assert traffic.reference.id == learned.id

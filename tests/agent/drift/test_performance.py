@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.catalogue.drift import LABELS, SCORE_CORRECTNESS, SCORE_POSITIVE_RATE
+from agent.drift.awaited import Awaited, Said
 from agent.drift.performance import (
     Calibration,
     estimated_accuracy,
@@ -13,7 +14,6 @@ from agent.drift.performance import (
     isotonic,
     roc_auc,
 )
-from agent.drift.performance_labels import Awaited, Said
 from agent.drift.readings import readings
 from agent.drift.reference import InvalidReferenceError, Reference, from_json
 from agent.drift.rows import Rows
@@ -143,7 +143,6 @@ def test_labels_that_come_late_find_their_rows() -> None:
         "true_negative": 1,
         "false_negative": 1,
     }
-    assert traffic.labels_unmatched == 1
     assert traffic.rows == 4
     assert sum(traffic.counters["label"].counts) == 5
     assert list(traffic.counters["label"].counts)[-2] == 0

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from agent.catalogue.drift import REPLICA_PSI
 from agent.drift.bins import CategoryBins, NumericBins
 from agent.drift.collector import DriftCollector
+from agent.drift.column import Column
 from agent.drift.counting import counter
 from agent.drift.intake.tally import IntakeTally
 from agent.drift.models import Models
@@ -46,7 +47,7 @@ class Replica:
     def sees(self, feature: str, counts: Sequence[int]) -> None:
         """Count so many values of each bin."""
         for value, count in zip(VALUES[feature], counts, strict=True):
-            self.counters[feature].add([value] * count)
+            self.counters[feature].add(Column([value] * count))
 
     def scores(self) -> dict[tuple[str, str], float]:
         """Return what it says now."""

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.drift.bins import CategoryBins, NumericBins
+from agent.drift.column import Column
 from agent.drift.counting import counter
 from agent.drift.readings import readings
 from agent.drift.reference import FeatureReference, Reference
@@ -102,7 +103,7 @@ def test_rebuilt_rows_fall_into_the_bins_they_come_from(counts: list[int], most:
     assert len(values) == min(most, sum(counts))
     expected = apportioned(counts, most)
     again = counter(AGE)
-    again.add(values)
+    again.add(Column(values))
     assert list(again.counts)[:4] == expected[:4]
     assert list(again.counts)[4] == expected[4] + expected[5]
 

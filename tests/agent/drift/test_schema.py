@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.drift.bins import CategoryBins, NumericBins
+from agent.drift.column import Column
 from agent.drift.models import Models
 from agent.drift.performance import SCORE_BINS
 from agent.drift.reference import FeatureReference, Reference
@@ -57,7 +58,7 @@ def test_values_that_break_the_declaration_are_counted(
     declared: Declared, values: list[object], broken: int
 ) -> None:
     """Each value counts once, whatever is wrong with it; what may be missing may."""
-    assert declared.plain.violations(values) == broken
+    assert declared.plain.violations(Column(values)) == broken
 
 
 @given(
@@ -74,8 +75,8 @@ def test_plain_batches_are_judged_as_single_values(values: list[object], require
         Declared(name="a", kind="categorical", required=required),
         Declared(name="a", kind="categorical", values=("", "0", "x"), required=required),
     ):
-        one_by_one = sum(declared.violations([value, ()]) - 1 for value in values)
-        assert declared.violations(values) == one_by_one
+        one_by_one = sum(declared.violations(Column([value, ()])) - 1 for value in values)
+        assert declared.violations(Column(values)) == one_by_one
 
 
 @given(st.lists(st.one_of(st.none(), st.text(), st.integers(), st.floats(), st.lists(st.none()))))
@@ -83,15 +84,18 @@ def test_any_values_are_judged(values: list[object]) -> None:
     """No value is beyond judgement, and none counts twice."""
     for kind in ("numeric", "categorical", "text", "embedding"):
         declared = Declared(name="a", kind=kind, required=True)
-        assert 0 <= declared.violations(values) <= len(values)
+        assert 0 <= declared.violations(Column(values)) <= len(values)
 
 
 def test_what_is_required_is_missed_in_each_row() -> None:
     """An absent column breaks it in every row; not where only the answer of an inference is known."""
     schema = Schema([Declared(name="a", kind="numeric", required=True)])
 
-    assert schema.violations(rows(7, b=[1])) == 7
-    assert schema.violations(rows(7, whole=False, b=[1])) == 0
+    traffic, partly = Traffic("m", "", schema=schema), Traffic("m", "", schema=schema)
+    traffic.add(rows(7, b=[1]))
+    partly.add(rows(7, whole=False, b=[1]))
+
+    assert (traffic.schema_violations, partly.schema_violations) == (7, 0)
 
 
 def test_codes_are_categories_where_that_is_declared() -> None:

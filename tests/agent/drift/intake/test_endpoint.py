@@ -13,6 +13,7 @@ from agent.drift.intake.bodies import Bodies
 from agent.drift.intake.endpoint import Intake
 from agent.drift.intake.tally import IntakeTally
 from agent.drift.models import Models
+from agent.drift.selection import Selection
 from exporters.guard import guard
 
 Client = TestClient[web.Request, web.Application]
@@ -85,6 +86,8 @@ async def test_lines_are_rows(process: Process) -> None:
         (b'{"model": "m", "rows": [1]}', "malformed", "list of objects"),
         (b'{"model": "m", "rows": [], "prediction": []}', "malformed", "known are"),
         (b'{"model": "m", "rows": [{}], "scores": [1, 2]}', "malformed", "as long as"),
+        (b'{"model": "m", "rows": [{}], "ids": [[1]]}', "malformed", "an id must be"),
+        (b'{"model": "m", "ids": [null], "labels": [1]}', "malformed", "an id must be"),
         (b'{"model": "m", "model_version": {}, "rows": []}', "malformed", "must be text"),
     ],
 )
@@ -97,6 +100,84 @@ async def test_nonsense_is_refused_in_words(
     assert answer.status == 400
     assert said in await answer.text()
     assert process.refused() == {reason: 1}
+
+
+async def test_a_document_is_no_line(process: Process) -> None:
+    """Who names the model in the query and sends the document of rows learns which of both to leave."""
+    answer = await process.client.post("/v1/rows?model=m", json=GOOD)
+
+    assert answer.status == 400
+    assert "name the model in the body" in await answer.text()
+
+
+@pytest.mark.parametrize(
+    ("predictions", "told"),
+    [
+        (["a", None], {"prediction": ["a", None]}),
+        ([[0.25, 0.75], [0.5, 0.5]], {"prediction.0": [0.25, 0.5], "prediction.1": [0.75, 0.5]}),
+        (
+            [{"class": "a", "p": 0.5}, {"class": "b"}],
+            {"prediction.class": ["a", "b"], "prediction.p": [0.5, None]},
+        ),
+    ],
+)
+async def test_predictions_of_any_shape_are_those_of_a_logger(
+    process: Process, predictions: list[object], told: dict[str, list[object]]
+) -> None:
+    """A list is a class each, an object a field each, as in what an inference logger sends."""
+    rows = [{"a": 1}, {"a": 2}]
+    lines = [
+        {**row, "prediction": prediction} for row, prediction in zip(rows, predictions, strict=True)
+    ]
+    document = {"model": "m", "rows": rows, "predictions": predictions}
+
+    for path, sent in (
+        ("/v1/rows", json.dumps(document)),
+        ("/v1/rows?model=m", "\n".join(map(json.dumps, lines))),
+        ("/v1/bentoml?model=m&prediction=prediction", "\n".join(map(json.dumps, lines))),
+    ):
+        await process.client.post(path, data=sent.encode())
+        (waiting,) = process.models._gathering.take(("m", ""))
+        assert waiting.columns == {"a": [1, 2], **told}
+
+
+@pytest.mark.parametrize("selected", [False, True])
+async def test_rows_without_a_feature_lack_each_of_them(*, selected: bool) -> None:
+    """A row of nothing is a row: all that the reference knows is missing in it."""
+    process = Process()
+    if selected:
+        process.models._selections = [Selection(exclude=("b",))]
+    async with process.client:
+        await process.client.post("/v1/rows", json={"model": "m", "rows": [{"a": 1.0}] * 100})
+        process.models.freeze("m", "")
+
+        for path, body in (
+            ("/v1/rows", b'{"model": "m", "rows": [{}, {}]}'),
+            ("/v1/rows?model=m", b"{}"),
+            ("/v1/rows?model=m", b'{"b": 1}'),
+        ):
+            answer = await process.client.post(path, data=body)
+            assert await answer.json() == {"rows": body.count(b"}") - body.count(b'"rows"')}
+
+        process.models.count()
+        traffic = process.models.find("m", "")
+        assert traffic is not None
+        assert traffic.rows == 4
+        assert traffic.counters["a"].counts[-2] == 4
+
+
+async def test_all_features_of_a_row_are_taken_or_none() -> None:
+    """As many as a model may have at most: no part of a row is left out without a word."""
+    process = Process()
+    row = {f"k{number}": number for number in range(10_001)}
+    async with process.client:
+        refused = await process.client.post("/v1/rows", json={"model": "m", "rows": [row]})
+        said = await refused.text()
+        del row["k0"]
+        taken = await process.client.post("/v1/rows", json={"model": "m", "rows": [row]})
+
+    assert (refused.status, taken.status) == (413, 200)
+    assert "10,000 features" in said
 
 
 async def test_a_wrong_line_is_named(process: Process) -> None:
@@ -270,6 +351,7 @@ async def test_requests_that_have_nothing_in_common_take_no_memory(process: Proc
         b'{"model": "m", "rows": [{"a": "\\udc00x"}]}',
         b'{"model": "m", "rows": [{"a": "\xed\xa0\x80"}]}',
         b'{"model": "m", "rows": [{"a": 1, "a": 2}]}',
+        b'{"model": "m", "rows": [{"a.b": 1, "a": {"b": 2}}]}',
     ],
 )
 async def test_what_has_no_meaning_is_refused(process: Process, body: bytes) -> None:

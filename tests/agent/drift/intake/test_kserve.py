@@ -168,6 +168,18 @@ def test_requests_become_features(body: dict[str, Any], columns: dict[str, list[
             {"completion_tokens": [4], "finish_reason": ["length"]},
             "",
         ),
+        (b'{"predictions": 0.5}', {"prediction": [0.5]}, ""),
+        (
+            b'{"predictions": {"class": "a", "p": 1}}',
+            {"prediction.class": ["a"], "prediction.p": [1]},
+            "",
+        ),
+        (b'{"predictions": null, "outputs": [3]}', {"prediction": [3]}, ""),
+        (
+            b'{"outputs": {"p": [1, 2], "q": [[0.1, 0.9], [0.2, 0.8]]}}',
+            {"prediction.p": [1, 2], "prediction.q": [[0.1, 0.9], [0.2, 0.8]]},
+            "",
+        ),
     ],
 )
 def test_answers_become_columns(
@@ -293,11 +305,50 @@ def test_large_bodies_that_wait_take_bounded_memory() -> None:
     ],
 )
 def test_labels_and_ids_are_short(headers: dict[str, str], answer: dict[str, Any]) -> None:
-    """What becomes a label is cut, whatever a payload says."""
+    """What becomes a label is cut, whatever a payload says, and still tells which it was."""
     ((logged,), _) = read(event("response", **headers), "", json.dumps(answer).encode())
 
-    assert logged.side.version == "v" * 128
+    ((other,), _) = read(
+        event("response", **{name: f"{value}x" for name, value in headers.items()}),
+        "",
+        json.dumps(
+            {**answer, **({"model_version": "v" * 5_001} if len(answer) > 1 else {})}
+        ).encode(),
+    )
+
+    assert logged.side.version.startswith("v" * 119)
+    assert len(logged.side.version) == 128
+    assert logged.side.version != other.side.version
     assert len(logged.event) <= 256
+    assert (logged.event == other.event) == ("Ce-Requestid" not in headers)
+
+
+def test_two_tensors_of_one_name_are_refused() -> None:
+    """Which of them is the feature, nobody can tell."""
+    tensor = {"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}
+
+    with pytest.raises(RefusedError, match="the same name"):
+        request_columns(json.dumps({"inputs": [tensor, tensor]}).encode())
+
+
+def test_a_request_tells_no_answer() -> None:
+    """A feature that is called as the answer, or as what is measured, has a name of its own."""
+    asked = {"prediction": 1, "latency": 2, "row_id": 3, "score": 4}
+    joining, found = Joining(), []
+    for kind, body in (("request", {"instances": [asked]}), ("response", {"predictions": [5]})):
+        for logged in read(event(kind), "", json.dumps(body).encode()).logged:
+            found += joining.add(logged, now=50.0) or []
+
+    (rows,) = found
+    assert dict(rows.columns) == {
+        "input.prediction": [1],
+        "input.latency": [2],
+        "input.row_id": [3],
+        "score": [4],
+        "prediction": [5],
+        "row_id": rows.columns["row_id"],
+    }
+    assert rows.columns["row_id"] != [3]
 
 
 def test_a_replay_is_known() -> None:
@@ -322,6 +373,37 @@ def test_one_side_alone_is_told_in_the_end() -> None:
     assert joining.overdue(59.0) == []
     (rows,) = joining.overdue(60.0)
     assert (rows.columns, rows.whole) == ({"a": [1], "row_id": ["1"]}, False)
+
+
+def test_sides_of_different_size_are_told_apart() -> None:
+    """Nobody knows which answer is to which row; no row lacks what the other side did not have."""
+    joining = Joining()
+    found = []
+    for kind, body in (
+        ("request", b'{"instances": [[1], [2]]}'),
+        ("response", b'{"predictions": [1, 2, 3]}'),
+    ):
+        for logged in read(event(kind), "", body).logged:
+            found += joining.add(logged, now=50.0) or []
+
+    asked, answered = found
+    assert (asked.columns["input.0"], asked.size, asked.whole) == ([1, 2], 2, False)
+    assert (answered.columns["prediction"], answered.size, answered.whole) == ([1, 2, 3], 3, False)
+
+
+def test_an_answer_without_predictions_lacks_them() -> None:
+    """Both sides came, so what is not there is missing."""
+    joining = Joining()
+    found = []
+    for kind, body in (
+        ("request", b'{"instances": [[1], [2]]}'),
+        ("response", b'{"predictions": []}'),
+    ):
+        for logged in read(event(kind), "", body).logged:
+            found += joining.add(logged, now=50.0) or []
+
+    (rows,) = found
+    assert (rows.size, rows.whole) == (2, True)
 
 
 def test_a_clock_set_back_keeps_nobody_waiting() -> None:
@@ -569,7 +651,8 @@ def test_skewed_clocks_are_counted(times: tuple[str, str], skewed: int) -> None:
         for logged in read(event(kind, **{"Ce-Time": at}), "", body).logged:
             found += joining.add(logged, now=50.0) or []
 
-    (rows,) = found
+    asked, answered = found
     assert joining.skewed == skewed
-    assert rows.columns.get("latency") == (None if skewed or times[0] == "nonsense" else [2.0] * 3)
-    assert {len(column) for column in rows.columns.values()} == {3}
+    took = None if skewed or times[0] == "nonsense" else [2.0] * 3
+    assert answered.columns.get("latency") == took
+    assert "latency" not in asked.columns

@@ -91,6 +91,13 @@ def test_lines_of_bentoml_are_rows() -> None:
     assert (rows.model, rows.size) == ("Iris", len(BENTOML.splitlines()))
 
 
+def test_the_prediction_of_a_line_may_be_a_path() -> None:
+    """It is named as features are."""
+    rows = bentoml.read(b'{"out": {"y": "a", "p": 1}}', {"model": "m", "prediction": "out.y"}, 1.0)
+
+    assert rows.columns == {"out.p": [1], "prediction": ["a"]}
+
+
 def test_a_trace_of_triton_is_rows() -> None:
     """Tensors become features and the prediction, timestamps the latency; a cut file is read as well."""
     for data in (TRITON, TRITON.rstrip().removesuffix(b"]"), TRITON.rstrip()[:-1] + b","):
