@@ -337,13 +337,19 @@ def _add_reference(parts: "_Commands[argparse.ArgumentParser]") -> None:
     freeze = _add_action(actions, "freeze", "end learning now", of_model=True)
     freeze.add_argument("--url", help="of the process; default: where it is configured to listen")
     _add_access(freeze)
-    _add_action(actions, "rollback", "go back to the reference before this one", of_model=True)
+    rollback = _add_action(
+        actions, "rollback", "go back to the reference before this one", of_model=True
+    )
+    rollback.add_argument(
+        "--to", default="", metavar="ID", help="instead: to this one; its first digits are enough"
+    )
 
 
 def _add_action(
     actions: "_Commands[argparse.ArgumentParser]", name: str, says: str, *, of_model: bool = False
 ) -> argparse.ArgumentParser:
-    action = actions.add_parser(name, help=says)
+    aliases = ("roll-back",) if name == "rollback" else ()
+    action = actions.add_parser(name, help=says, aliases=aliases)
     _add_source(action)
     if of_model:
         action.add_argument("model", help="the model's name")

@@ -14,6 +14,7 @@ from agent.catalogue.attributes import DRIFT_MODEL
 from agent.catalogue.promql import equals
 from agent.catalogue.recorded_drift import PSI_GUARDED, RANK_SHIFT_GUARDED
 from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse
+from agent.commands.drift_extra import needs_drift
 from agent.commands.table import print_rows
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ STEP: Final = {"1h": 300.0, "1d": 900.0}
 _SCORES: Final = {"rank_shift": RANK_SHIFT_GUARDED, "psi": PSI_GUARDED}
 
 
+@needs_drift
 def calibrate(options: argparse.Namespace) -> int:
     """Learn bounds and write them. Exit codes: 0 some were learned, 1 none, 2 wrong configuration."""
     output = options.output

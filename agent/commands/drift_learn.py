@@ -2,14 +2,14 @@
 
 import argparse
 import asyncio
-import sys
 import time
 from typing import TYPE_CHECKING
 
 from agent.catalogue.attributes import BIN, DRIFT_MODEL, DRIFT_MODEL_VERSION, FEATURE, REFERENCE
 from agent.catalogue.drift import FEATURE_OBSERVATIONS
 from agent.catalogue.promql import aggregate, equals, select
-from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse
+from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse, warn
+from agent.commands.drift_extra import needs_drift
 
 if TYPE_CHECKING:
     from agent.config import Config
@@ -19,6 +19,7 @@ _DAY = 86_400.0
 _MOST_DAYS = 366
 
 
+@needs_drift
 def learn_reference(options: argparse.Namespace) -> int:
     """Make a reference and put it in use. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration."""
     config = configured(options)
@@ -43,13 +44,24 @@ def learn_reference(options: argparse.Namespace) -> int:
         return refuse(error, 1)
 
 
+_FEW = 2_000
+"""Values below which ten bins differ by chance as much as by drift."""
+
+
 def _keep(config: "Config", options: argparse.Namespace, reference: "Reference") -> int:
+    from agent.drift.files import write  # noqa: PLC0415 - as all of drift
     from agent.drift.store import reference_store  # noqa: PLC0415 - loads what drift needs
 
     said = f"{reference.model} {reference.model_version}".strip()
     told = f"{len(reference.features)} features, {reference.origin}"
+    for feature in reference.features:
+        if feature.samples < _FEW:
+            warn(
+                f"{feature.name}: {feature.samples} values are few, below {_FEW} chance looks like drift; "
+                "take more rows or --days"
+            )
     if options.output:
-        options.output.write_text(reference.to_json(), encoding="utf-8")
+        write(options.output, reference.to_json())
         print(f"{reference.id} ({told}) written to {options.output}")
         return 0
     store = reference_store(config.state_dir)
@@ -88,7 +100,7 @@ def _of_files(config: "Config", options: argparse.Namespace) -> "Reference":
             rows = Rows(options.model, options.model_version, columns, now)
             traffic.add(chosen.apply(rows, random.Random()))  # noqa: S311 - a sample
     if left_out:
-        print(f"no features, and left out: {', '.join(dict.fromkeys(left_out))}", file=sys.stderr)
+        warn(f"no features, and left out: {', '.join(dict.fromkeys(left_out))}")
     count = traffic.rows
     reference = traffic.freeze(now, origin=f"learned from {count} rows of files")
     if reference is None:
@@ -109,10 +121,18 @@ def _of_history(config: "Config", options: argparse.Namespace) -> "Reference":
             + " has no reference whose bins could be filled"
         )
     end = time.time() - options.ago * _DAY
+    if current.created > end - options.days * _DAY:
+        warn(
+            f"the reference in use is of {_written(current.created)}; what came before was counted in other "
+            "bins, and is not in the new one"
+        )
     result = asyncio.run(_ask(options, current, end))
-    when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(end))
-    origin = f"{options.days:g} days of traffic until {when} UTC, in the bins of {current.id}"
+    origin = f"{options.days:g} days of traffic until {_written(end)}, in the bins of {current.id}"
     return rebased(current, counts_of(result), origin=origin, created=time.time())
+
+
+def _written(when: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(when))
 
 
 async def _ask(options: argparse.Namespace, current: "Reference", end: float) -> object:

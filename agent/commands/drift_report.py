@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse
+from agent.commands.drift_extra import needs_drift
 
 if TYPE_CHECKING:
     from agent.drift.report_bins import Exported, Sample
@@ -20,6 +21,7 @@ _REFERENCE: Final = ".json"
 """A reference's file ends in this; rows end in something else."""
 
 
+@needs_drift
 def report(options: argparse.Namespace) -> int:
     """Make a report. Exit codes: 0 written, 1 it could not be made, 2 wrong usage or configuration."""
     from agent.drift.report_bins import UnusableSeriesError  # noqa: PLC0415 - loads numpy
@@ -116,7 +118,8 @@ async def _exported(options: argparse.Namespace) -> "tuple[Exported, str] | None
 
 def _named(side: "Side") -> tuple[str, str, str]:
     """Return the model, version and id of the reference that a side is."""
-    from agent.drift.reference import InvalidReferenceError, from_json  # noqa: PLC0415 - loads numpy
+    from agent.drift.reference import InvalidReferenceError  # noqa: PLC0415 - loads numpy
+    from agent.drift.reference_file import from_json  # noqa: PLC0415 - as above
     from agent.drift.report_job import UnusableInputError  # noqa: PLC0415 - as above
 
     try:

@@ -19,7 +19,8 @@ from agent.drift.difference import psi, rank_shift
 from agent.drift.intake.flatten import columns as flattened
 from agent.drift.intake.json_body import parse_lines
 from agent.drift.intake.refusal import RefusedError
-from agent.drift.reference import FeatureReference, InvalidReferenceError, Reference, from_json
+from agent.drift.reference import FeatureReference, InvalidReferenceError, Reference
+from agent.drift.reference_file import from_json
 from agent.drift.report_bins import rebuilt
 from agent.drift.report_job import Job, Side, UnusableInputError
 from agent.drift.rows import ROW_ID, Rows

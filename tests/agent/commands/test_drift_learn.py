@@ -1,5 +1,7 @@
+import asyncio
 import csv
 import json
+import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,12 @@ from pyarrow import ipc, parquet
 
 from agent.cli import main
 from agent.drift.bins import NumericBins
-from agent.drift.rebase import rebased
+from agent.drift.embedding import Projection
+from agent.drift.performance import Calibration
+from agent.drift.rebase import counts_of, rebased
 from agent.drift.reference import FeatureReference, InvalidReferenceError, Reference
 from agent.drift.row_files import RowFileError, read_rows
+from agent.drift.rows import SCORE
 from agent.drift.store import ReferenceStore
 
 ROWS: list[dict[str, Any]] = [
@@ -223,12 +228,34 @@ def test_bins_are_filled_with_other_traffic() -> None:
         rebased(old, {}, origin="", created=0.0)
 
 
+def test_what_was_not_counted_is_left_out_whole() -> None:
+    """An embedding of which a direction is lost, and what a score was worth without the score, go with it."""
+    names = ("emb.pc0", "emb.distance", SCORE)
+    features = tuple(FeatureReference(name, NumericBins((0.5,)), (9, 9, 0, 0)) for name in names)
+    vector = Projection("emb", (0.0,) * 8, ((1.0,) * 8,))
+    old = Reference("m", "", (AGE, *features), (vector,), Calibration((5, 5), (3, 4)))
+    counts = {(name, "00 ..0.5"): 8.0 for name in ("emb.pc0", "age")}
+
+    new = rebased(old, {**counts, ("age", "00 ..18"): 5.0}, origin="", created=1.0)
+
+    assert [feature.name for feature in new.features] == ["age"]
+    assert (new.projections, new.calibration) == ((), None)
+    whole = {(name, "00 ..0.5"): 8.0 for name in names}
+    assert rebased(old, whole, origin="", created=1.0).projections == (vector,)
+
+
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-3", "x", None])
+def test_counts_that_are_none_are_left_out(value: object) -> None:
+    """A server that answers with nonsense makes no reference of it."""
+    series = {"metric": {"feature": "age", "bin": "00 ..18"}, "value": [1, value]}
+
+    assert counts_of([series]) == {}
+
+
 async def test_history_is_asked_for_the_reference_in_use(
     store: ReferenceStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The query names model, version and reference, so that no other bins are mixed in."""
-    import asyncio  # noqa: PLC0415 - of this test alone
-
     old = Reference("churn", "3", (AGE,))
     store.use(old)
     asked: list[str] = []
@@ -251,3 +278,26 @@ async def test_history_is_asked_for_the_reference_in_use(
     assert new is not None
     assert new.by_name["age"].counts == (0, 70, 0, 0, 0)
     assert "7 days of traffic" in new.origin
+    assert "age: 70 values are few" in capsys.readouterr().err
+
+
+async def test_history_in_other_bins_is_told(
+    store: ReferenceStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A reference that came into use within the time has no counts from before it."""
+    store.use(Reference("churn", "3", (AGE,), created=time.time() - 3 * 86_400))
+
+    async def query(_: web.Request) -> web.Response:
+        series = {"metric": {"feature": "age", "bin": "01 18..40"}, "value": [1, "70000"]}
+        return web.json_response({"status": "success", "data": {"result": [series]}})
+
+    app = web.Application()
+    app.add_routes([web.post("/api/v1/query", query)])
+    async with TestServer(app) as server:
+        url = str(server.make_url("/"))
+        code = await asyncio.to_thread(learn, "--prometheus", url, "--days", "7")
+
+    said = capsys.readouterr().err
+    assert code == 0
+    assert "what came before was counted in other bins" in said
+    assert "are few" not in said
