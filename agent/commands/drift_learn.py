@@ -54,12 +54,13 @@ def _keep(config: "Config", options: argparse.Namespace, reference: "Reference")
 
     said = f"{reference.model} {reference.model_version}".strip()
     told = f"{len(reference.features)} features, {reference.origin}"
-    for feature in reference.features:
-        if feature.samples < _FEW:
-            warn(
-                f"{feature.name}: {feature.samples} values are few, below {_FEW} chance looks like drift; "
-                "take more rows or --days"
-            )
+    few = [each for each in reference.features if each.samples < _FEW]
+    if few:
+        more = f" and of {len(few) - 1} others" if few[1:] else ""
+        warn(
+            f"{few[0].samples} values of {few[0].name!r}{more} are few: below {_FEW} "
+            "chance looks like drift; take more rows, or more --days"
+        )
     if options.output:
         write(options.output, reference.to_json())
         print(f"{reference.id} ({told}) written to {options.output}")
@@ -76,6 +77,7 @@ def _of_files(config: "Config", options: argparse.Namespace) -> "Reference":
     import random  # noqa: PLC0415 - beside its only use
 
     from agent.config.drift import Drift  # noqa: PLC0415 - as above
+    from agent.drift.columns_seen import ColumnsSeen  # noqa: PLC0415 - as above
     from agent.drift.reference import InvalidReferenceError  # noqa: PLC0415 - as above
     from agent.drift.row_files import read_rows  # noqa: PLC0415 - as above
     from agent.drift.rows import Rows  # noqa: PLC0415 - as above
@@ -95,16 +97,21 @@ def _of_files(config: "Config", options: argparse.Namespace) -> "Reference":
         schema=Schema(chosen.declared),
     )
     left_out: list[str] = []
+    seen = ColumnsSeen()
     for path in options.rows:
         for columns in read_rows(path, left_out.append):
             rows = Rows(options.model, options.model_version, columns, now)
-            traffic.add(chosen.apply(rows, random.Random()))  # noqa: S311 - a sample
+            rows = chosen.apply(rows, random.Random())  # noqa: S311 - a sample
+            traffic.add(rows)
+            seen.add(rows.columns)
     if left_out:
         warn(f"no features, and left out: {', '.join(dict.fromkeys(left_out))}")
     count = traffic.rows
     reference = traffic.freeze(now, origin=f"learned from {count} rows of files")
     if reference is None:
         raise InvalidReferenceError("the files have nothing that could be compared with")
+    for said in seen.told(reference):
+        warn(said)
     return reference
 
 

@@ -189,6 +189,7 @@ async def _done(job: "Job") -> int:
 
 
 _LESS: Final = "give fewer --rows or --columns"
+_SMALLER: Final = "give fewer --rows, or files with fewer columns"
 
 
 def _why(code: int, said: bytes, limits: "Limits") -> str:
@@ -197,14 +198,12 @@ def _why(code: int, said: bytes, limits: "Limits") -> str:
 
     words = said.decode(errors="replace").strip()
     if code == BEYOND_MEMORY:
-        return f"no report within {limits.memory} MiB of memory; {_LESS}, or raise --memory"
+        return f"no report within {limits.memory} MiB of memory; {_SMALLER}, or raise --memory"
     if code == -signal.SIGXCPU or (code == -signal.SIGKILL and not words):
         return f"no report within {limits.cpu} s of processor time; {_LESS}, or raise --cpu"
     if code == UNUSABLE:
         return words.splitlines()[-1] if words else "no report"
     if code < 0 or "MemoryError" in words or "Cannot allocate memory" in words:
         how = f"signal {-code}" if code < 0 else f"code {code}"
-        return (
-            f"no report: ended by {how}, most likely beyond {limits.memory} MiB of memory; {_LESS}"
-        )
+        return f"no report: ended by {how}, most likely beyond {limits.memory} MiB of memory; {_SMALLER}"
     return f"no report: {words[-2_000:]}"

@@ -13,7 +13,7 @@ from typing import Any, Final
 from agent.drift.bins import CategoryBins, NumericBins, midranks, smoothed
 from agent.drift.embedding import Projection
 from agent.drift.performance import Calibration
-from agent.drift.rows import SCORE
+from agent.drift.rows import LENGTH, SCORE
 
 FORMAT: Final = 1
 """Of the file; a reader refuses a newer one."""
@@ -103,6 +103,11 @@ class Reference:
     def by_name(self) -> Mapping[str, FeatureReference]:
         """The features by name."""
         return {feature.name: feature for feature in self.features}
+
+    def knows(self, column: str) -> bool:
+        """Tell whether a column of rows is one of the features, or some are made of it."""
+        vectors = (each.name for each in self.projections)
+        return bool({column, column + LENGTH} & self.by_name.keys()) or column in vectors
 
     def _content(self) -> dict[str, Any]:
         features = sorted(self.features, key=lambda feature: feature.name)

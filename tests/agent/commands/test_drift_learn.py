@@ -1,6 +1,7 @@
 import asyncio
 import csv
 import json
+import math
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -96,13 +97,16 @@ ODD: dict[str, Any] = {
     "bytes": pa.array([b"\xff", b""]),
     "map": pa.array([[("a", 1)], []], pa.map_(pa.string(), pa.int64())),
     "times": pa.array([[1], [2]], pa.list_(pa.timestamp("ns"))),
+    "view": pa.array(["a", None], pa.string_view()),
+    "runs": pa.RunEndEncodedArray.from_arrays([2], pa.array(["a"])),
 }
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "a.arrow"])
 def test_every_arrow_type_is_read_or_named(tmp_path: Path, name: str) -> None:
     """Decimals, structures and vectors are features; times, bytes and maps are told not to be."""
-    columns = {key: each for key, each in ODD.items() if key != "half" or name != "a.parquet"}
+    unwritten = {"half", "runs"} if name == "a.parquet" else set()
+    columns = {key: each for key, each in ODD.items() if key not in unwritten}
     table = pa.table(columns)
     if name == "a.parquet":
         parquet.write_table(table, tmp_path / name)
@@ -113,7 +117,7 @@ def test_every_arrow_type_is_read_or_named(tmp_path: Path, name: str) -> None:
 
     (batch,) = read_rows(tmp_path / name, left_out.append)
 
-    assert {key: list(values) for key, values in batch.items() if key != "half"} == {
+    assert {key: list(values) for key, values in batch.items() if key not in {"half", "runs"}} == {
         "price": [1.25, None],
         "plan": ["a", "b"],
         "user.age": [3, None],
@@ -121,9 +125,40 @@ def test_every_arrow_type_is_read_or_named(tmp_path: Path, name: str) -> None:
         "vector": [[1.0, 2.0], [3.0, 4.0]],
         "large": [2**63, 2**64 - 1],
         "nothing": [None, None],
+        "view": ["a", None],
     }
+    assert batch.get("runs", ["a", "a"]) == ["a", "a"]
     assert batch.get("half", [0.5, 2.0]) == [0.5, 2.0]
     assert [each.partition(" ")[0] for each in left_out] == ["when", "day", "bytes", "map", "times"]
+
+
+def test_columns_that_became_no_feature_are_named_with_the_reason(
+    store: ReferenceStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All missing, vectors without leave, no name, or one column too many: none is lost without a word."""
+    table = pa.table(
+        {
+            "age": [1.0, 2.0] * 10,
+            "gone": pa.nulls(20),
+            "nan": [math.nan] * 20,
+            "vector": [[0.0] * 8] * 20,
+            "": [1] * 20,
+            **{f"c{number}": [1.0] * 20 for number in range(50)},
+        }
+    )
+    parquet.write_table(table, tmp_path / "a.parquet")
+
+    code = learn("--rows", tmp_path / "a.parquet")
+
+    said = capsys.readouterr().err
+    assert code == 0
+    assert "left out: 'gone', 'nan': no value in it" in said
+    assert "left out: 'vector': it has vectors; declare it" in said
+    assert "left out: '': it has no name" in said
+    assert "'c49': there are more columns than `drift.max_features`" in said
+    kept = store.current("churn", "3")
+    assert kept is not None
+    assert "age" in kept.by_name
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -157,6 +192,8 @@ def test_what_is_left_out_is_told(
         ("a.ndjson", b'{"a": 1}\n{"a": \n', "line 2"),
         ("a.ndjson", b"[1]\n", "a row is an object"),
         ("a.csv", b"a,b\n1,2,3\n", "line 2: more cells"),
+        ("a.csv", b"a,b,a\n1,2,3\n", "two columns have the name 'a'; rename one"),
+        ("a.ndjson", json.dumps(dict.fromkeys(map(str, range(1_001)), 1)).encode(), "1001 fields"),
         ("a.csv", b"\xff\xfe\x00", "codec"),
         ("a.txt", b"", "the name should end in"),
     ],
@@ -278,7 +315,7 @@ async def test_history_is_asked_for_the_reference_in_use(
     assert new is not None
     assert new.by_name["age"].counts == (0, 70, 0, 0, 0)
     assert "7 days of traffic" in new.origin
-    assert "age: 70 values are few" in capsys.readouterr().err
+    assert "70 values of 'age' are few" in capsys.readouterr().err
 
 
 async def test_history_in_other_bins_is_told(

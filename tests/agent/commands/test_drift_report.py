@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from agent.cli import main
 from agent.drift.bins import CategoryBins, NumericBins, smoothed
 from agent.drift.readings import readings
 from agent.drift.reference import FeatureReference, Reference
@@ -321,15 +322,57 @@ def test_many_rows_and_columns_become_fewer(tmp_path: Path) -> None:
     assert "REBUILT" not in page
 
 
+def test_a_column_that_went_silent_is_in_the_report(tmp_path: Path, reference: Path) -> None:
+    """Evidently takes no empty column; its drift is the greatest there can be, and is told all the same."""
+    silent = [{**row, "plan": None, "new": 1} for row in rows(500)]
+    path = tmp_path / "silent.ndjson"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in silent))
+
+    code, said = run(*("--current", path, "--reference", reference, "--output", tmp_path))
+
+    assert code == 0, said
+    ours, scores, page = told(tmp_path)
+    assert set(scores) == {"age"}
+    (plan,) = (each for each in ours["features"] if each["feature"] == "plan")
+    assert plan["drifted"] is True
+    assert plan["psi"] > 5
+    assert "plan has no usable value in the current rows: its PSI is" in page
+    assert "not in the reference, and left out: new" in ours["notes"]
+
+
+def test_the_same_rows_do_not_drift_from_themselves(tmp_path: Path) -> None:
+    """A file is read as for a reference: words that look like missing or like truth stay what they are."""
+    lines = ["age,plan,zip", *(f"{n % 40},{'NA' if n % 3 else 'null'},True" for n in range(300))]
+    (tmp_path / "rows.csv").write_text("\n".join(lines))
+    learned = ("reference", "learn", "churn", "--rows", tmp_path / "rows.csv")
+
+    assert main([*map(str, ("drift", *learned, "--output", tmp_path / "r.json"))]) == 0
+    code, said = run(
+        *("--current", tmp_path / "rows.csv", "--reference", tmp_path / "r.json"),
+        *("--output", tmp_path),
+    )
+
+    assert code == 0, said
+    ours, _, _ = told(tmp_path)
+    assert {each["feature"]: each["psi"] for each in ours["features"]} == {
+        "age": pytest.approx(0, abs=0.001),
+        "plan": 0,
+        "zip": 0,
+    }
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("rows.xlsx", "x", "rows are read from"),
+        ("rows.xlsx", "x", "the name should end in .ndjson"),
         ("rows.ndjson", "", "there are no rows"),
-        ("rows.ndjson", '{"a": 1}\n[1]\n', "must be one JSON object"),
+        ("rows.ndjson", '{"a": 1}\n[1]\n', "line 2: a row is an object"),
         ("rows.ndjson", '{"a": 1}\n{"a"\n', "line 2"),
         ("rows.parquet", "PAR1", "rows.parquet"),
         ("rows.ndjson", '{"height": 1}\n', "no feature in common"),
+        ("rows.ndjson", '{"age": null, "plan": null}\n', "no column can be shown; "),
+        ("rows.csv.gz", "x", "rows.csv.gz: Not a gzipped file"),
+        ("rows.xlsx.gz", "x", "the name should end in"),
     ],
 )
 def test_bad_rows_are_named(
