@@ -223,6 +223,13 @@ def _add_calibrate(parts: "_Commands[argparse.ArgumentParser]") -> None:
         metavar="N",
         help="of measured time below which a feature gets no bound; default 14, two week-ends",
     )
+    calibrate.add_argument(
+        "--leave-out",
+        action="append",
+        default=[],
+        metavar="FROM/TO",
+        help="a time that was not normal, as 2026-11-02/2026-11-05 (UTC); may be given again",
+    )
     calibrate.add_argument("--model", default="", help="of this model only")
     calibrate.add_argument(
         "--output", type=Path, metavar="FILE", help="default: thresholds.json in `state_dir`"

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +15,7 @@ from agent.catalogue.attributes import DRIFT_MODEL
 from agent.catalogue.promql import equals
 from agent.catalogue.recorded_drift import PSI_GUARDED, RANK_SHIFT_GUARDED
 from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse
-from agent.commands.drift_extra import needs_drift
+from agent.commands.drift_extra import needs_drift, token
 from agent.commands.table import print_rows
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ def calibrate(options: argparse.Namespace) -> int:
 
     now = time.time()
     try:
+        options.leave_out = [_span(each) for each in options.leave_out]
+    except ValueError as error:
+        return refuse(error)
+    try:
         found = asyncio.run(_read(options, now))
         return _tell(found, options, output, now)
     except HistoryError as error:
@@ -65,8 +70,7 @@ async def _read(options: argparse.Namespace, now: float) -> "list[Calibrated]":
 
     headers = {}
     if options.bearer_token_file:
-        token = options.bearer_token_file.read_text(encoding="utf-8").strip()
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = {"Authorization": f"Bearer {token(options.bearer_token_file)}"}
     chosen = f"{{{equals(DRIFT_MODEL, options.model)}}}" if options.model else ""
     found = []
     async with aiohttp.ClientSession() as session:
@@ -78,7 +82,12 @@ async def _read(options: argparse.Namespace, now: float) -> "list[Calibrated]":
                 )
                 found += [
                     calibration.calibrate(
-                        identity, statistic, window, points, step=step, days=options.least_days
+                        identity,
+                        statistic,
+                        window,
+                        calibration.without(points, options.leave_out, window),
+                        step=step,
+                        days=options.least_days,
                     )
                     for identity, points in sorted(history.items())
                 ]
@@ -89,15 +98,25 @@ def _tell(
     found: "Sequence[Calibrated]", options: argparse.Namespace, output: Path, now: float
 ) -> int:
     from agent.drift.evidence import page  # noqa: PLC0415 - of this command alone
+    from agent.drift.files import write  # noqa: PLC0415 - as above
     from agent.drift.thresholds import to_json  # noqa: PLC0415 - as above
 
     learned = [each.threshold for each in found if each.threshold]
     if options.evidence:
-        options.evidence.write_text(page(found, now), encoding="utf-8")
+        write(options.evidence, page(found, now))
     if options.json:
         print(json.dumps([_row(each) for each in found], indent=1))
     else:
-        head = ("model", "version", "feature", "score", "days", "bound", "alerts a month")
+        head = (
+            "model",
+            "version",
+            "reference",
+            "feature",
+            "score",
+            "days",
+            "bound",
+            "alerts a month",
+        )
         print_rows(head, [tuple(map(_shown, list(_row(each).values())[:-1])) for each in found])
         for each in found:
             if each.doubt:
@@ -111,10 +130,29 @@ def _tell(
         return refuse(
             f"no score has {options.least_days:g} days of history yet; nothing written", 1
         )
-    output.write_text(to_json(learned, now), encoding="utf-8")
+    write(output, to_json(learned, now))
     if not options.json:
         print(f"{len(learned)} bounds written to {output}")
     return 0
+
+
+def _span(said: str) -> tuple[float, float]:
+    """Return the Unix seconds of FROM/TO. Raises `ValueError` for what is no such span."""
+    try:
+        begin, end = (_instant(each) for each in said.split("/"))
+    except ValueError:
+        begin, end = 0.0, 0.0
+    if begin >= end:
+        raise ValueError(
+            f"--leave-out {said}: write when it began and ended (UTC), as 2026-11-02/2026-11-05 or "
+            "2026-11-02T08:00/2026-11-02T20:30"
+        )
+    return begin, end
+
+
+def _instant(said: str) -> float:
+    when = datetime.fromisoformat(said)
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
 
 
 def _row(each: "Calibrated") -> dict[str, object]:
@@ -122,6 +160,7 @@ def _row(each: "Calibrated") -> dict[str, object]:
     return {
         "model": each.identity.model,
         "version": each.identity.model_version,
+        "reference": each.identity.reference,
         "feature": each.identity.feature,
         "score": f"{each.statistic} {each.window}",
         "days": round(each.days, 1),

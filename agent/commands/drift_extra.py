@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 
 from agent.commands.configuration import refuse
 
@@ -27,3 +28,14 @@ def needs_drift(command: _Command) -> _Command:
             )
 
     return told
+
+
+def token(path: Path) -> str:
+    """Return the token in a file. Raises OSError with the file's name, also for what is none."""
+    try:
+        found = path.read_text(encoding="ascii").strip()
+    except UnicodeDecodeError as error:
+        raise OSError(f"{path}: no token, it is not plain text") from error
+    if not found or not found.isprintable() or " " in found:
+        raise OSError(f"{path}: no token: it must hold one word in one line")
+    return found

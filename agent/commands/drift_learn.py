@@ -9,7 +9,7 @@ from agent.catalogue.attributes import BIN, DRIFT_MODEL, DRIFT_MODEL_VERSION, FE
 from agent.catalogue.drift import FEATURE_OBSERVATIONS
 from agent.catalogue.promql import aggregate, equals, select
 from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse, warn
-from agent.commands.drift_extra import needs_drift
+from agent.commands.drift_extra import needs_drift, token
 
 if TYPE_CHECKING:
     from agent.config import Config
@@ -149,8 +149,7 @@ async def _ask(options: argparse.Namespace, current: "Reference", end: float) ->
 
     headers = {}
     if options.bearer_token_file:
-        token = options.bearer_token_file.read_text(encoding="utf-8").strip()
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = {"Authorization": f"Bearer {token(options.bearer_token_file)}"}
     counted = select(
         FEATURE_OBSERVATIONS,
         equals(DRIFT_MODEL, current.model),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse
-from agent.commands.drift_extra import needs_drift
+from agent.commands.drift_extra import needs_drift, token
 
 if TYPE_CHECKING:
     from agent.drift.report_bins import Exported, Sample
@@ -95,8 +95,7 @@ async def _exported(options: argparse.Namespace) -> "tuple[Exported, str] | None
     samples: list[Sample]
     headers = {}
     if options.bearer_token_file:
-        token = options.bearer_token_file.read_text(encoding="utf-8").strip()
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = {"Authorization": f"Bearer {token(options.bearer_token_file)}"}
     if options.metrics:
         samples = await report_source.of_page(options.metrics, headers)
         where = f"all counts on {options.metrics}"

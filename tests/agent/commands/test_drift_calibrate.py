@@ -1,9 +1,13 @@
 """`warpwatch drift calibrate`: bounds from the history of a real Prometheus, and a page that shows why."""
 
+import errno
 import json
 import math
+import os
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -106,12 +110,49 @@ def test_rows_can_be_read_by_programs(
 
     rows = json.loads(capsys.readouterr().out)
     assert code == 0
+    assert {row["reference"] for row in rows} == {"abc"}
     assert {(row["model"], row["score"]) for row in rows} == {
         ("churn", "rank_shift 1h"),
         ("churn", "rank_shift 1d"),
         ("churn", "psi 1d"),
         ("fraud", "rank_shift 1h"),
     }
+
+
+def test_a_week_that_was_not_normal_can_be_left_out(
+    prometheus: Prometheus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is left out is no history: with it too little is left, and what was learned before stays."""
+    output = tmp_path / "thresholds.json"
+    output.write_text("before")
+    now = datetime.now(UTC)
+    span = f"{now - timedelta(days=9):%Y-%m-%dT%H:%M}/{now - timedelta(days=1):%Y-%m-%dT%H:%M}"
+
+    code = calibrated(prometheus.program.url, output, "--model", "churn", "--leave-out", span)
+
+    assert code == 1
+    assert "measured for 1" in capsys.readouterr().out
+    assert output.read_text() == "before"
+
+
+def test_a_full_disk_leaves_what_was_learned_before(
+    prometheus: Prometheus,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The file is replaced whole or not at all: half of it would be no thresholds."""
+    output = tmp_path / "thresholds.json"
+    output.write_text("before")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+
+    assert calibrated(prometheus.program.url, output) == 1
+    assert f"No space left on device: '{output}'" in capsys.readouterr().err
+    assert output.read_text() == "before"
 
 
 def test_too_short_a_history_writes_nothing(
@@ -165,9 +206,13 @@ def test_a_model_that_nobody_knows_is_an_error(
         (["--least-days", "40"], 2, "--least-days must be above 0 and at most --days"),
         (["--days", "nan"], 2, "--least-days must be above 0 and at most --days"),
         (["--bearer-token-file", "/nowhere/token"], 1, "/nowhere/token"),
+        (["--bearer-token-file", sys.executable], 1, "no token, it is not plain text"),
+        (["--bearer-token-file", "/dev/null"], 1, "/dev/null: no token"),
+        (["--leave-out", "yesterday"], 2, "--leave-out yesterday: write when it began and ended"),
+        (["--leave-out", "2026-11-05/2026-11-02"], 2, "--leave-out 2026-11-05/2026-11-02: write"),
         ([], 1, "gives no history"),
     ],
-    ids=["days", "nan", "token", "nobody"],
+    ids=["days", "nan", "token", "binary", "empty", "span", "backwards", "nobody"],
 )
 def test_what_cannot_be_done_is_said(
     words: list[str],
