@@ -15,7 +15,7 @@ from agent.catalogue.attributes import DRIFT_MODEL
 from agent.catalogue.promql import equals
 from agent.catalogue.recorded_drift import PSI_GUARDED, RANK_SHIFT_GUARDED
 from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse
-from agent.commands.drift_extra import needs_drift, token
+from agent.commands.drift_extra import checked_url, needs_drift, token
 from agent.commands.table import print_rows
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def calibrate(options: argparse.Namespace) -> int:
 
     now = time.time()
     try:
+        checked_url("--prometheus", options.prometheus)
         options.leave_out = [_span(each) for each in options.leave_out]
     except ValueError as error:
         return refuse(error)

@@ -6,6 +6,7 @@ from functools import wraps
 from pathlib import Path
 
 from agent.commands.configuration import refuse
+from agent.config.values import url
 
 _NEEDED = frozenset({"numpy", "datasketches"})
 _Command = Callable[[argparse.Namespace], int]
@@ -39,3 +40,11 @@ def token(path: Path) -> str:
     if not found or not found.isprintable() or " " in found:
         raise OSError(f"{path}: no token: it must hold one word in one line")
     return found
+
+
+def checked_url(flag: str, given: str) -> str:
+    """Return the URL that a flag has. Raises `ValueError` with the flag's name for what is none."""
+    try:
+        return url(given)
+    except ValueError as error:
+        raise ValueError(f"{flag} {error}") from None

@@ -9,7 +9,7 @@ from agent.catalogue.attributes import BIN, DRIFT_MODEL, DRIFT_MODEL_VERSION, FE
 from agent.catalogue.drift import FEATURE_OBSERVATIONS
 from agent.catalogue.promql import aggregate, equals, select
 from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse, warn
-from agent.commands.drift_extra import needs_drift, token
+from agent.commands.drift_extra import checked_url, needs_drift, token
 
 if TYPE_CHECKING:
     from agent.config import Config
@@ -25,8 +25,13 @@ def learn_reference(options: argparse.Namespace) -> int:
     config = configured(options)
     if config is None:
         return WRONG_CONFIGURATION
-    if bool(options.rows) == bool(options.prometheus):
+    if bool(options.rows) == (options.prometheus is not None):
         return refuse("name either --rows or --prometheus")
+    try:
+        if options.prometheus is not None:
+            checked_url("--prometheus", options.prometheus)
+    except ValueError as error:
+        return refuse(error)
     if not config.state_dir and (options.prometheus or not options.output):
         return refuse("no `state_dir` is configured, where references are kept; set it to a folder")
     if not 0 < options.days <= _MOST_DAYS or not 0 <= options.ago <= _MOST_DAYS:
@@ -159,4 +164,4 @@ async def _ask(options: argparse.Namespace, current: "Reference", end: float) ->
     )
     expression = aggregate("sum", (FEATURE, BIN), f"increase({counted})")
     async with aiohttp.ClientSession() as session:
-        return await Prometheus(session, options.prometheus, headers).counts(expression, at=end)
+        return await Prometheus(session, options.prometheus, headers).instant(expression, at=end)

@@ -5,11 +5,12 @@ import asyncio
 import os
 import signal
 import sys
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse
-from agent.commands.drift_extra import needs_drift, token
+from agent.commands.drift_extra import checked_url, needs_drift, token
 
 if TYPE_CHECKING:
     from agent.drift.report_bins import Exported, Sample
@@ -31,6 +32,15 @@ def report(options: argparse.Namespace) -> int:
         return refuse(f"--memory must be at least {_LEAST_MEMORY} MiB: the libraries need that")
     if min(options.cpu, options.wall, options.rows, options.columns) <= 0:
         return refuse("--cpu, --wall, --rows and --columns must be above 0")
+    if not 0 < options.threshold < inf:
+        return refuse(f"--threshold must be a number above 0, not {options.threshold}")
+    try:
+        if options.prometheus is not None:
+            checked_url("--prometheus", options.prometheus)
+        if "://" in (options.metrics or ""):
+            checked_url("--metrics", options.metrics)
+    except ValueError as error:
+        return refuse(error)
     try:
         job = asyncio.run(_job(options))
         return WRONG_CONFIGURATION if job is None else asyncio.run(_done(job))
@@ -96,10 +106,10 @@ async def _exported(options: argparse.Namespace) -> "tuple[Exported, str] | None
     headers = {}
     if options.bearer_token_file:
         headers = {"Authorization": f"Bearer {token(options.bearer_token_file)}"}
-    if options.metrics:
+    if options.metrics is not None:
         samples = await report_source.of_page(options.metrics, headers)
         where = f"all counts on {options.metrics}"
-    elif options.prometheus:
+    elif options.prometheus is not None:
         samples = await report_source.of_prometheus(
             options.prometheus, options.window, options.model, headers
         )

@@ -236,6 +236,8 @@ def test_a_reference_can_be_written_to_a_file(tmp_path: Path) -> None:
         ((), 2, "name either --rows"),
         (("--rows", "a.ndjson", "--prometheus", "http://x"), 2, "name either --rows"),
         (("--rows", "/nowhere.csv"), 1, "No such file"),
+        (("--prometheus", "localhost:9090"), 2, "--prometheus must be a URL"),
+        (("--prometheus", ""), 2, "--prometheus must be a URL"),
         (("--prometheus", "http://127.0.0.1:9", "--days", "0"), 2, "--days"),
         (("--prometheus", "http://127.0.0.1:9"), 1, "no reference whose bins"),
     ],

@@ -401,3 +401,26 @@ def test_without_the_libraries_the_extra_is_named(
 
     assert code == 1
     assert "pip install 'warpwatch[report]'" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "why"),
+    [
+        (("--prometheus", "localhost:9090"), 2, "--prometheus must be a URL"),
+        (("--prometheus", ""), 2, "--prometheus must be a URL"),
+        (("--metrics", "ftp://a"), 2, "--metrics must be a URL"),
+        (("--metrics", "localhost:9411"), 1, "the address of a process begins with http://"),
+        (("--metrics", ""), 1, "no metrics page|is a directory|Is a directory"),
+        (("--current", "a.csv", "--threshold", "nan"), 2, "--threshold must be a number above 0"),
+        (("--current", "a.csv", "--rows", "0"), 2, "must be above 0"),
+        (("--current", "a.csv"), 1, "give --reference FILE, or --model"),
+    ],
+)
+def test_where_counts_come_from_is_checked_first(
+    words: tuple[str, ...], code: int, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An address that is none, and a limit that is none, are named with their flag."""
+    assert main(["drift", "report", *words]) == code
+
+    said = capsys.readouterr().err
+    assert any(each in said for each in why.split("|")), said
