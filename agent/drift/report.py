@@ -6,9 +6,10 @@ traffic: the report and the alerts cannot disagree. See `agent.drift.report_proc
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from html import escape
+from math import isinf
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -25,6 +26,8 @@ from agent.drift.rows import Rows
 from agent.drift.traffic import Learning, Traffic
 
 _MOST_NAMED: Final = 20
+_ALIKE: Final = 1e-12
+"""Of the greatest value: within it there are not numbers enough for the bins of a histogram."""
 STATTEST: Final = "reference_bins_psi"
 """What our score is called among Evidently's."""
 
@@ -142,18 +145,33 @@ def _shown(compared: Sequence[_Compared], notes: list[str]) -> list[_Compared]:
     """Return the columns that Evidently can show: it takes none that is empty on one side."""
     shown = []
     for each in compared:
-        before, now = (set(_cells(each, side)) - {None} for side in (0, 1))
-        if before and now:
+        why = _unshowable(each)
+        if not why:
             shown.append(each)
             continue
-        where = "current" if before else "reference"
         notes.append(
-            f"{each.feature.name} has no usable value in the {where} rows: its PSI is {each.psi:.3g}, "
-            "and Evidently cannot show it"
+            f"{each.feature.name} {why}: its PSI is {each.psi:.3g}, and Evidently cannot show it"
         )
     if not shown:
         raise UnusableInputError("; ".join(["no column can be shown", *notes]))
     return shown
+
+
+def _unshowable(compared: _Compared) -> str:
+    """Return why a histogram of a column cannot be drawn, nothing where it can."""
+    sides = [{cell for cell in _cells(compared, side) if cell is not None} for side in (0, 1)]
+    for where, cells in zip(("reference", "current"), sides, strict=True):
+        if not cells:
+            return f"has no usable value in the {where} rows"
+    low, high = _range(sides[0] | sides[1])
+    if isinf(high - low):
+        return "has values that are too far apart"
+    return "has values that hardly differ" if 0 < high - low <= _ALIKE * max(-low, high) else ""
+
+
+def _range(cells: Iterable[float | str]) -> tuple[float, float]:
+    numbers = [cell for cell in cells if isinstance(cell, float)]
+    return (min(numbers), max(numbers)) if numbers else (0.0, 0.0)
 
 
 def _run(job: Job, compared: Sequence[_Compared]) -> Any:

@@ -28,6 +28,8 @@ NEEDED: Final = (
     REFERENCE_SAMPLES,
 )
 """The metrics that a report is made of."""
+_ALIKE: Final = 1e-12
+"""Of its upper end: a bin that is not wider holds one value."""
 _ENDS: Final = re.compile(r"\d\d+ (.*)\.\.(.*)")
 
 
@@ -171,6 +173,8 @@ def rebuilt(
     values: list[float | str | None] = []
     if isinstance(feature.bins, NumericBins):
         for (low, high), count in zip(_ends(feature), taken, strict=False):
+            if high - low <= _ALIKE * abs(high):  # the bin of a constant
+                low = high  # noqa: PLW2901 - it has but one value
             values += (low + (high - low) * (place + 1) / (count + 1) for place in range(count))
         return [*values, *[None] * (taken[-2] + taken[-1])]
     for label, count in zip(feature.bins.labels, taken, strict=True):
@@ -184,7 +188,10 @@ def _ends(feature: FeatureReference) -> list[tuple[float, float]]:
     if not edges:
         middle = feature.low or 0.0
         return [(middle, middle)]
-    width = (edges[-1] - edges[0]) / max(1, len(edges) - 1) or abs(edges[0]) or 1.0
-    low = edges[0] - width if feature.low is None else min(feature.low, edges[0])
-    high = edges[-1] + width if feature.high is None else max(feature.high, edges[-1])
+    width = (edges[-1] - edges[0]) / max(1, len(edges) - 1)
+    if width <= _ALIKE * abs(edges[0]):
+        width = abs(edges[0]) or 1.0
+    known_low, known_high = feature.low, feature.high
+    low = edges[0] - width if known_low is None or known_low > edges[0] else known_low
+    high = edges[-1] + width if known_high is None or known_high <= edges[-1] else known_high
     return list(zip((low, *edges), (*edges, high), strict=True))

@@ -340,6 +340,37 @@ def test_a_column_that_went_silent_is_in_the_report(tmp_path: Path, reference: P
     assert "not in the reference, and left out: new" in ours["notes"]
 
 
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ([5], ""),
+        ([1e17, 1e17 + 16], "a has values that hardly differ: its PSI is"),
+        ([-1.7e308, 1.7e308], "a has values that are too far apart: its PSI is"),
+    ],
+    ids=["constant", "alike", "apart"],
+)
+def test_columns_without_a_histogram_harm_no_report(
+    values: list[float], why: str, tmp_path: Path
+) -> None:
+    """A constant is shown, also rebuilt; what no histogram can show is told, and the others are shown."""
+    lines = [{"a": values[n % len(values)], "b": n % 97} for n in range(300)]
+    (tmp_path / "rows.ndjson").write_text("".join(f"{json.dumps(row)}\n" for row in lines))
+    learned = ("reference", "learn", "m", "--rows", tmp_path / "rows.ndjson")
+    assert main([*map(str, ("drift", *learned, "--output", tmp_path / "r.json"))]) == 0
+
+    code, said = run(
+        *("--current", tmp_path / "rows.ndjson", "--reference", tmp_path / "r.json"),
+        *("--output", tmp_path),
+    )
+
+    assert code == 0, said
+    ours, scores, _ = told(tmp_path)
+    assert "b" in scores
+    assert ("a" in scores) is (not why)
+    assert any(why in note for note in ours["notes"]) or not why
+    assert {each["feature"] for each in ours["features"]} == {"a", "b"}
+
+
 def test_the_same_rows_do_not_drift_from_themselves(tmp_path: Path) -> None:
     """A file is read as for a reference: words that look like missing or like truth stay what they are."""
     lines = ["age,plan,zip", *(f"{n % 40},{'NA' if n % 3 else 'null'},True" for n in range(300))]
