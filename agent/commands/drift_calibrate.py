@@ -20,6 +20,7 @@ from agent.commands.table import print_rows
 
 if TYPE_CHECKING:
     from agent.drift.calibration import Calibrated
+    from agent.drift.thresholds import Threshold
 
 STEP: Final = {"1h": 300.0, "1d": 900.0}
 """Seconds between two points: fine enough for the shortest hold of an alert rule."""
@@ -131,10 +132,32 @@ def _tell(
         return refuse(
             f"no score has {options.least_days:g} days of history yet; nothing written", 1
         )
-    write(output, to_json(learned, now))
+    try:
+        kept = _kept(output, learned)
+    except ValueError as error:
+        return refuse(f"{output} is there, and {error}; remove it, or name another --output", 1)
+    write(output, to_json([*kept, *learned], now))
     if not options.json:
-        print(f"{len(learned)} bounds written to {output}")
+        more = f", beside {len(kept)} others that were in it" if kept else ""
+        print(f"{len(learned)} bounds written to {output}{more}")
     return 0
+
+
+def _kept(output: Path, learned: "Sequence[Threshold]") -> "list[Threshold]":
+    """Return the bounds in the file that were not learned anew: of other models, or of a reference before.
+
+    Raises `ValueError` where the file is something else.
+    """
+    from agent.drift.thresholds import from_json  # noqa: PLC0415 - as above
+
+    if not output.is_file():
+        return []
+    new = {each.key for each in learned}
+    try:
+        before = from_json(output.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"is no text: {error}") from error
+    return [each for each in before if each.key not in new]
 
 
 def _span(said: str) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from playwright.async_api import Browser, async_playwright
 from agent.cli import main
 from agent.drift.calibration import Identity, Point, calibrate
 from agent.drift.evidence import page
-from agent.drift.thresholds import from_json
+from agent.drift.thresholds import from_json, to_json
 from tests.real_parts.backfill import start_with_history
 from tests.real_parts.programs import Programs
 from tests.real_parts.servers import Prometheus
@@ -143,7 +143,8 @@ def test_a_full_disk_leaves_what_was_learned_before(
 ) -> None:
     """The file is replaced whole or not at all: half of it would be no thresholds."""
     output = tmp_path / "thresholds.json"
-    output.write_text("before")
+    before = to_json([], 1.0)
+    output.write_text(before)
 
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -152,7 +153,31 @@ def test_a_full_disk_leaves_what_was_learned_before(
 
     assert calibrated(prometheus.program.url, output) == 1
     assert f"No space left on device: '{output}'" in capsys.readouterr().err
-    assert output.read_text() == "before"
+    assert output.read_text() == before
+
+
+def test_what_was_learned_of_other_models_stays(
+    prometheus: Prometheus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One model can be calibrated again without a loss; a file that is something else is not overwritten."""
+    output = tmp_path / "thresholds.json"
+    url = prometheus.program.url
+    assert calibrated(url, output, "--model", "fraud") == 0
+    (fraud,) = from_json(output.read_text())
+
+    assert calibrated(url, output, "--model", "churn") == 0
+    assert calibrated(url, output, "--model", "churn") == 0
+
+    kept, *learned = from_json(output.read_text())
+    assert kept == fraud
+    assert {each.model for each in learned} == {"churn"}
+    assert len(learned) == 2
+    assert "2 bounds written to" in (said := capsys.readouterr().out)
+    assert "beside 1 others that were in it" in said
+    output.write_text("my notes")
+    assert calibrated(url, output, "--model", "churn") == 1
+    assert f"{output} is there, and " in capsys.readouterr().err
+    assert output.read_text() == "my notes"
 
 
 def test_too_short_a_history_writes_nothing(

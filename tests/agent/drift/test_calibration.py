@@ -252,6 +252,13 @@ def test_thresholds_survive_their_file_and_become_series(tmp_path: Path) -> None
         '{"format": 1, "thresholds": [{"model": "m"}]}',
         to_json([LEARNED], 1.0).replace("0.2", "-1"),
         to_json([LEARNED], 1.0).replace('"1d"', '"7d"'),
+        to_json([LEARNED], 1.0).replace("0.2", "true"),
+        to_json([LEARNED], 1.0).replace("0.2", '"0.2"'),
+        to_json([LEARNED], 1.0).replace("0.2", "NaN"),
+        to_json([LEARNED], 1.0).replace('"age"', '"a\\ud800"'),
+        to_json([LEARNED], 1.0).replace('"age"', f'"{"x" * 200}"'),
+        to_json([LEARNED], 1.0).replace('"age"', "7"),
+        to_json([LEARNED, LEARNED], 1.0),
         "[" * 100_000,
     ],
 )
