@@ -3,7 +3,8 @@
 import argparse
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from math import isfinite
+from typing import TYPE_CHECKING, Any
 
 from agent.catalogue.attributes import BIN, DRIFT_MODEL, DRIFT_MODEL_VERSION, FEATURE, REFERENCE
 from agent.catalogue.drift import FEATURE_OBSERVATIONS
@@ -133,21 +134,26 @@ def _of_history(config: "Config", options: argparse.Namespace) -> "Reference":
             + " has no reference whose bins could be filled"
         )
     end = time.time() - options.ago * _DAY
-    if current.created > end - options.days * _DAY:
+    counted, days = asyncio.run(_ask(options, current, end))
+    until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(end))
+    origin = f"{days:.3g} days of traffic until {until}, in the bins of {current.id}"
+    found = rebased(current, counts_of(counted), origin=origin, created=time.time())
+    if days < _MOST_OF * options.days:
         warn(
-            f"the reference in use is of {_written(current.created)}; what came before was counted in other "
-            "bins, and is not in the new one"
+            f"{options.prometheus} has {days:.3g} of the {options.days:g} days: before that nothing was "
+            f"counted, or not against {current.id}"
         )
-    result = asyncio.run(_ask(options, current, end))
-    origin = f"{options.days:g} days of traffic until {_written(end)}, in the bins of {current.id}"
-    return rebased(current, counts_of(result), origin=origin, created=time.time())
+    return found
 
 
-def _written(when: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(when))
+_MOST_OF = 0.95
+_POINTS = 500
 
 
-async def _ask(options: argparse.Namespace, current: "Reference", end: float) -> object:
+async def _ask(
+    options: argparse.Namespace, current: "Reference", end: float
+) -> "tuple[list[dict[str, Any]], float]":
+    """Return what was counted per bin, and for how many days there are counts."""
     import aiohttp  # noqa: PLC0415 - beside its only use
 
     from agent.drift.history import Prometheus  # noqa: PLC0415 - as above
@@ -155,13 +161,28 @@ async def _ask(options: argparse.Namespace, current: "Reference", end: float) ->
     headers = {}
     if options.bearer_token_file:
         headers = {"Authorization": f"Bearer {token(options.bearer_token_file)}"}
-    counted = select(
-        FEATURE_OBSERVATIONS,
+    chosen = (
         equals(DRIFT_MODEL, current.model),
         equals(DRIFT_MODEL_VERSION, current.model_version),
         equals(REFERENCE, current.id),
-        window=f"{round(options.days * _DAY)}s",
     )
-    expression = aggregate("sum", (FEATURE, BIN), f"increase({counted})")
+    seconds = max(1, round(options.days * _DAY))
+    step = max(60, seconds // _POINTS)
+    counted = select(FEATURE_OBSERVATIONS, *chosen, window=f"{seconds}s")
+    there = aggregate("group", (), select(FEATURE_OBSERVATIONS, *chosen))
     async with aiohttp.ClientSession() as session:
-        return await Prometheus(session, options.prometheus, headers).instant(expression, at=end)
+        prometheus = Prometheus(session, options.prometheus, headers)
+        counts = await prometheus.instant(
+            aggregate("sum", (FEATURE, BIN), f"increase({counted})"), at=end
+        )
+        points = await prometheus.instant(f"count_over_time({there}[{seconds}s:{step}s])", at=end)
+    return counts, min(options.days, _number(points) * step / _DAY)
+
+
+def _number(result: "list[dict[str, Any]]") -> float:
+    """Return the one value of an instant query, 0 where there is none."""
+    try:
+        found = float(result[0]["value"][1])
+    except (IndexError, KeyError, TypeError, ValueError):
+        return 0.0
+    return found if isfinite(found) else 0.0

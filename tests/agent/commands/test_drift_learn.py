@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from pyarrow import ipc, parquet
 
+from agent.catalogue.drift import FEATURE_OBSERVATIONS
 from agent.cli import main
 from agent.drift.bins import NumericBins
 from agent.drift.embedding import Projection
@@ -22,6 +23,8 @@ from agent.drift.reference import FeatureReference, InvalidReferenceError, Refer
 from agent.drift.row_files import RowFileError, read_rows
 from agent.drift.rows import SCORE
 from agent.drift.store import ReferenceStore
+from tests.real_parts.backfill import start_with_history
+from tests.real_parts.programs import Programs
 
 ROWS: list[dict[str, Any]] = [
     {"age": number % 60 + 0.5, "plan": "free" if number % 3 else "pro", "email": None}
@@ -301,7 +304,8 @@ async def test_history_is_asked_for_the_reference_in_use(
 
     async def query(request: web.Request) -> web.Response:
         asked.append(str((await request.post())["query"]))
-        series = {"metric": {"feature": "age", "bin": "01 18..40"}, "value": [1, "70"]}
+        value = "70" if len(asked) == 1 else "500"
+        series = {"metric": {"feature": "age", "bin": "01 18..40"}, "value": [1, value]}
         return web.json_response({"status": "success", "data": {"result": [series]}})
 
     app = web.Application()
@@ -317,26 +321,41 @@ async def test_history_is_asked_for_the_reference_in_use(
     assert new is not None
     assert new.by_name["age"].counts == (0, 70, 0, 0, 0)
     assert "7 days of traffic" in new.origin
+    assert "count_over_time(group(" in asked[1]
     assert "70 values of 'age' are few" in capsys.readouterr().err
 
 
-async def test_history_in_other_bins_is_told(
-    store: ReferenceStore, capsys: pytest.CaptureFixture[str]
+def test_what_a_real_prometheus_remembers_becomes_a_reference(
+    store: ReferenceStore, programs: Programs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A reference that came into use within the time has no counts from before it."""
-    store.use(Reference("churn", "3", (AGE,), created=time.time() - 3 * 86_400))
+    """Counts of all replicas within the days; fewer days than were asked for are told, here and in it."""
+    old = Reference("churn", "3", (AGE,))
+    store.use(old)
+    end, each = time.time(), 60.0
+    who = {"model": "churn", "model_version": "3", "reference": old.id, "feature": "age"}
+    series = [
+        (
+            FEATURE_OBSERVATIONS.family,
+            {**who, "bin": label, "instance": instance},
+            [(end - 3 * 86_400 + n * each, float(n * rate)) for n in range(3 * 1_440 + 1)],
+        )
+        for instance in "ab"
+        for label, rate in (("00 ..18", 0), ("01 18..40", 7), ("02 40..", 3))
+    ]
+    prometheus = start_with_history(programs, tmp_path, series)
 
-    async def query(_: web.Request) -> web.Response:
-        series = {"metric": {"feature": "age", "bin": "01 18..40"}, "value": [1, "70000"]}
-        return web.json_response({"status": "success", "data": {"result": [series]}})
-
-    app = web.Application()
-    app.add_routes([web.post("/api/v1/query", query)])
-    async with TestServer(app) as server:
-        url = str(server.make_url("/"))
-        code = await asyncio.to_thread(learn, "--prometheus", url, "--days", "7")
+    code = learn("--prometheus", prometheus.program.url, "--days", "14")
 
     said = capsys.readouterr().err
-    assert code == 0
-    assert "what came before was counted in other bins" in said
-    assert "are few" not in said
+    assert code == 0, said
+    assert "has 3 of the 14 days" in said or "has 3.01 of the 14 days" in said
+    new = store.current("churn", "3")
+    assert new is not None
+    assert new.origin.startswith("3")
+    counts = new.by_name["age"].counts
+    assert counts == (0, pytest.approx(2 * 7 * 4_320, rel=0.01), *counts[2:])
+    assert counts[2:] == (pytest.approx(2 * 3 * 4_320, rel=0.01), 0, 0)
+    assert (
+        learn("--prometheus", prometheus.program.url, "--days", "14") == 1
+    )  # of the new one: nothing
+    assert "Prometheus has no counts of churn against" in capsys.readouterr().err
