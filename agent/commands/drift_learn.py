@@ -28,6 +28,9 @@ def learn_reference(options: argparse.Namespace) -> int:
         return WRONG_CONFIGURATION
     if bool(options.rows) == (options.prometheus is not None):
         return refuse("name either --rows or --prometheus")
+    for name, least in ((options.model, 1), (options.model_version, 0)):
+        if not least <= len(name.strip()) <= _LONGEST_NAME or name != name.strip():
+            return refuse(f"{name[:60]!r} is no name that payloads can have: see `reference list`")
     try:
         if options.prometheus is not None:
             checked_url("--prometheus", options.prometheus)
@@ -50,6 +53,7 @@ def learn_reference(options: argparse.Namespace) -> int:
         return refuse(error, 1)
 
 
+_LONGEST_NAME = 128
 _FEW = 2_000
 """Values below which ten bins differ by chance as much as by drift."""
 

@@ -241,6 +241,8 @@ def test_a_reference_can_be_written_to_a_file(tmp_path: Path) -> None:
         (("--rows", "/nowhere.csv"), 1, "No such file"),
         (("--prometheus", "localhost:9090"), 2, "--prometheus must be a URL"),
         (("--prometheus", ""), 2, "--prometheus must be a URL"),
+        (("--rows", "a.csv", "--model-version", "v" * 200), 2, "is no name that payloads can have"),
+        (("--rows", "a.csv", "--model-version", " 3"), 2, "' 3' is no name that payloads can have"),
         (("--prometheus", "http://127.0.0.1:9", "--days", "0"), 2, "--days"),
         (("--prometheus", "http://127.0.0.1:9"), 1, "no reference whose bins"),
     ],
