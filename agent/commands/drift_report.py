@@ -13,6 +13,10 @@ from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse
 from agent.commands.drift_extra import checked_url, needs_drift, token
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agent.config import Config
+    from agent.drift.reference import Reference
     from agent.drift.report_bins import Exported, Sample
     from agent.drift.report_job import Job, Limits, Side
 
@@ -25,14 +29,15 @@ _REFERENCE: Final = ".json"
 @needs_drift
 def report(options: argparse.Namespace) -> int:
     """Make a report. Exit codes: 0 written, 1 it could not be made, 2 wrong usage or configuration."""
-    from agent.drift.report_bins import UnusableSeriesError  # noqa: PLC0415 - loads numpy
+    from agent.drift.reference import InvalidReferenceError  # noqa: PLC0415 - loads numpy
+    from agent.drift.report_bins import UnusableSeriesError  # noqa: PLC0415 - as above
     from agent.drift.report_job import UnusableInputError  # noqa: PLC0415 - as above
 
     if options.memory < _LEAST_MEMORY:
         return refuse(f"--memory must be at least {_LEAST_MEMORY} MiB: the libraries need that")
     if min(options.cpu, options.wall, options.rows, options.columns) <= 0:
         return refuse("--cpu, --wall, --rows and --columns must be above 0")
-    if not 0 < options.threshold < inf:
+    if options.threshold is not None and not 0 < options.threshold < inf:
         return refuse(f"--threshold must be a number above 0, not {options.threshold}")
     try:
         if options.prometheus is not None:
@@ -44,15 +49,28 @@ def report(options: argparse.Namespace) -> int:
     try:
         job = asyncio.run(_job(options))
         return WRONG_CONFIGURATION if job is None else asyncio.run(_done(job))
-    except (UnusableSeriesError, UnusableInputError, OSError, UnicodeDecodeError) as error:
+    except (
+        InvalidReferenceError,
+        UnusableSeriesError,
+        UnusableInputError,
+        OSError,
+        UnicodeDecodeError,
+    ) as error:
         return refuse(error, 1)
 
 
 async def _job(options: argparse.Namespace) -> "Job | None":
     """Return what to compare; `None` where the configuration is wrong, which has been said then."""
-    from agent.drift.report_job import Job, Limits, Side, UnusableInputError  # noqa: PLC0415 - as above
+    from agent.drift.report_job import (  # noqa: PLC0415 - as above
+        DEFAULT_THRESHOLD,
+        Job,
+        Limits,
+        Side,
+        UnusableInputError,
+    )
 
     counted = await _exported(options)
+    bounds: Mapping[str, float] = {}
     if counted is not None:
         told, where = counted
         model, version = told.reference.model, told.reference.model_version
@@ -60,7 +78,7 @@ async def _job(options: argparse.Namespace) -> "Job | None":
         current = Side(origin=where, counts=counts)
         origin = f"{told.identity}, as it is exported"
         reference = Side(origin=origin, reference=told.reference.to_json())
-        identity = told.identity
+        identity, bounds = told.identity, told.bounds
     else:
         model, version, identity = options.model, options.model_version, ""
         current = Side(origin=str(options.current), file=str(options.current.resolve()))
@@ -75,7 +93,7 @@ async def _job(options: argparse.Namespace) -> "Job | None":
         kept = _kept(options)
         if kept is None:
             return None
-        reference = kept
+        reference, bounds = kept
     if counted is None and reference.reference:
         model, version, identity = _named(reference)
     limits = Limits(
@@ -92,7 +110,8 @@ async def _job(options: argparse.Namespace) -> "Job | None":
         model=model,
         model_version=version,
         identity=identity,
-        threshold=options.threshold,
+        threshold=DEFAULT_THRESHOLD if options.threshold is None else options.threshold,
+        bounds=dict(bounds) if options.threshold is None else {},
         limits=limits,
     )
 
@@ -147,8 +166,8 @@ def _reference(path: Path) -> "Side":
     return Side(origin=str(path), file=str(path.resolve()))
 
 
-def _kept(options: argparse.Namespace) -> "Side | None":
-    """Return the reference in use of the model, from the state directory."""
+def _kept(options: argparse.Namespace) -> "tuple[Side, Mapping[str, float]] | None":
+    """Return the reference in use of the model, from the state directory, and what was calibrated of it."""
     from agent.drift.report_job import Side, UnusableInputError  # noqa: PLC0415 - as above
     from agent.drift.store import reference_store  # noqa: PLC0415 - as above
 
@@ -166,7 +185,24 @@ def _kept(options: argparse.Namespace) -> "Side | None":
             f"{options.model} {options.model_version}".strip()
             + " has no reference; give --reference FILE"
         )
-    return Side(origin=f"{reference.id}, {reference.origin}", reference=reference.to_json())
+    side = Side(origin=f"{reference.id}, {reference.origin}", reference=reference.to_json())
+    return side, _bounds(config, reference)
+
+
+def _bounds(config: "Config", reference: "Reference") -> "Mapping[str, float]":
+    """Return the PSI of a day above which each feature has drifted, where it was learned."""
+    from agent.drift.report_job import UnusableInputError  # noqa: PLC0415 - as above
+    from agent.drift_app import thresholds  # noqa: PLC0415 - as above
+
+    file = thresholds(config)
+    for problem in file.refresh() if file else ():
+        raise UnusableInputError(f"{problem.subject}: {problem.detail}")
+    who = (reference.model, reference.model_version, reference.id)
+    return {
+        each.feature: each.value
+        for each in (file.thresholds if file else ())
+        if each.key == (*who, each.feature, "psi", "1d")
+    }
 
 
 async def _done(job: "Job") -> int:

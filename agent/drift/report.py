@@ -188,8 +188,8 @@ def _run(job: Job, compared: Sequence[_Compared]) -> Any:
 
     def score(reference: Any, _current: Any, _kind: Any, threshold: float) -> tuple[float, bool]:
         # Evidently drops what is missing before it calls; the counts have it.
-        value = scores[str(reference.name)]
-        return value, value > threshold
+        name = str(reference.name)
+        return scores[name], scores[name] > job.bounds.get(name, threshold)
 
     register_stattest(
         StatTest(
@@ -248,7 +248,8 @@ def _facts(job: Job, each: _Compared) -> dict[str, object]:
     return {
         "feature": each.feature.name,
         "psi": each.psi,
-        "drifted": each.psi > job.threshold,
+        "threshold": job.bounds.get(each.feature.name, job.threshold),
+        "drifted": each.psi > job.bounds.get(each.feature.name, job.threshold),
         "rank_shift": shift,
         "reference_samples": each.feature.samples,
         "current_samples": each.current.samples,

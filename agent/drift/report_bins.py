@@ -9,7 +9,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from agent.catalogue.attributes import BIN, DRIFT_MODEL, DRIFT_MODEL_VERSION, FEATURE, REFERENCE
+from agent.catalogue.attributes import (
+    BIN,
+    DRIFT_MODEL,
+    DRIFT_MODEL_VERSION,
+    DRIFT_WINDOW,
+    FEATURE,
+    REFERENCE,
+    STATISTIC,
+)
 from agent.catalogue.drift import (
     FEATURE_OBSERVATIONS,
     MISSING,
@@ -17,6 +25,7 @@ from agent.catalogue.drift import (
     REFERENCE_MIDRANK,
     REFERENCE_PROPORTION,
     REFERENCE_SAMPLES,
+    THRESHOLD,
 )
 from agent.drift.bins import CategoryBins, NumericBins
 from agent.drift.reference import FeatureReference, Reference
@@ -26,8 +35,11 @@ NEEDED: Final = (
     REFERENCE_PROPORTION,
     REFERENCE_MIDRANK,
     REFERENCE_SAMPLES,
+    THRESHOLD,
 )
 """The metrics that a report is made of."""
+_OF_REPORTS: Final = {STATISTIC: "psi", DRIFT_WINDOW: "1d"}
+"""Of thresholds, the one that a report compares with: it is of days, not of hours."""
 _ALIKE: Final = 1e-12
 """Of its upper end: a bin that is not wider holds one value."""
 _ENDS: Final = re.compile(r"\d\d+ (.*)\.\.(.*)")
@@ -53,6 +65,8 @@ class Exported(NamedTuple):
     """The reference's own id: ``reference`` is rebuilt, with edges of six digits, and has another."""
     counts: Mapping[str, tuple[int, ...]]
     """Per feature and bin, in the order of the bins' labels."""
+    bounds: Mapping[str, float] = {}
+    """Per feature, the PSI of a day above which it has drifted, where that was learned."""
 
 
 def exported(
@@ -91,6 +105,8 @@ def exported(
 def _exported(identity: tuple[str, ...], samples: Sequence[Sample]) -> Exported:
     tables: dict[str, dict[tuple[str, str], float]] = {metric.family: {} for metric in NEEDED}
     for sample in samples:
+        if sample.series == THRESHOLD.family and not _is_of_reports(sample):
+            continue
         table = tables[sample.series]
         place = sample.labels.get(FEATURE.label, ""), sample.labels.get(BIN.label, "")
         before = table.get(place, 0.0)
@@ -109,7 +125,12 @@ def _exported(identity: tuple[str, ...], samples: Sequence[Sample]) -> Exported:
     if not features:
         raise UnusableSeriesError(f"there is no {REFERENCE_SAMPLES.family}: the page is cut off")
     model, version, known = identity
-    return Exported(Reference(model, version, tuple(features)), known, counts)
+    bounds = {name: bound for (name, _), bound in tables[THRESHOLD.family].items()}
+    return Exported(Reference(model, version, tuple(features)), known, counts, bounds)
+
+
+def _is_of_reports(sample: Sample) -> bool:
+    return all(sample.labels.get(key.label) == value for key, value in _OF_REPORTS.items())
 
 
 def _order(feature: FeatureReference, told: Mapping[str, float]) -> list[str]:

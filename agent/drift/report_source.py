@@ -10,7 +10,15 @@ from typing import Any, Final
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from agent.catalogue.attributes import BIN, DRIFT_MODEL, DRIFT_MODEL_VERSION, FEATURE, REFERENCE
+from agent.catalogue.attributes import (
+    BIN,
+    DRIFT_MODEL,
+    DRIFT_MODEL_VERSION,
+    DRIFT_WINDOW,
+    FEATURE,
+    REFERENCE,
+    STATISTIC,
+)
 from agent.catalogue.drift import FEATURE_OBSERVATIONS
 from agent.catalogue.promql import aggregate, equals, select
 from agent.drift.history import HistoryError, Prometheus
@@ -73,7 +81,11 @@ async def of_prometheus(
         async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
             prometheus = Prometheus(session, url, headers)
             for metric in NEEDED:
-                by = [each for each in (*_BY, BIN) if each in metric.attributes]
+                by = [
+                    each
+                    for each in (*_BY, BIN, STATISTIC, DRIFT_WINDOW)
+                    if each in metric.attributes
+                ]
                 counted = metric is FEATURE_OBSERVATIONS
                 series = select(metric, *condition, window=window if counted else "")
                 expression = (

@@ -19,7 +19,10 @@ from agent.drift.bins import CategoryBins, NumericBins, smoothed
 from agent.drift.readings import readings
 from agent.drift.reference import FeatureReference, Reference
 from agent.drift.rows import Rows
+from agent.drift.store import ReferenceStore
+from agent.drift.thresholds import Threshold, to_json
 from agent.drift.traffic import Traffic
+from alerts.drift_scores import LEAST_PSI
 from tests.alerts.test_drift_scores import judge
 from tests.real_parts import report
 from tests.real_parts.programs import Programs
@@ -207,7 +210,12 @@ def traffic() -> Traffic:
 
 def test_rows_are_rebuilt_from_a_metrics_page(tmp_path: Path) -> None:
     """Without one row, counts alone make the report, with the same scores, and it says so at its top."""
-    (tmp_path / "metrics.txt").write_text(exposition(traffic()))
+    same = f'model="churn",model_version="3",reference="{REFERENCE.id}",feature="age"'
+    learned = [
+        f'model_drift_threshold{{{same},statistic="psi",window="1d"}} 99',
+        f'model_drift_threshold{{{same},statistic="psi",window="1h"}} 0.001',
+    ]
+    (tmp_path / "metrics.txt").write_text(exposition(traffic()) + "\n".join(learned) + "\n")
 
     code, said = run("--metrics", tmp_path / "metrics.txt", "--output", tmp_path)
 
@@ -217,6 +225,8 @@ def test_rows_are_rebuilt_from_a_metrics_page(tmp_path: Path) -> None:
         assert scores[feature] == pytest.approx(psi(feature), abs=1e-9)
     assert ours["rebuilt_from_bins"] == ["reference", "current"]
     assert ours["reference"] == REFERENCE.id
+    bounds = {each["feature"]: (each["threshold"], each["drifted"]) for each in ours["features"]}
+    assert bounds == {"age": (99, False), "plan": (0.25, psi("plan") > 0.25)}
     assert "REBUILT FROM BINS: the reference and current rows" in page
     assert page.index('id="warpwatch"') < page.index('<div id="root_metric')
 
@@ -369,6 +379,53 @@ def test_columns_without_a_histogram_harm_no_report(
     assert ("a" in scores) is (not why)
     assert any(why in note for note in ours["notes"]) or not why
     assert {each["feature"] for each in ours["features"]} == {"a", "b"}
+
+
+def state(tmp_path: Path) -> Path:
+    """Make a state directory with the reference in use, and what was calibrated of it."""
+    ReferenceStore(tmp_path / "references").use(REFERENCE)
+    bound = Threshold(
+        model="churn",
+        model_version="3",
+        reference=REFERENCE.id,
+        feature="plan",
+        statistic="psi",
+        window="1d",
+        value=1e-6,
+    )
+    (tmp_path / "thresholds.json").write_text(to_json([bound], 1.0))
+    return tmp_path
+
+
+def test_the_report_drifts_where_the_alert_would(current: Path, tmp_path: Path) -> None:
+    """Against the reference in use a column is judged by its own bound, and by the alert's default else."""
+    code, said = run(
+        *("--current", current, "--model", "churn", "--model-version", "3", "--output", tmp_path),
+        WARPWATCH_STATE_DIR=str(state(tmp_path)),
+    )
+
+    assert code == 0, said
+    ours, _, _ = told(tmp_path)
+    found = {each["feature"]: (each["threshold"], each["drifted"]) for each in ours["features"]}
+    assert found["plan"] == (1e-6, True)
+    assert found["age"][0] == LEAST_PSI == 0.25
+
+
+@pytest.mark.parametrize("damaged", ["thresholds.json", f"references/churn/v3/{REFERENCE.id}.json"])
+def test_what_is_damaged_in_the_state_directory_is_named(
+    damaged: str,
+    current: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A report that would judge by half of what was learned is none."""
+    (state(tmp_path) / damaged).write_text("{")
+    monkeypatch.setenv("WARPWATCH_STATE_DIR", str(tmp_path))
+    words = ("--current", str(current), "--model", "churn", "--model-version", "3")
+
+    assert main(["drift", "report", *words]) == 1
+    assert str(tmp_path / damaged) in capsys.readouterr().err
 
 
 def test_the_same_rows_do_not_drift_from_themselves(tmp_path: Path) -> None:
