@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agent.catalogue.attributes import DRIFT_MODEL
-from agent.catalogue.promql import equals
+from agent.catalogue.promql import aggregate, equals
 from agent.catalogue.recorded_drift import PSI_GUARDED, RANK_SHIFT_GUARDED
 from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse
 from agent.commands.drift_extra import checked_url, needs_drift, token
@@ -20,6 +20,7 @@ from agent.commands.table import print_rows
 
 if TYPE_CHECKING:
     from agent.drift.calibration import Calibrated
+    from agent.drift.history import Prometheus
     from agent.drift.thresholds import Threshold
 
 STEP: Final = {"1h": 300.0, "1d": 900.0}
@@ -62,38 +63,62 @@ def calibrate(options: argparse.Namespace) -> int:
 
 
 _MOST_DAYS: Final = 366
+_DAY: Final = 86_400.0
 
 
 async def _read(options: argparse.Namespace, now: float) -> "list[Calibrated]":
     import aiohttp  # noqa: PLC0415 - of this command alone
 
     from agent.drift import calibration  # noqa: PLC0415 - as above
+    from agent.drift.evidence import thinned  # noqa: PLC0415 - as above
     from agent.drift.history import Prometheus  # noqa: PLC0415 - as above
 
     headers = {}
     if options.bearer_token_file:
         headers = {"Authorization": f"Bearer {token(options.bearer_token_file)}"}
-    chosen = f"{{{equals(DRIFT_MODEL, options.model)}}}" if options.model else ""
     found = []
     async with aiohttp.ClientSession() as session:
         prometheus = Prometheus(session, options.prometheus, headers)
         for statistic, series in _SCORES.items():
             for window, step in STEP.items():
-                history = await prometheus.scores(
-                    f"{series[window].name}{chosen}", end=now, days=options.days, step=step
-                )
-                found += [
-                    calibration.calibrate(
-                        identity,
-                        statistic,
-                        window,
-                        calibration.without(points, options.leave_out, window),
+                name = series[window].name
+                for model in await _models(prometheus, name, options, now):
+                    # One at a time: weeks of every model of a fleet would be gigabytes.
+                    history = await prometheus.scores(
+                        f"{name}{{{equals(DRIFT_MODEL, model)}}}",
+                        end=now,
+                        days=options.days,
                         step=step,
-                        days=options.least_days,
                     )
-                    for identity, points in sorted(history.items())
-                ]
+                    found += [
+                        thinned(
+                            calibration.calibrate(
+                                identity,
+                                statistic,
+                                window,
+                                calibration.without(points, options.leave_out, window),
+                                step=step,
+                                days=options.least_days,
+                            )
+                        )
+                        for identity, points in sorted(history.items())
+                    ]
     return found
+
+
+async def _models(
+    prometheus: "Prometheus", name: str, options: argparse.Namespace, now: float
+) -> list[str]:
+    """Return the models that have a score within the days, or the one that was asked for."""
+    if options.model:
+        return [options.model]
+    seconds = round(options.days * _DAY)
+    there = f"last_over_time({name}[{seconds}s])"
+    found = await prometheus.instant(aggregate("group", (DRIFT_MODEL,), there), at=now)
+    labels = (each.get("metric") for each in found)
+    return sorted(
+        {str(each.get(DRIFT_MODEL.label, "")) for each in labels if isinstance(each, dict)}
+    )
 
 
 def _tell(

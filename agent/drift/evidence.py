@@ -4,6 +4,7 @@ One file without scripts or anything from elsewhere, so that it can be mailed an
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from html import escape
 from itertools import pairwise
@@ -15,7 +16,7 @@ from agent.drift.calibration import Calibrated, Point
 _WIDTH: Final = 720
 _HEIGHT: Final = 120
 _MOST_DRAWN: Final = 720
-"""Points of a line: one a pixel; of those that fall together the extreme one is drawn."""
+"""Points of a line, about: one a pixel; of those that fall together the extreme one is drawn."""
 _GAP: Final = 3.0
 """Times the usual distance of two points beyond which no line is drawn between them."""
 _UP: Final = ' class="up"'
@@ -141,10 +142,18 @@ def _line(kind: str, x: tuple[float, float], y: tuple[float, float]) -> str:
     return f'<line class="{kind}" x1="{x[0]:.1f}" x2="{x[1]:.1f}" y1="{y[0]:.1f}" y2="{y[1]:.1f}"/>'
 
 
+def thinned(found: Calibrated) -> Calibrated:
+    """Return what was calibrated with the points alone that the page draws: all would be gigabytes."""
+    if len(found.points) < 2:
+        return found
+    points = tuple(point for stretch in _drawn(found.points) for point in stretch)
+    return replace(found, points=points)
+
+
 def _drawn(points: Sequence[Point]) -> Iterator[list[Point]]:
-    """Yield what hangs together, at most a point a pixel: the one farthest from 0, which decides."""
+    """Yield what hangs together, about a point a pixel: the one farthest from 0, which decides."""
     usual = median(later.time - earlier.time for earlier, later in pairwise(points))
-    each = max(1, -(-len(points) // _MOST_DRAWN))
+    each = max(1, len(points) // _MOST_DRAWN)
     start = 0
     for place in range(1, len(points) + 1):
         ended = place == len(points)

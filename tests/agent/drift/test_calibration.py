@@ -16,7 +16,7 @@ from agent.drift.calibration import (
     measured_days,
     without,
 )
-from agent.drift.evidence import page
+from agent.drift.evidence import page, thinned
 from agent.drift.thresholds import Threshold, ThresholdFile, from_json, to_json
 
 WHO = Identity("churn", "3", "abc", "age")
@@ -134,6 +134,26 @@ def test_the_page_says_of_how_many_it_does_not_know() -> None:
 
     assert "Of 1 the history is too short to tell. 1 had no value within the last day" in text
     assert "alerts a month are to be expected" not in text
+
+
+def test_what_is_kept_for_the_page_is_enough_for_it() -> None:
+    """Of weeks a point a pixel is kept, the extreme ones among them, and the gaps stay."""
+    points = [
+        Point(time, 0.5 if time == 40 * STEP else value)
+        for time, value in history(28, 0.01)
+        if not 15 * DAY < time < 20 * DAY
+    ]
+    found = calibrate(WHO, "rank_shift", "1h", points, step=STEP)
+
+    few = thinned(found)
+
+    assert len(few.points) < 800
+    assert Point(40 * STEP, 0.5) in few.points
+    assert (few.days, few.threshold, few.alerts) == (found.days, found.threshold, found.alerts)
+    (path,) = re.findall(r'class="line" d="([^"]*)"', page([few], 0.0))
+    assert path.count("M") == 2
+    assert thinned(few).points == few.points
+    assert thinned(calibrate(WHO, "psi", "1d", [], step=STEP)).points == ()
 
 
 def test_what_is_left_of_a_week_is_no_week_of_its_own() -> None:
