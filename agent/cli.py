@@ -257,6 +257,11 @@ def _add_report(parts: "_Commands[argparse.ArgumentParser]") -> None:
         "--metrics", metavar="URL|FILE", help="the metrics page of a drift process, or a saved one"
     )
     current.add_argument("--prometheus", metavar="URL", help="the counts of all replicas")
+    current.add_argument(
+        "--reservoir",
+        metavar="URL",
+        help="the rows that a drift process keeps of --model, if it does",
+    )
     report.add_argument(
         "--reference",
         type=Path,

@@ -7,6 +7,7 @@ import signal
 import sys
 from math import inf
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse
@@ -42,13 +43,18 @@ def report(options: argparse.Namespace) -> int:
     try:
         if options.prometheus is not None:
             checked_url("--prometheus", options.prometheus)
+        if options.reservoir is not None:
+            checked_url("--reservoir", options.reservoir)
+            if not options.model:
+                return refuse("--reservoir keeps the rows of each model: say which with --model")
         if "://" in (options.metrics or ""):
             checked_url("--metrics", options.metrics)
     except ValueError as error:
         return refuse(error)
     try:
-        job = asyncio.run(_job(options))
-        return WRONG_CONFIGURATION if job is None else asyncio.run(_done(job))
+        with TemporaryDirectory(prefix="warpwatch-") as folder:  # nobody else may read it
+            job = asyncio.run(_job(options, Path(folder)))
+            return WRONG_CONFIGURATION if job is None else asyncio.run(_done(job))
     except (
         InvalidReferenceError,
         UnusableSeriesError,
@@ -59,8 +65,11 @@ def report(options: argparse.Namespace) -> int:
         return refuse(error, 1)
 
 
-async def _job(options: argparse.Namespace) -> "Job | None":
-    """Return what to compare; `None` where the configuration is wrong, which has been said then."""
+async def _job(options: argparse.Namespace, folder: Path) -> "Job | None":
+    """Return what to compare; `None` where the configuration is wrong, which has been said then.
+
+    Rows that are kept elsewhere are put into ``folder``.
+    """
     from agent.drift.report_job import (  # noqa: PLC0415 - as above
         DEFAULT_THRESHOLD,
         Job,
@@ -81,7 +90,8 @@ async def _job(options: argparse.Namespace) -> "Job | None":
         identity, bounds = told.identity, told.bounds
     else:
         model, version, identity = options.model, options.model_version, ""
-        current = Side(origin=str(options.current), file=str(options.current.resolve()))
+        file, where = await _rows(options, folder)
+        current = Side(origin=where, file=str(file.resolve()))
         reference = Side(origin="")
     if options.reference is not None:
         if counted is not None:
@@ -116,15 +126,32 @@ async def _job(options: argparse.Namespace) -> "Job | None":
     )
 
 
+async def _rows(options: argparse.Namespace, folder: Path) -> tuple[Path, str]:
+    """Return the file of the current rows, and where they are from, in words."""
+    from agent.drift.report_source import of_reservoir  # noqa: PLC0415 - loads aiohttp
+
+    if options.reservoir is None:
+        return options.current, str(options.current)
+    file, headers = folder / "reservoir.ndjson", _headers(options)
+    file.write_bytes(
+        await of_reservoir(options.reservoir, options.model, options.model_version, headers)
+    )
+    return file, f"a sample of the rows that {options.reservoir} saw"
+
+
+def _headers(options: argparse.Namespace) -> dict[str, str]:
+    if not options.bearer_token_file:
+        return {}
+    return {"Authorization": f"Bearer {token(options.bearer_token_file)}"}
+
+
 async def _exported(options: argparse.Namespace) -> "tuple[Exported, str] | None":
     """Return what is exported, and where; `None` where rows are given instead."""
     from agent.drift import report_source  # noqa: PLC0415 - loads aiohttp
     from agent.drift.report_bins import exported  # noqa: PLC0415 - loads numpy
 
     samples: list[Sample]
-    headers = {}
-    if options.bearer_token_file:
-        headers = {"Authorization": f"Bearer {token(options.bearer_token_file)}"}
+    headers = _headers(options)
     if options.metrics is not None:
         samples = await report_source.of_page(options.metrics, headers)
         where = f"all counts on {options.metrics}"

@@ -131,7 +131,9 @@ def _given(side: Side) -> Reference:
 def _chosen(job: Job, compared: list[_Compared], notes: list[str]) -> list[_Compared]:
     """Return the columns that the report may have: those that differ most."""
     if not compared:
-        raise UnusableInputError("the two sides have no feature in common")
+        more = f"; and {len(notes) - _MOST_NAMED} more" if notes[_MOST_NAMED:] else ""
+        said = "; ".join(["the two sides have no feature in common", *notes[:_MOST_NAMED]])
+        raise UnusableInputError(said + more)
     most = job.limits.columns
     ranked = sorted(compared, key=lambda each: -each.psi)
     if len(ranked) > most:
@@ -153,7 +155,7 @@ def _shown(compared: Sequence[_Compared], notes: list[str]) -> list[_Compared]:
             f"{each.feature.name} {why}: its PSI is {each.psi:.3g}, and Evidently cannot show it"
         )
     if not shown:
-        raise UnusableInputError("; ".join(["no column can be shown", *notes]))
+        raise UnusableInputError("; ".join(["no column can be shown", *notes[:_MOST_NAMED]]))
     return shown
 
 

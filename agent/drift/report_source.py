@@ -56,6 +56,21 @@ async def of_page(where: str, headers: Mapping[str, str]) -> list[Sample]:
         raise UnusableSeriesError(f"{where}: no metrics page: {str(error)[:_MOST_SAID]}") from error
 
 
+async def of_reservoir(
+    url: str, model: str, model_version: str, headers: Mapping[str, str]
+) -> bytes:
+    """Return the rows that a process keeps of a model, as NDJSON. Raises `UnusableSeriesError`."""
+    chosen = {"model": model, "model_version": model_version}
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=_TIMEOUT, headers=headers) as session,
+            session.get(f"{url.rstrip('/')}/v1/reservoir", params=chosen) as answer,
+        ):
+            return await _body(answer)
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        raise UnusableSeriesError(f"{url}: {str(error) or 'no answer'}") from error
+
+
 async def _page(where: str, headers: Mapping[str, str]) -> str:
     if not where.startswith(("http://", "https://")):
         return await asyncio.to_thread(Path(where).read_text, encoding="utf-8")

@@ -16,9 +16,13 @@ from aiohttp.test_utils import TestServer
 
 from agent.cli import main
 from agent.drift.bins import CategoryBins, NumericBins, smoothed
+from agent.drift.intake.endpoint import Intake
+from agent.drift.intake.tally import IntakeTally
+from agent.drift.models import Models
 from agent.drift.readings import readings
 from agent.drift.reference import FeatureReference, Reference
 from agent.drift.rows import Rows
+from agent.drift.selection import Selection
 from agent.drift.store import ReferenceStore
 from agent.drift.thresholds import Threshold, to_json
 from agent.drift.traffic import Traffic
@@ -381,6 +385,16 @@ def test_columns_without_a_histogram_harm_no_report(
     assert {each["feature"] for each in ours["features"]} == {"a", "b"}
 
 
+def test_a_process_that_has_counted_nothing_yet_is_told_so(tmp_path: Path) -> None:
+    """Counters at 0 are no traffic to compare with, and the words say of which feature."""
+    (tmp_path / "metrics.txt").write_text(exposition(Traffic("churn", "3", reference=REFERENCE)))
+
+    code, said = run("--metrics", tmp_path / "metrics.txt", "--output", tmp_path)
+
+    assert code == 1
+    assert "no feature in common; age has no current values; plan has no current values" in said
+
+
 def state(tmp_path: Path) -> Path:
     """Make a state directory with the reference in use, and what was calibrated of it."""
     ReferenceStore(tmp_path / "references").use(REFERENCE)
@@ -409,6 +423,40 @@ def test_the_report_drifts_where_the_alert_would(current: Path, tmp_path: Path) 
     found = {each["feature"]: (each["threshold"], each["drifted"]) for each in ours["features"]}
     assert found["plan"] == (1e-6, True)
     assert found["age"][0] == LEAST_PSI == 0.25
+
+
+def left(folder: Path) -> list[Path]:
+    """Return the scratch folders that a report did not remove."""
+    return list(folder.glob("warpwatch-*"))
+
+
+async def test_a_report_of_the_rows_that_a_process_keeps(tmp_path: Path) -> None:
+    """The reservoir of a real process is one side, and no row stays on the disk."""
+    models = Models(
+        clock=lambda: 5.0,
+        store=ReferenceStore(state(tmp_path) / "references"),
+        selections=[Selection(model="churn", reservoir=400)],
+    )
+    columns = {name: [row[name] for row in rows(900)] for name in ("age", "plan", "row_id")}
+    models.add(Rows("churn", "3", columns, 5.0))
+    app = web.Application()
+    app.add_routes(Intake(models, IntakeTally()).routes())
+    async with TestServer(app) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        words = ("--reservoir", url, "--output", tmp_path / "out", "--model")
+        variables = {"WARPWATCH_STATE_DIR": str(tmp_path), "TMPDIR": str(tmp_path)}
+        ended = await asyncio.to_thread(
+            lambda: run(*words, "churn", "--model-version", "3", **variables)
+        )
+        missing = await asyncio.to_thread(lambda: run(*words, "fraud", **variables))
+
+    assert ended[0] == 0, ended[1]
+    ours, _, _ = told(tmp_path / "out")
+    assert [each["current_samples"] for each in ours["features"]] == [400, 400]
+    assert ours["current_from"] == f"a sample of the rows that {url} saw"
+    assert left(tmp_path) == []
+    assert missing[0] == 1
+    assert "no rows are kept of this model; see drift.models[].reservoir" in missing[1]
 
 
 @pytest.mark.parametrize("damaged", ["thresholds.json", f"references/churn/v3/{REFERENCE.id}.json"])
@@ -496,6 +544,9 @@ def test_without_the_libraries_the_extra_is_named(
     [
         (("--prometheus", "localhost:9090"), 2, "--prometheus must be a URL"),
         (("--prometheus", ""), 2, "--prometheus must be a URL"),
+        (("--reservoir", "localhost:9411"), 2, "--reservoir must be a URL"),
+        (("--reservoir", "http://127.0.0.1:9"), 2, "say which with --model"),
+        (("--reservoir", "http://127.0.0.1:9", "--model", "m"), 1, "http://127.0.0.1:9: Cannot"),
         (("--metrics", "ftp://a"), 2, "--metrics must be a URL"),
         (("--metrics", "localhost:9411"), 1, "the address of a process begins with http://"),
         (("--metrics", ""), 1, "no metrics page|is a directory|Is a directory"),
