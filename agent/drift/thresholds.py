@@ -64,6 +64,8 @@ def from_json(text: str) -> tuple[Threshold, ...]:
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f"is no file of thresholds of format {FORMAT}")
         told = content["thresholds"]
+        if not isinstance(told, list):
+            raise ValueError(f"thresholds must be a list, not {type(told).__name__}")
         found = [_threshold(each) for each in told]
     except RecursionError as error:
         raise ValueError("is nested too deep") from error

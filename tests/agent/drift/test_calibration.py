@@ -268,6 +268,7 @@ def test_thresholds_survive_their_file_and_become_series(tmp_path: Path) -> None
         "[]",
         "{}",
         '{"format": 1}',
+        '{"format": 1, "thresholds": {}}',
         '{"format": 1, "thresholds": [1]}',
         '{"format": 1, "thresholds": [{"model": "m"}]}',
         to_json([LEARNED], 1.0).replace("0.2", "-1"),
