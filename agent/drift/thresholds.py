@@ -63,10 +63,7 @@ def from_json(text: str) -> tuple[Threshold, ...]:
         json.dumps(content, ensure_ascii=False).encode()  # half a character could be in no label
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f"is no file of thresholds of format {FORMAT}")
-        told = content["thresholds"]
-        if not isinstance(told, list):
-            raise ValueError(f"thresholds must be a list, not {type(told).__name__}")
-        found = [_threshold(each) for each in told]
+        found = [_threshold(each) for each in _list(content["thresholds"])]
     except RecursionError as error:
         raise ValueError("is nested too deep") from error
     except (KeyError, TypeError, OverflowError) as error:
@@ -77,6 +74,12 @@ def from_json(text: str) -> tuple[Threshold, ...]:
             raise ValueError(f"{' '.join(filter(None, each.key))} stands there twice")
         seen.add(each.key)
     return tuple(found)
+
+
+def _list(told: object) -> list[Any]:
+    if not isinstance(told, list):
+        raise TypeError(f"thresholds must be a list, not {type(told).__name__}")
+    return told
 
 
 def _threshold(content: dict[str, Any]) -> Threshold:

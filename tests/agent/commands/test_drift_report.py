@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -444,11 +445,9 @@ async def test_a_report_of_the_rows_that_a_process_keeps(tmp_path: Path) -> None
     async with TestServer(app) as server:
         url = f"http://127.0.0.1:{server.port}"
         words = ("--reservoir", url, "--output", tmp_path / "out", "--model")
-        variables = {"WARPWATCH_STATE_DIR": str(tmp_path), "TMPDIR": str(tmp_path)}
-        ended = await asyncio.to_thread(
-            lambda: run(*words, "churn", "--model-version", "3", **variables)
-        )
-        missing = await asyncio.to_thread(lambda: run(*words, "fraud", **variables))
+        here = partial(run, WARPWATCH_STATE_DIR=str(tmp_path), TMPDIR=str(tmp_path))
+        ended = await asyncio.to_thread(here, *words, "churn", "--model-version", "3")
+        missing = await asyncio.to_thread(here, *words, "fraud")
 
     assert ended[0] == 0, ended[1]
     ours, _, _ = told(tmp_path / "out")

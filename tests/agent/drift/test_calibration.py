@@ -164,7 +164,9 @@ def test_what_is_left_of_a_week_is_no_week_of_its_own() -> None:
 
     alerts = expected_alerts(shifted, "rank_shift", "1h", step=STEP)
 
-    assert alerts == [pytest.approx(19 * DAY + HOLD["1h"], abs=STEP)]
+    assert alerts is not None
+    assert len(alerts) == 1
+    assert alerts[0] == pytest.approx(19 * DAY + HOLD["1h"], abs=STEP)
 
 
 def test_less_than_two_weeks_cannot_tell_what_to_expect() -> None:

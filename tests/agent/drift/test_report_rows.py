@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from agent.drift import report_rows, row_files
+from agent.drift import arrow_columns, report_rows
 from agent.drift.report_job import Side, UnusableInputError
 from agent.drift.report_rows import read
 
@@ -64,7 +64,7 @@ def test_what_arrow_lacks_memory_for_is_not_the_files_fault(
     def full(*_: object) -> None:
         raise pa.ArrowMemoryError("malloc of size 40000 failed")
 
-    monkeypatch.setattr(row_files.arrow_columns, "columns", full)
+    monkeypatch.setattr(arrow_columns, "columns", full)
 
     with pytest.raises(MemoryError):
         read("current", side(tmp_path / "a.parquet"), 10, [])
