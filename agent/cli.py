@@ -223,6 +223,13 @@ def _add_calibrate(parts: "_Commands[argparse.ArgumentParser]") -> None:
         metavar="N",
         help="of measured time below which a feature gets no bound; default 14, two week-ends",
     )
+    calibrate.add_argument(
+        "--leave-out",
+        action="append",
+        default=[],
+        metavar="FROM/TO",
+        help="a time that was not normal, as 2026-11-02/2026-11-05 (UTC); may be given again",
+    )
     calibrate.add_argument("--model", default="", help="of this model only")
     calibrate.add_argument(
         "--output", type=Path, metavar="FILE", help="default: thresholds.json in `state_dir`"
@@ -250,6 +257,11 @@ def _add_report(parts: "_Commands[argparse.ArgumentParser]") -> None:
         "--metrics", metavar="URL|FILE", help="the metrics page of a drift process, or a saved one"
     )
     current.add_argument("--prometheus", metavar="URL", help="the counts of all replicas")
+    current.add_argument(
+        "--reservoir",
+        metavar="URL",
+        help="the rows that a drift process keeps of --model, if it does",
+    )
     report.add_argument(
         "--reference",
         type=Path,
@@ -266,7 +278,11 @@ def _add_report(parts: "_Commands[argparse.ArgumentParser]") -> None:
     report.add_argument(
         "--output", type=Path, default=Path(), metavar="FOLDER", help="default: this folder"
     )
-    report.add_argument("--threshold", type=float, default=0.25, help="PSI of drift; default 0.25")
+    report.add_argument(
+        "--threshold",
+        type=float,
+        help="PSI of drift; default: as calibrated for a day, 0.25 where it was not",
+    )
     for name, default, unit in (
         ("--memory", 1_536, "MiB of address space"),
         ("--cpu", 60, "seconds of processor time"),
@@ -337,13 +353,19 @@ def _add_reference(parts: "_Commands[argparse.ArgumentParser]") -> None:
     freeze = _add_action(actions, "freeze", "end learning now", of_model=True)
     freeze.add_argument("--url", help="of the process; default: where it is configured to listen")
     _add_access(freeze)
-    _add_action(actions, "rollback", "go back to the reference before this one", of_model=True)
+    rollback = _add_action(
+        actions, "rollback", "go back to the reference before this one", of_model=True
+    )
+    rollback.add_argument(
+        "--to", default="", metavar="ID", help="instead: to this one; its first digits are enough"
+    )
 
 
 def _add_action(
     actions: "_Commands[argparse.ArgumentParser]", name: str, says: str, *, of_model: bool = False
 ) -> argparse.ArgumentParser:
-    action = actions.add_parser(name, help=says)
+    aliases = ("roll-back",) if name == "rollback" else ()
+    action = actions.add_parser(name, help=says, aliases=aliases)
     _add_source(action)
     if of_model:
         action.add_argument("model", help="the model's name")

@@ -27,7 +27,12 @@ def configured(options: argparse.Namespace) -> Config | None:
         return None
 
 
+def warn(said: object) -> None:
+    """Say what should be known of something that was done all the same."""
+    print(f"warpwatch: {said}", file=sys.stderr)
+
+
 def refuse(error: object, code: int = WRONG_CONFIGURATION) -> int:
     """Say why the command cannot go on; return its exit code."""
-    print(f"warpwatch: {error}", file=sys.stderr)
+    warn(error)
     return code

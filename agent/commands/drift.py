@@ -4,17 +4,14 @@ import argparse
 from dataclasses import replace
 
 from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse
+from agent.commands.drift_extra import needs_drift
 from agent.commands.run import announce, run_until_told
 from agent.config import Config
 from agent.config.drift import Drift
 from agent.config.values import address
 
-_WITHOUT_NUMPY = (
-    "drift needs numpy and datasketches, which are not installed; "
-    "run `pip install 'warpwatch[drift]'`"
-)
 
-
+@needs_drift
 def run(options: argparse.Namespace) -> int:
     """Run the process. Exit codes: 0 told to stop, 1 cannot listen, 2 wrong configuration."""
     listen, options.listen = options.listen, None  # of this process, not of the agent
@@ -25,12 +22,8 @@ def run(options: argparse.Namespace) -> int:
         config = _listening(config, listen)
     except ValueError as error:
         return refuse(f"--listen {error}")
-    try:
-        from agent import drift_app  # noqa: PLC0415 - loads numpy, which other commands do without
-    except ModuleNotFoundError as error:
-        if error.name not in {"numpy", "datasketches"}:
-            raise
-        return refuse(_WITHOUT_NUMPY, 1)
+    from agent import drift_app  # noqa: PLC0415 - loads numpy, which other commands do without
+
     return run_until_told(drift_app.run(config, ready=announce), options.log_level)
 
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse
+from agent.commands.configuration import WRONG_CONFIGURATION, configured, refuse, warn
+from agent.commands.drift_extra import needs_drift
 from agent.commands.table import print_rows
 from agent.config.drift import Drift
 
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
     from agent.drift.store import ReferenceStore
 
 
+@needs_drift
 def list_reference(options: argparse.Namespace) -> int:
     """List every reference that is kept. Exit codes of all: 0 done, 1 failed, 2 wrong configuration."""
-    store = _store(options)
-    if store is None:
-        return WRONG_CONFIGURATION
+    return _with_store(options, _list)
+
+
+def _list(store: "ReferenceStore", options: argparse.Namespace) -> int:
     rows = list(_listed(store))
     if options.json:
         print(json.dumps(rows, indent=1))
@@ -48,11 +51,16 @@ def _listed(store: "ReferenceStore") -> Iterator[dict[str, object]]:
     from agent.drift.reference import InvalidReferenceError  # noqa: PLC0415 - loads numpy
 
     for model, version in store.models():
-        used = store.history(model, version)[-1:]
-        for identity in store.ids(model, version):
-            row: dict[str, object] = dict.fromkeys(_KEYS, "")
-            row |= {"model": model, "model_version": version, "reference": identity}
-            row["in_use"] = "yes" if used == [identity] else ""
+        blank: dict[str, object] = dict.fromkeys(_KEYS, "")
+        blank |= {"model": model, "model_version": version}
+        try:
+            used = store.history(model, version)[-1:]
+            known = store.ids(model, version)
+        except (InvalidReferenceError, OSError) as error:  # of one model, not of all
+            yield blank | {"origin": f"unusable: {error}"}
+            continue
+        for identity in known:
+            row = blank | {"reference": identity, "in_use": "yes" if used == [identity] else ""}
             try:
                 row |= _facts(store.load(model, version, identity))
             except InvalidReferenceError as error:
@@ -69,6 +77,7 @@ def _facts(reference: "Reference") -> dict[str, object]:
     }
 
 
+@needs_drift
 def show_reference(options: argparse.Namespace) -> int:
     """Show one reference, bin by bin."""
     return _with_store(options, _show)
@@ -91,6 +100,7 @@ def _show(store: "ReferenceStore", options: argparse.Namespace) -> int:
     return 0
 
 
+@needs_drift
 def diff_reference(options: argparse.Namespace) -> int:
     """Show how two references differ."""
     return _with_store(options, _diff)
@@ -115,15 +125,21 @@ def _diff(store: "ReferenceStore", options: argparse.Namespace) -> int:
     return 0
 
 
+@needs_drift
 def use_reference(options: argparse.Namespace) -> int:
     """Keep a reference from a file, or from a model version in MLflow, and put it in use."""
     return _with_store(options, _use)
 
 
 def _use(store: "ReferenceStore", options: argparse.Namespace) -> int:
-    from agent.drift.reference import from_json  # noqa: PLC0415 - loads numpy
+    from agent.drift.reference import InvalidReferenceError  # noqa: PLC0415 - loads numpy
+    from agent.drift.reference_file import from_json  # noqa: PLC0415 - loads numpy
 
-    reference = from_json(_text(options.file, options.artifact))
+    text = _text(options.file, options.artifact)
+    try:
+        reference = from_json(text)
+    except InvalidReferenceError as error:
+        raise InvalidReferenceError(f"{options.file}: {error}") from error
     store.use(reference)
     print(f"{reference.model} {reference.model_version}".strip(), "is compared with", reference.id)
     return 0
@@ -131,10 +147,11 @@ def _use(store: "ReferenceStore", options: argparse.Namespace) -> int:
 
 def _text(file: Path, artifact: str) -> str:
     """Return what a file holds, standard input, or an artifact of a model version in MLflow."""
-    if file == Path("-"):
-        return sys.stdin.read()
     if not str(file).startswith(_MLFLOW):
-        return file.read_text(encoding="utf-8")
+        try:
+            return sys.stdin.read() if file == Path("-") else file.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise OSError(f"{file}: no text, so no reference: {error}") from error
     import asyncio  # noqa: PLC0415 - this source alone asks a server
     import os  # noqa: PLC0415 - as asyncio
 
@@ -146,13 +163,14 @@ def _text(file: Path, artifact: str) -> str:
 _MLFLOW = "models:/"
 
 
+@needs_drift
 def rollback_reference(options: argparse.Namespace) -> int:
     """Go back to the reference before the one in use."""
     return _with_store(options, _roll_back)
 
 
 def _roll_back(store: "ReferenceStore", options: argparse.Namespace) -> int:
-    reference = store.roll_back(options.model, options.model_version)
+    reference = store.roll_back(options.model, options.model_version, options.to)
     print(f"{options.model} {options.model_version}".strip(), "is compared with", reference.id)
     return 0
 
@@ -175,11 +193,14 @@ def freeze_reference(options: argparse.Namespace) -> int:
         return refuse(f"the drift process at {way.url} does not answer: {error}", 1)
     if answer.status != 200:
         return refuse(answer.text.strip(), 1)
-    frozen = json.loads(answer.text)
-    said = f"{options.model} {options.model_version}".strip()
-    print(said, "is compared with", frozen["reference"])
-    if frozen["left_out"]:
-        print("not learned, beyond drift.max_features:", *frozen["left_out"], file=sys.stderr)
+    try:
+        frozen = json.loads(answer.text)
+        identity, left_out = frozen["reference"], [str(name) for name in frozen["left_out"]]
+    except (ValueError, KeyError, TypeError):
+        return refuse(f"{way.url} answers, but not as a drift process does; see --url", 1)
+    print(f"{options.model} {options.model_version}".strip(), "is compared with", identity)
+    if left_out:
+        warn(f"not learned, beyond drift.max_features: {', '.join(left_out)}")
     return 0
 
 
@@ -194,9 +215,7 @@ def _with_store(
         return WRONG_CONFIGURATION
     try:
         return act(store, options)
-    except InvalidReferenceError as error:
-        return refuse(error, 1)
-    except (OSError, UnicodeDecodeError) as error:
+    except (InvalidReferenceError, OSError) as error:
         return refuse(error, 1)
 
 

@@ -44,12 +44,15 @@ def _leaves(name: str, array: Any, depth: int) -> Iterator[tuple[str, Any]]:
 def _values(array: Any) -> list[object] | None:
     """Return an array as values that can be counted, `None` where they are of no such type."""
     import pyarrow as pa  # noqa: PLC0415 - as above
+    import pyarrow.compute  # noqa: PLC0415 - as above
 
     kind = array.type
     if isinstance(kind, pa.BaseExtensionType):
         return _values(array.storage)
     if pa.types.is_dictionary(kind):
         return _values(array.dictionary_decode())
+    if pa.types.is_run_end_encoded(kind):
+        return _values(pa.compute.run_end_decode(array))
     if pa.types.is_decimal(kind):
         array = array.cast(pa.float64(), safe=False)
     elif pa.types.is_float16(kind):
@@ -68,6 +71,7 @@ def _is_plain(kind: Any) -> bool:
         or types.is_boolean(kind)
         or types.is_string(kind)
         or types.is_large_string(kind)
+        or str(kind) == "string_view"  # of which older versions do not know
         or types.is_null(kind)
     )
 

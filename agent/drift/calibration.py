@@ -26,6 +26,7 @@ HOLD: Final = {"1h": 15 * 60.0, "1d": 30 * 60.0}
 """Seconds for which the alert rules want a score above its bound."""
 LINGER: Final = {"1h": 30 * 60.0, "1d": 2 * 3600.0}
 """Seconds for which an alert goes on once its score is back below: what rises again within is no new one."""
+_SECONDS: Final = {"1h": 3_600.0, "1d": 86_400.0}
 DAYS: Final = 14.0
 """Of history at least: two weekends."""
 _DAY: Final = 86_400.0
@@ -67,6 +68,8 @@ class Calibrated:
     why_not: str = ""
     doubt: str = ""
     """Why the bound is not to be relied on, if it is not."""
+    alerts: tuple[float, ...] = ()
+    """When the history would have alerted, Unix seconds."""
 
 
 def calibrate(
@@ -84,13 +87,14 @@ def calibrate(
     ``step`` is seconds between two points. With less than ``days`` of measured time there is no bound: a
     week-end that is not in it would be drift.
     """
-    ordered = tuple(sorted(points))
+    ordered = _merged(points)
     measured = measured_days(ordered, step)
-    if measured < days:
+    if measured + step / _DAY < days:
         why = f"measured for {measured:.1f} days of {days:g}"
         return Calibrated(identity, statistic, window, ordered, measured, None, why)
     bound = bound_of(ordered, statistic, window, factor)
-    expected = alerts_per_month(ordered, statistic, window, step=step, factor=factor)
+    alerts = expected_alerts(ordered, statistic, window, step=step, factor=factor)
+    expected = None if alerts is None else len(alerts) * _MONTH / (measured * _DAY)
     threshold = Threshold(
         **identity._asdict(),
         statistic=statistic,
@@ -100,7 +104,26 @@ def calibrate(
         alerts_per_month=None if expected is None else round(expected, 3),
     )
     doubt = _doubt(ordered, LEAST[statistic, window])
-    return Calibrated(identity, statistic, window, ordered, measured, threshold, doubt=doubt)
+    return Calibrated(
+        identity,
+        statistic,
+        window,
+        ordered,
+        measured,
+        threshold,
+        doubt=doubt,
+        alerts=tuple(alerts or ()),
+    )
+
+
+def _merged(points: Iterable[Point]) -> tuple[Point, ...]:
+    """Return one point for each time, in order: of several, as of two clusters, the one farthest from 0."""
+    found: dict[float, Point] = {}
+    for point in points:
+        known = found.get(point.time)
+        if known is None or abs(point.value) > abs(known.value):
+            found[point.time] = point
+    return tuple(sorted(found.values()))
 
 
 def _doubt(points: Sequence[Point], least: float) -> str:
@@ -111,8 +134,18 @@ def _doubt(points: Sequence[Point], least: float) -> str:
         return ""
     return (
         f"one week goes {high / low:.1f} times as far as another: if that was drift, the bound hides it; "
-        "calibrate with --days that leave it out, or take a new reference"
+        "calibrate with --leave-out and its days, or take a new reference"
     )
+
+
+def without(
+    points: Iterable[Point], spans: Iterable[tuple[float, float]], window: str
+) -> list[Point]:
+    """Return the points less those of which a part of the window is within a span, Unix seconds each."""
+    left_out = [(begin, end + _SECONDS[window]) for begin, end in spans]
+    return [
+        point for point in points if not any(low <= point.time <= high for low, high in left_out)
+    ]
 
 
 def bound_of(points: Iterable[Point], statistic: str, window: str, factor: float = FACTOR) -> float:
@@ -128,15 +161,15 @@ def measured_days(points: Sequence[Point], step: float) -> float:
     return sum(span for span in spans if span <= _GAP * step) / _DAY
 
 
-def alerts_per_month(
+def expected_alerts(
     points: Sequence[Point],
     statistic: str,
     window: str,
     *,
     step: float,
     factor: float = FACTOR,
-) -> float | None:
-    """Return how many alerts a month the history would have given.
+) -> list[float] | None:
+    """Return when the history would have alerted, Unix seconds.
 
     Each week is judged by a bound that was learned from the other weeks: one that had been learned from
     the week itself would never alert in it. A history of less than two weeks cannot tell: `None`.
@@ -144,12 +177,12 @@ def alerts_per_month(
     weeks = _weeks(points)
     if len(weeks) < 2:
         return None
-    alerts = 0
+    alerts: list[float] = []
     for week in weeks:
         others = (each for other in weeks if other is not week for each in other)
         bound = bound_of(others, statistic, window, factor)
-        alerts += episodes(week, bound, hold=HOLD[window], linger=LINGER[window], step=step)
-    return alerts * _MONTH / (measured_days(points, step) * _DAY)
+        alerts += alert_times(week, bound, hold=HOLD[window], linger=LINGER[window], step=step)
+    return alerts
 
 
 def _weeks(points: Sequence[Point]) -> list[list[Point]]:
@@ -165,11 +198,19 @@ def _weeks(points: Sequence[Point]) -> list[list[Point]]:
 def episodes(
     points: Sequence[Point], bound: float, *, hold: float, step: float, linger: float = 0.0
 ) -> int:
-    """Count how often a score was above a bound for at least ``hold`` seconds; a gap ends an episode.
+    """Count how often a score would have alerted, see `alert_times`."""
+    return len(alert_times(points, bound, hold=hold, step=step, linger=linger))
+
+
+def alert_times(
+    points: Sequence[Point], bound: float, *, hold: float, step: float, linger: float = 0.0
+) -> list[float]:
+    """Return when a score had been above a bound for ``hold`` seconds; a gap ends an episode.
 
     One that comes back within ``linger`` seconds is the same.
     """
-    count, since, last, over = 0, 0.0, None, None
+    found: list[float] = []
+    since, last, over = 0.0, None, None
     for time, value in points:
         if last is None or time - last > _GAP * step:
             since, over = time, None
@@ -177,8 +218,9 @@ def episodes(
             if over is not None:
                 over = time
             elif time - since >= hold - step:
-                count, over = count + 1, time
+                found.append(time)
+                over = time
         elif over is None or time - over > linger:
             since, over = time + step, None
         last = time
-    return count
+    return found

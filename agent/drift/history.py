@@ -43,12 +43,13 @@ class Prometheus:
         while start < end:
             until = min(end, start + (MOST_POINTS - 1) * step)
             for series in await self._range(expression, start, until, step):
-                identity = _identity(series.get("metric", {}))
-                found.setdefault(identity, []).extend(_points(series.get("values", ())))
+                labels, values = series.get("metric"), series.get("values")
+                if isinstance(labels, dict) and isinstance(values, list):
+                    found.setdefault(_identity(labels), []).extend(_points(values))
             start = until + step
         return found
 
-    async def counts(self, expression: str, *, at: float) -> list[dict[str, Any]]:
+    async def instant(self, expression: str, *, at: float) -> list[dict[str, Any]]:
         """Return what an instant query gives at a time, Unix seconds. Raises `HistoryError`."""
         return await self._ask("query", {"query": expression, "time": f"{at:.3f}"})
 
@@ -77,7 +78,7 @@ class Prometheus:
             why = str(error) or f"no answer for {_TIMEOUT:g} s"
             raise HistoryError(f"{self._url} gives no history: {why}") from error
         if content.get("status") != "success":
-            why = content.get("error") or f"HTTP {answer.status}"
+            why = content.get("error") or f"HTTP {answer.status}; is it a Prometheus?"
             raise HistoryError(f"{self._url} gives no history: {why}")
         data = content.get("data")
         result = data.get("result") if isinstance(data, dict) else None

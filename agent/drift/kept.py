@@ -5,6 +5,7 @@ stops the counting: what goes wrong is told, once, and what was in use stays in 
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from agent.catalogue import events
@@ -40,6 +41,7 @@ class KeptReferences:
         self._problems: list[Problem] = []
         self._events: list[Event] = []
         self._unusable: dict[Key, str] = {}
+        self._unkept: dict[Key, tuple[Reference, str]] = {}
         self._noted: dict[Key, float] = {}
         self._looked = _NEVER
 
@@ -90,6 +92,7 @@ class KeptReferences:
         if self._store is None or 0 <= now - self._looked < _LOOK:
             return []
         self._looked = now
+        self._keep_again()
         try:
             return self._store.recent(now - IN_USE)
         except OSError as error:
@@ -99,15 +102,32 @@ class KeptReferences:
             return []
 
     def keep(self, learned: Reference, now: float) -> None:
-        """Keep a reference that was learned."""
+        """Keep a reference that was learned; if the disk does not take it, later, once it does."""
         if self._store is not None:
             try:
                 self._store.use(learned)
-            except OSError as error:
+            except (InvalidReferenceError, OSError) as error:
                 key = learned.model, learned.model_version
-                said = f"the reference {learned.id} could not be kept: {error}"
+                self._unkept[key] = learned, self._in_use(key)
+                said = f"the reference {learned.id} could not be kept, and is tried again: {error}"
                 self._problem("reference_not_kept", key, said)
         self._events.append(_in_use(learned, now))
+
+    def _keep_again(self) -> None:
+        """Keep what could not be kept, unless somebody has put another reference in use meanwhile."""
+        for key, (learned, before) in tuple(self._unkept.items()):
+            with suppress(InvalidReferenceError, OSError):
+                if self._store is not None and self._in_use(key) == before:
+                    self._store.use(learned)
+                del self._unkept[key]
+
+    def _in_use(self, key: Key) -> str:
+        """Return the id in use in the store, "" where there is none to be read."""
+        history: list[str] = []
+        if self._store is not None:
+            with suppress(InvalidReferenceError, OSError):
+                history = self._store.history(*key)
+        return history[-1] if history else ""
 
     def note(self, key: Key, now: float) -> None:
         """Note in the store every now and then that there is traffic."""
@@ -122,6 +142,7 @@ class KeptReferences:
     def forget(self, key: Key) -> None:
         """Forget a version of a model that is no longer counted."""
         self._noted.pop(key, None)
+        self._unkept.pop(key, None)
         self._unusable.pop(key, None)
 
     def _problem(self, reason: str, key: Key, said: str) -> None:

@@ -161,6 +161,8 @@ class FeatureLearner:
             return found
         low = found.low if self._declared.low is None else self._declared.low
         high = found.high if self._declared.high is None else self._declared.high
+        if low is not None and high is not None and low > high:  # nothing that was seen is allowed
+            low, high = self._declared.low, self._declared.high
         return replace(found, low=low, high=high)
 
     def _embedding(self) -> Learned | None:

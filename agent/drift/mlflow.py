@@ -5,6 +5,7 @@ artifact whatever store lies behind it, so none of that store's keys are needed 
 """
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Final
 
@@ -17,6 +18,8 @@ ARTIFACT: Final = "drift-reference.json"
 """Where in the model's folder the reference lies, by default."""
 TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
 TRACKING_TOKEN: Final = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 - the name of a variable
+TRACKING_USERNAME: Final = "MLFLOW_TRACKING_USERNAME"
+TRACKING_PASSWORD: Final = "MLFLOW_TRACKING_PASSWORD"  # noqa: S105 - as above
 _TIMEOUT: Final = aiohttp.ClientTimeout(30)
 _MOST_BYTES: Final = 64 * 2**20
 _ALIAS: Final = "/api/2.0/mlflow/registered-models/alias"
@@ -26,8 +29,8 @@ _FILE: Final = "/model-versions/get-artifact"
 async def fetch(uri: str, artifact: str, environment: Mapping[str, str]) -> str:
     """Return the text of a model version's artifact.
 
-    ``environment`` has MLflow's own variables: where the server is, and a token if it wants one. Raises
-    `InvalidReferenceError` with what is wrong.
+    ``environment`` has MLflow's own variables: where the server is, and a token or a login if it wants
+    one. Raises `InvalidReferenceError` with what is wrong.
     """
     server = environment.get(TRACKING_URI, "").rstrip("/")
     if not server.startswith(("http://", "https://")):
@@ -35,13 +38,19 @@ async def fetch(uri: str, artifact: str, environment: Mapping[str, str]) -> str:
             f"{TRACKING_URI} must be the http address of the tracking server, to read {uri}"
         )
     token = environment.get(TRACKING_TOKEN, "")
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    user = environment.get(TRACKING_USERNAME, "")
+    headers = {}
+    if token:
+        headers = {"Authorization": f"Bearer {token}"}
+    elif user:
+        login = f"{user}:{environment.get(TRACKING_PASSWORD, '')}".encode()
+        headers = {"Authorization": f"Basic {b64encode(login).decode()}"}
     try:
         async with aiohttp.ClientSession(timeout=_TIMEOUT, headers=headers) as session:
             name, version = await _version(session, server, uri)
             wanted = {"path": artifact, "name": name, "version": version}
             return (await _get(session, server + _FILE, wanted)).decode()
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+    except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError) as error:
         if isinstance(error, InvalidReferenceError):
             raise
         said = str(error) or "no answer"

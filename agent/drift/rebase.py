@@ -5,10 +5,12 @@ For a model whose normal has moved: a new season, a new market. Bins stay, so no
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import isfinite
 from typing import Any
 
 from agent.catalogue.attributes import BIN, FEATURE
 from agent.drift.reference import FeatureReference, InvalidReferenceError, Reference
+from agent.drift.rows import SCORE
 
 
 def rebased(
@@ -16,17 +18,33 @@ def rebased(
 ) -> Reference:
     """Return a reference with the bins of ``reference`` and these counts, by feature and bin.
 
-    ``created`` is Unix seconds. Features that were not counted are left out. Raises
-    `InvalidReferenceError` where nothing was counted.
+    ``created`` is Unix seconds. Features that were not counted are left out, an embedding as a whole, and
+    what the score was worth with the score. Raises `InvalidReferenceError` where nothing was counted.
     """
-    features = tuple(
-        found for feature in reference.features if (found := _rebased(feature, counts)) is not None
+    found = {
+        feature.name: each
+        for feature in reference.features
+        if (each := _rebased(feature, counts)) is not None
+    }
+    projections = tuple(
+        each for each in reference.projections if found.keys() >= set(each.features)
     )
+    gone = {
+        name for each in reference.projections if each not in projections for name in each.features
+    }
+    features = tuple(each for name, each in found.items() if name not in gone)
     if not features:
         raise InvalidReferenceError(
             f"Prometheus has no counts of {reference.model} against {reference.id} in that time"
         )
-    return replace(reference, features=features, origin=origin, created=created)
+    return replace(
+        reference,
+        features=features,
+        projections=projections,
+        calibration=reference.calibration if SCORE in found else None,
+        origin=origin,
+        created=created,
+    )
 
 
 def _rebased(
@@ -42,7 +60,9 @@ def counts_of(result: Any) -> dict[tuple[str, str], float]:
     for series in result if isinstance(result, list) else ():
         labels, value = series.get("metric", {}), series.get("value", (0, "0"))
         try:
-            found[str(labels[FEATURE.label]), str(labels[BIN.label])] = max(0.0, float(value[1]))
+            number = float(value[1])
+            if isfinite(number) and number >= 0:
+                found[str(labels[FEATURE.label]), str(labels[BIN.label])] = number
         except (KeyError, IndexError, TypeError, ValueError):
             continue
     return found

@@ -4,29 +4,21 @@ Two references never mix: whoever changes an edge or a count has another one, wi
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import sha256
-from math import isfinite
 from typing import Any, Final
 
 from agent.drift.bins import CategoryBins, NumericBins, midranks, smoothed
 from agent.drift.embedding import Projection
-from agent.drift.embedding import from_json as projection_from_json
 from agent.drift.performance import Calibration
-from agent.drift.rows import SCORE, is_own
+from agent.drift.rows import LENGTH, SCORE, is_own
 
 FORMAT: Final = 1
 """Of the file; a reader refuses a newer one."""
 _ID_LENGTH: Final = 12
 """Hexadecimal digits of the id: 48 bits, so that a fleet's few thousand references never collide."""
-
-
-_LONGEST_NAME: Final = 160
-"""Characters: what a payload may call it, and the suffix of a text or an embedding."""
-_MOST_BINS: Final = 100
-_MOST_SAMPLES: Final = 2**53
 
 
 class InvalidReferenceError(ValueError):
@@ -88,11 +80,18 @@ class Reference:
     """Unix seconds."""
 
     def __post_init__(self) -> None:
-        """Refuse a calibration that does not fit the score's bins. Raises InvalidReferenceError."""
+        """Refuse what does not fit its features. Raises InvalidReferenceError."""
         if self.calibration is not None:
             score = self.by_name.get(SCORE)
             if score is None or score.bins.ordered != len(self.calibration.labelled):
                 raise InvalidReferenceError("the calibration does not fit the bins of the score")
+        numeric = {each.name for each in self.features if isinstance(each.bins, NumericBins)}
+        made = [name for each in self.projections for name in each.features]
+        for name in made:  # whoever counts a vector counts each of them
+            if name not in numeric or made.count(name) > 1:
+                raise InvalidReferenceError(
+                    f"feature {name}: a projection makes it, and it is not there as one numeric feature"
+                )
 
     @cached_property
     def id(self) -> str:
@@ -123,6 +122,11 @@ class Reference:
             "drift.max_features (a dozen series each, on every node), or give one with fewer features"
         )
 
+    def knows(self, column: str) -> bool:
+        """Tell whether a column of rows is one of the features, or some are made of it."""
+        vectors = (each.name for each in self.projections)
+        return bool({column, column + LENGTH} & self.by_name.keys()) or column in vectors
+
     def _content(self) -> dict[str, Any]:
         features = sorted(self.features, key=lambda feature: feature.name)
         return {
@@ -149,106 +153,8 @@ class Reference:
         return json.dumps(content, indent=1, sort_keys=True) + "\n"
 
 
-def from_json(text: str) -> Reference:
-    """Return the reference that a file has. Raises `InvalidReferenceError` with what is wrong with it."""
-    try:
-        content = json.loads(text)
-        if not isinstance(content, dict):
-            raise InvalidReferenceError("a reference is a JSON object")
-        json.dumps(content, ensure_ascii=False).encode()  # half a character could be in no label
-        if content.get("format") != FORMAT:
-            raise InvalidReferenceError(
-                f"format {content.get('format')!r} is not known here; this version reads {FORMAT}"
-            )
-        found = Reference(
-            model=str(content["model"]),
-            model_version=str(content["model_version"]),
-            features=tuple(map(_feature, content["features"])),
-            projections=tuple(map(projection_from_json, content.get("projections", ()))),
-            calibration=_calibration(content.get("calibration")),
-            origin=str(content.get("origin", "")),
-            created=float(content.get("created", 0.0)),
-        )
-    except RecursionError as error:
-        raise InvalidReferenceError("nested too deep to be a reference") from error
-    except KeyError as error:
-        raise InvalidReferenceError(f"the key {error} is missing") from error
-    except (TypeError, AttributeError, ValueError, OverflowError) as error:
-        raise InvalidReferenceError(str(error)) from error
-    _check_features(found.features)
-    if content.get("id", found.id) != found.id:
-        raise InvalidReferenceError(
-            f"the content was changed: it hashes to {found.id}, the file says {content['id']}"
-        )
-    return found
-
-
-def _check_features(features: Sequence[FeatureReference]) -> None:
-    """Refuse features of a file that would harm whoever counts them. Raises `InvalidReferenceError`."""
-    if not features:
-        raise InvalidReferenceError("there is no feature in it")
-    seen = set()
-    for feature in features:
-        if not 0 < len(feature.name) <= _LONGEST_NAME:
-            raise InvalidReferenceError(
-                f"a feature's name has 1 to {_LONGEST_NAME} characters, not {len(feature.name)}"
-            )
-        if feature.name in seen:
-            raise InvalidReferenceError(f"feature {feature.name}: stands there twice")
-        if len(feature.counts) > _MOST_BINS:
-            raise InvalidReferenceError(
-                f"feature {feature.name}: {len(feature.counts)} bins, each a series; at most {_MOST_BINS}"
-            )
-        if not 0 < feature.samples < _MOST_SAMPLES:
-            raise InvalidReferenceError(
-                f"feature {feature.name}: the counts are of no sample, or of too many"
-            )
-        seen.add(feature.name)
-
-
 def _told(feature: FeatureReference) -> dict[str, Any]:
     kind = "numeric" if isinstance(feature.bins, NumericBins) else "categorical"
     told = {"name": feature.name, "kind": kind, **asdict(feature.bins), "counts": feature.counts}
-    if feature.low is not None and feature.high is not None:
-        told |= {"low": feature.low, "high": feature.high}
-    return told
-
-
-def _feature(content: Mapping[str, Any]) -> FeatureReference:
-    name = str(content["name"])
-    counts = tuple(content["counts"])
-    if any(not isinstance(count, int) or isinstance(count, bool) for count in counts):
-        raise InvalidReferenceError(f"feature {name}: a count is no whole number")
-    try:
-        bins = _bins(content)
-    except ValueError as error:
-        raise InvalidReferenceError(f"feature {name}: {error}") from error
-    low, high = (_finite(name, content.get(key)) for key in ("low", "high"))
-    return FeatureReference(name, bins, counts, low, high)
-
-
-def _bins(content: Mapping[str, Any]) -> NumericBins | CategoryBins:
-    match content["kind"]:
-        case "numeric":
-            return NumericBins(tuple(map(float, content["edges"])))
-        case "categorical":
-            return CategoryBins(tuple(map(str, content["categories"])))
-        case kind:
-            raise ValueError(f"the kind {kind!r} is not known")
-
-
-def _calibration(content: Mapping[str, Any] | None) -> Calibration | None:
-    if content is None:
-        return None
-    counts = {key: tuple(content.get(key, ())) for key in ("labelled", "right", "positives")}
-    if any(type(count) is not int for each in counts.values() for count in each):
-        raise InvalidReferenceError("calibration: a count is no whole number")
-    return Calibration(**counts, positive=str(content.get("positive", "")))
-
-
-def _finite(name: str, value: object) -> float | None:
-    if value is None:
-        return None
-    if not isinstance(value, int | float) or not isfinite(value):
-        raise InvalidReferenceError(f"feature {name}: {value!r} is no finite number")
-    return float(value)
+    bounds = {"low": feature.low, "high": feature.high}
+    return told | {key: bound for key, bound in bounds.items() if bound is not None}

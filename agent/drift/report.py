@@ -6,40 +6,30 @@ traffic: the report and the alerts cannot disagree. See `agent.drift.report_proc
 """
 
 import json
-import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from html import escape
-from itertools import islice
+from math import isinf
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from agent.drift import files
 from agent.drift.bins import NumericBins
-from agent.drift.column import Column
+from agent.drift.column import Column, category, finite
 from agent.drift.difference import psi, rank_shift
-from agent.drift.intake.flatten import columns as flattened
-from agent.drift.intake.json_body import parse_lines
-from agent.drift.intake.refusal import RefusedError
-from agent.drift.reference import FeatureReference, InvalidReferenceError, Reference, from_json
+from agent.drift.reference import FeatureReference, InvalidReferenceError, Reference
+from agent.drift.reference_file import from_json
 from agent.drift.report_bins import rebuilt
 from agent.drift.report_job import Job, Side, UnusableInputError
-from agent.drift.rows import ROW_ID, Rows
+from agent.drift.report_rows import Columns, read
+from agent.drift.rows import Rows
 from agent.drift.traffic import Learning, Traffic
 
+_MOST_NAMED: Final = 20
+_ALIKE: Final = 1e-12
+"""Of the greatest value: within it there are not numbers enough for the bins of a histogram."""
 STATTEST: Final = "reference_bins_psi"
 """What our score is called among Evidently's."""
-_BATCH: Final = 10_000
-"""Rows of a file that are in memory at once."""
-
-Columns = Mapping[str, Sequence[object]]
-
-
-class _Rows(NamedTuple):
-    """Rows of one side: ``seen`` of them there were, of which those in ``columns`` were chosen."""
-
-    columns: dict[str, list[object]]
-    seen: int
-    size: int
 
 
 class _Compared(NamedTuple):
@@ -59,23 +49,28 @@ def write(job: Job) -> None:
     """Write the report of a job as HTML and as JSON. Raises `UnusableInputError`, OSError as files do."""
     notes: list[str] = []
     compared = _chosen(job, _compared(job, notes), notes)
-    snapshot = _run(job, compared)
+    snapshot = _run(job, _shown(compared, notes))
     told = {"warpwatch": _summary(job, compared, notes), "evidently": snapshot.dict()}
     folder = Path(job.output)
     folder.mkdir(parents=True, exist_ok=True)
     summary = json.dumps(told, indent=1, default=str)
     page = _headed(snapshot.get_html_str(as_iframe=False), job, notes)
-    _replace(folder / "drift-report.json", summary)
-    _replace(folder / "drift-report.html", page)
+    files.write(folder / "drift-report.json", summary)
+    files.write(folder / "drift-report.html", page)
 
 
 def _compared(job: Job, notes: list[str]) -> list[_Compared]:
     """Count both sides by the reference's bins."""
-    before = _rows("reference", job.reference, job, notes) if job.reference.file else None
-    reference = _learned(job, before) if before else _given(job.reference)
-    now = _rows("current", job.current, job, notes) if job.current.file else None
-    then = _counted(reference, before) if before else {}
-    shown = _counted(reference, now) if now else {}
+    before = (
+        read("reference", job.reference, job.limits.rows, notes) if job.reference.file else None
+    )
+    reference = _given(job.reference) if before is None else _learned(job, before)
+    now = read("current", job.current, job.limits.rows, notes) if job.current.file else None
+    then = _counted(reference, before) if before is not None else {}
+    shown = _counted(reference, now) if now is not None else {}
+    if now is not None and (unknown := [name for name in now if not reference.knows(name)]):
+        named = ", ".join(unknown[:_MOST_NAMED]) + (" and others" if unknown[_MOST_NAMED:] else "")
+        notes.append(f"not in the reference, and left out: {named}")
     found = []
     for feature in reference.features:
         if now is not None and feature.name not in shown:
@@ -96,14 +91,16 @@ def _compared(job: Job, notes: list[str]) -> list[_Compared]:
     return found
 
 
-def _counted(reference: Reference, rows: _Rows) -> dict[str, tuple[tuple[int, ...], list[object]]]:
+def _counted(
+    reference: Reference, columns: Columns
+) -> dict[str, tuple[tuple[int, ...], list[object]]]:
     """Return the counts of each feature, as live traffic is counted, and its values."""
     traffic = Traffic(reference.model, reference.model_version, reference=reference)
     told: dict[str, list[object]] = {}
-    for name, values in rows.columns.items():
+    for name, values in columns.items():
         made = traffic.derived(name, Column(values))
         told |= {feature: list(column.values) for feature, column in made.items()}
-    traffic.add(Rows(reference.model, reference.model_version, rows.columns, 0.0))
+    traffic.add(Rows(reference.model, reference.model_version, columns, 0.0))
     return {
         name: (tuple(traffic.counters[name].counts), values)
         for name, values in told.items()
@@ -111,15 +108,15 @@ def _counted(reference: Reference, rows: _Rows) -> dict[str, tuple[tuple[int, ..
     }
 
 
-def _learned(job: Job, rows: _Rows) -> Reference:
+def _learned(job: Job, columns: Columns) -> Reference:
     """Return the reference that rows give, as it would be learned from live traffic."""
     traffic = Traffic(
         job.model,
         job.model_version,
         learning=Learning(rows=1, seconds=0.0),
-        most_features=max(1, len(rows.columns)),
+        most_features=max(1, len(columns)),
     )
-    reference = traffic.add(Rows(job.model, job.model_version, rows.columns, 0.0))
+    reference = traffic.add(Rows(job.model, job.model_version, columns, 0.0))
     if reference is None:
         raise UnusableInputError(f"{job.reference.file}: no column in it could be compared with")
     return reference
@@ -132,83 +129,12 @@ def _given(side: Side) -> Reference:
         raise UnusableInputError(f"the reference: {error}") from error
 
 
-def _rows(name: str, side: Side, job: Job, notes: list[str]) -> _Rows:
-    """Read a side's file; of more rows than may be, a uniform sample (reservoir), and say so."""
-    chance, most = random.Random(0), job.limits.rows  # noqa: S311 - a sample, not a secret
-    kept: list[Mapping[str, object]] = []
-    seen = 0
-    for row in _read(Path(side.file)):
-        seen += 1
-        if len(kept) < most:
-            kept.append(row)
-        elif (place := chance.randrange(seen)) < most:
-            kept[place] = row
-    if not kept:
-        raise UnusableInputError(f"{side.file}: there are no rows in it")
-    if seen > most:
-        notes.append(f"{most} of {seen} {name} rows, chosen at random: the limit is {most}")
-    columns = flattened(kept)
-    columns.pop(ROW_ID, None)
-    return _Rows(columns, seen, len(kept))
-
-
-def _read(path: Path) -> Iterator[Mapping[str, object]]:
-    """Return the rows of a file, by its name's ending."""
-    kind = path.suffix.lower()
-    try:
-        if kind in {".csv", ".gz"}:
-            import pandas as pd  # noqa: PLC0415 - of this kind of file alone
-
-            for chunk in pd.read_csv(path, chunksize=_BATCH):
-                yield from _plain(chunk)
-        elif kind in {".parquet", ".pq"}:
-            import pyarrow.parquet  # noqa: PLC0415 - of this kind of file alone
-
-            with pyarrow.parquet.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=_BATCH):
-                    yield from batch.to_pylist()
-        elif kind in {".ndjson", ".jsonl", ".json"}:
-            with path.open("rb") as lines:
-                while batch := b"".join(islice(lines, _BATCH)):
-                    yield from _objects(batch)
-        else:
-            raise UnusableInputError(
-                f"{path}: rows are read from .ndjson, .jsonl, .csv, .csv.gz, .parquet and .pq"
-            )
-    except (
-        RefusedError,
-        ValueError,
-    ) as error:  # pandas' and Arrow's errors of content are ValueErrors
-        if isinstance(error, UnusableInputError):
-            raise
-        raise UnusableInputError(f"{path}: {error}") from error
-
-
-def _objects(batch: bytes) -> Iterator[Mapping[str, object]]:
-    for row in parse_lines(batch):
-        if not isinstance(row, Mapping):
-            raise UnusableInputError("each line must be one JSON object: a row")
-        yield row
-
-
-def _plain(frame: Any) -> Iterator[Mapping[str, object]]:
-    """Return rows of Python's own types, as JSON would have them; what is missing is `None`."""
-    names = [str(name) for name in frame.columns]
-    values = [
-        [
-            None if gone else value
-            for value, gone in zip(frame[name].tolist(), frame[name].isna(), strict=True)
-        ]
-        for name in frame.columns
-    ]
-    for row in zip(*values, strict=True):
-        yield dict(zip(names, row, strict=True))
-
-
 def _chosen(job: Job, compared: list[_Compared], notes: list[str]) -> list[_Compared]:
     """Return the columns that the report may have: those that differ most."""
     if not compared:
-        raise UnusableInputError("the two sides have no feature in common")
+        more = f"; and {len(notes) - _MOST_NAMED} more" if notes[_MOST_NAMED:] else ""
+        said = "; ".join(["the two sides have no feature in common", *notes[:_MOST_NAMED]])
+        raise UnusableInputError(said + more)
     most = job.limits.columns
     ranked = sorted(compared, key=lambda each: -each.psi)
     if len(ranked) > most:
@@ -216,6 +142,39 @@ def _chosen(job: Job, compared: list[_Compared], notes: list[str]) -> list[_Comp
             f"{most} of {len(ranked)} columns, those that differ most: the limit is {most}"
         )
     return ranked[:most]
+
+
+def _shown(compared: Sequence[_Compared], notes: list[str]) -> list[_Compared]:
+    """Return the columns that Evidently can show: it takes none that is empty on one side."""
+    shown = []
+    for each in compared:
+        why = _unshowable(each)
+        if not why:
+            shown.append(each)
+            continue
+        notes.append(
+            f"{each.feature.name} {why}: its PSI is {each.psi:.3g}, and Evidently cannot show it"
+        )
+    if not shown:
+        raise UnusableInputError("; ".join(["no column can be shown", *notes[:_MOST_NAMED]]))
+    return shown
+
+
+def _unshowable(compared: _Compared) -> str:
+    """Return why a histogram of a column cannot be drawn, nothing where it can."""
+    sides = [{cell for cell in _cells(compared, side) if cell is not None} for side in (0, 1)]
+    for where, cells in zip(("reference", "current"), sides, strict=True):
+        if not cells:
+            return f"has no usable value in the {where} rows"
+    low, high = _range(sides[0] | sides[1])
+    if isinf(high - low):
+        return "has values that are too far apart"
+    return "has values that hardly differ" if 0 < high - low <= _ALIKE * max(-low, high) else ""
+
+
+def _range(cells: Iterable[float | str]) -> tuple[float, float]:
+    numbers = [cell for cell in cells if isinstance(cell, float)]
+    return (min(numbers), max(numbers)) if numbers else (0.0, 0.0)
 
 
 def _run(job: Job, compared: Sequence[_Compared]) -> Any:
@@ -232,8 +191,8 @@ def _run(job: Job, compared: Sequence[_Compared]) -> Any:
 
     def score(reference: Any, _current: Any, _kind: Any, threshold: float) -> tuple[float, bool]:
         # Evidently drops what is missing before it calls; the counts have it.
-        value = scores[str(reference.name)]
-        return value, value > threshold
+        name = str(reference.name)
+        return scores[name], scores[name] > job.bounds.get(name, threshold)
 
     register_stattest(
         StatTest(
@@ -260,22 +219,16 @@ def _frame(compared: Sequence[_Compared], side: int) -> Any:
     size = max(len(each.sides[side]) for each in compared)
     table = {}
     for each in compared:
-        values = [*each.sides[side], *[None] * (size - len(each.sides[side]))]
+        values = [*_cells(each, side), *[None] * (size - len(each.sides[side]))]
         numeric = isinstance(each.feature.bins, NumericBins)
-        table[each.feature.name] = pd.Series(
-            [_number(value) for value in values] if numeric else [_word(value) for value in values],
-            dtype="float64" if numeric else "object",
-        )
+        table[each.feature.name] = pd.Series(values, dtype="float64" if numeric else "object")
     return pd.DataFrame(table)
 
 
-def _number(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else None  # type: ignore[arg-type]
-
-
-def _word(value: object) -> str | None:
-    return None if value is None else str(value)
+def _cells(compared: _Compared, side: int) -> list[float | str | None]:
+    """Return one side's values as they were counted: what is none of the kind is missing."""
+    of_kind = finite if isinstance(compared.feature.bins, NumericBins) else category
+    return [of_kind(value) for value in compared.sides[side]]
 
 
 def _summary(job: Job, compared: Sequence[_Compared], notes: Sequence[str]) -> dict[str, object]:
@@ -298,7 +251,8 @@ def _facts(job: Job, each: _Compared) -> dict[str, object]:
     return {
         "feature": each.feature.name,
         "psi": each.psi,
-        "drifted": each.psi > job.threshold,
+        "threshold": job.bounds.get(each.feature.name, job.threshold),
+        "drifted": each.psi > job.bounds.get(each.feature.name, job.threshold),
         "rank_shift": shift,
         "reference_samples": each.feature.samples,
         "current_samples": each.current.samples,
@@ -326,10 +280,3 @@ def _headed(page: str, job: Job, notes: Sequence[str]) -> str:
     )
     banner = f'<div id="warpwatch" style="{style}"><h1>Drift of {escape(model) or "rows"}</h1>{told}</div>'
     return page.replace("<body>", f"<body>{banner}", 1)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    beside = path.with_name(path.name + ".new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)

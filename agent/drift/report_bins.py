@@ -9,7 +9,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from agent.catalogue.attributes import BIN, DRIFT_MODEL, DRIFT_MODEL_VERSION, FEATURE, REFERENCE
+from agent.catalogue.attributes import (
+    BIN,
+    DRIFT_MODEL,
+    DRIFT_MODEL_VERSION,
+    DRIFT_WINDOW,
+    FEATURE,
+    REFERENCE,
+    STATISTIC,
+)
 from agent.catalogue.drift import (
     FEATURE_OBSERVATIONS,
     MISSING,
@@ -17,6 +25,7 @@ from agent.catalogue.drift import (
     REFERENCE_MIDRANK,
     REFERENCE_PROPORTION,
     REFERENCE_SAMPLES,
+    THRESHOLD,
 )
 from agent.drift.bins import CategoryBins, NumericBins
 from agent.drift.reference import FeatureReference, Reference
@@ -26,8 +35,13 @@ NEEDED: Final = (
     REFERENCE_PROPORTION,
     REFERENCE_MIDRANK,
     REFERENCE_SAMPLES,
+    THRESHOLD,
 )
 """The metrics that a report is made of."""
+_OF_REPORTS: Final = {STATISTIC: "psi", DRIFT_WINDOW: "1d"}
+"""Of thresholds, the one that a report compares with: it is of days, not of hours."""
+_ALIKE: Final = 1e-12
+"""Of its upper end: a bin that is not wider holds one value."""
 _ENDS: Final = re.compile(r"\d\d+ (.*)\.\.(.*)")
 
 
@@ -51,6 +65,8 @@ class Exported(NamedTuple):
     """The reference's own id: ``reference`` is rebuilt, with edges of six digits, and has another."""
     counts: Mapping[str, tuple[int, ...]]
     """Per feature and bin, in the order of the bins' labels."""
+    bounds: Mapping[str, float] = {}
+    """Per feature, the PSI of a day above which it has drifted, where that was learned."""
 
 
 def exported(
@@ -89,6 +105,8 @@ def exported(
 def _exported(identity: tuple[str, ...], samples: Sequence[Sample]) -> Exported:
     tables: dict[str, dict[tuple[str, str], float]] = {metric.family: {} for metric in NEEDED}
     for sample in samples:
+        if sample.series == THRESHOLD.family and not _is_of_reports(sample):
+            continue
         table = tables[sample.series]
         place = sample.labels.get(FEATURE.label, ""), sample.labels.get(BIN.label, "")
         before = table.get(place, 0.0)
@@ -107,7 +125,12 @@ def _exported(identity: tuple[str, ...], samples: Sequence[Sample]) -> Exported:
     if not features:
         raise UnusableSeriesError(f"there is no {REFERENCE_SAMPLES.family}: the page is cut off")
     model, version, known = identity
-    return Exported(Reference(model, version, tuple(features)), known, counts)
+    bounds = {name: bound for (name, _), bound in tables[THRESHOLD.family].items()}
+    return Exported(Reference(model, version, tuple(features)), known, counts, bounds)
+
+
+def _is_of_reports(sample: Sample) -> bool:
+    return all(sample.labels.get(key.label) == value for key, value in _OF_REPORTS.items())
 
 
 def _order(feature: FeatureReference, told: Mapping[str, float]) -> list[str]:
@@ -171,6 +194,8 @@ def rebuilt(
     values: list[float | str | None] = []
     if isinstance(feature.bins, NumericBins):
         for (low, high), count in zip(_ends(feature), taken, strict=False):
+            if high - low <= _ALIKE * abs(high):  # the bin of a constant
+                low = high  # noqa: PLW2901 - it has but one value
             values += (low + (high - low) * (place + 1) / (count + 1) for place in range(count))
         return [*values, *[None] * (taken[-2] + taken[-1])]
     for label, count in zip(feature.bins.labels, taken, strict=True):
@@ -184,7 +209,10 @@ def _ends(feature: FeatureReference) -> list[tuple[float, float]]:
     if not edges:
         middle = feature.low or 0.0
         return [(middle, middle)]
-    width = (edges[-1] - edges[0]) / max(1, len(edges) - 1) or abs(edges[0]) or 1.0
-    low = edges[0] - width if feature.low is None else min(feature.low, edges[0])
-    high = edges[-1] + width if feature.high is None else max(feature.high, edges[-1])
+    width = (edges[-1] - edges[0]) / max(1, len(edges) - 1)
+    if width <= _ALIKE * abs(edges[0]):
+        width = abs(edges[0]) or 1.0
+    known_low, known_high = feature.low, feature.high
+    low = edges[0] - width if known_low is None or known_low > edges[0] else known_low
+    high = edges[-1] + width if known_high is None or known_high <= edges[-1] else known_high
     return list(zip((low, *edges), (*edges, high), strict=True))

@@ -14,6 +14,8 @@ ENVIRONMENT: Final = {
     "MALLOC_ARENA_MAX": "2",
 }
 """Of the process: no telemetry, one thread in each library, and no gigabyte of addresses set aside."""
+DEFAULT_THRESHOLD: Final = 0.25
+"""PSI of a day above which the alerts take for drift what was not calibrated."""
 BEYOND_MEMORY: Final = 3
 """Exit code: the limit of memory was reached."""
 UNUSABLE: Final = 4
@@ -64,7 +66,10 @@ class Job:
     model_version: str = ""
     identity: str = ""
     """The id of the reference as the series carry it, if it is not the reference's own."""
-    threshold: float = 0.25
+    threshold: float = DEFAULT_THRESHOLD
+    """PSI above which a column has drifted that has no bound of its own."""
+    bounds: dict[str, float] = field(default_factory=dict)
+    """By column, the PSI of a day that calibration learned, as the alerts have it."""
     limits: Limits = field(default_factory=Limits)
 
     def to_json(self) -> str:

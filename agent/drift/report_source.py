@@ -1,7 +1,8 @@
 """Where the counts of a report come from: a process's metrics page, a saved one, or a Prometheus."""
 
 import asyncio
-import json
+import math
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -9,13 +10,23 @@ from typing import Any, Final
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from agent.catalogue.attributes import BIN, DRIFT_MODEL, DRIFT_MODEL_VERSION, FEATURE, REFERENCE
+from agent.catalogue.attributes import (
+    BIN,
+    DRIFT_MODEL,
+    DRIFT_MODEL_VERSION,
+    DRIFT_WINDOW,
+    FEATURE,
+    REFERENCE,
+    STATISTIC,
+)
 from agent.catalogue.drift import FEATURE_OBSERVATIONS
 from agent.catalogue.promql import aggregate, equals, select
+from agent.drift.history import HistoryError, Prometheus
 from agent.drift.report_bins import NEEDED, Sample, UnusableSeriesError
 
 MOST_BYTES: Final = 256 * 2**20
 """Of a page or an answer: a node's page with a thousand features has a few MiB."""
+_MOST_SAID: Final = 200
 _TIMEOUT: Final = aiohttp.ClientTimeout(60)
 _BY: Final = (DRIFT_MODEL, DRIFT_MODEL_VERSION, REFERENCE, FEATURE)
 _NAMES: Final = {metric.family for metric in NEEDED}
@@ -33,10 +44,31 @@ async def of_page(where: str, headers: Mapping[str, str]) -> list[Sample]:
             Sample(sample.name, sample.labels, sample.value)
             for family in families
             for sample in family.samples
-            if sample.name in _NAMES
+            if sample.name in _NAMES and math.isfinite(sample.value)
         ]
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+    except FileNotFoundError as error:
+        raise UnusableSeriesError(
+            f"{where}: no such file; the address of a process begins with http://"
+        ) from error
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise UnusableSeriesError(f"{where}: {str(error) or 'no answer'}") from error
+    except ValueError as error:
+        raise UnusableSeriesError(f"{where}: no metrics page: {str(error)[:_MOST_SAID]}") from error
+
+
+async def of_reservoir(
+    url: str, model: str, model_version: str, headers: Mapping[str, str]
+) -> bytes:
+    """Return the rows that a process keeps of a model, as NDJSON. Raises `UnusableSeriesError`."""
+    chosen = {"model": model, "model_version": model_version}
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=_TIMEOUT, headers=headers) as session,
+            session.get(f"{url.rstrip('/')}/v1/reservoir", params=chosen) as answer,
+        ):
+            return await _body(answer)
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        raise UnusableSeriesError(f"{url}: {str(error) or 'no answer'}") from error
 
 
 async def _page(where: str, headers: Mapping[str, str]) -> str:
@@ -59,10 +91,16 @@ async def of_prometheus(
     """
     condition = (equals(DRIFT_MODEL, model),) if model else ()
     found: list[Sample] = []
+    now = time.time()
     try:
-        async with aiohttp.ClientSession(timeout=_TIMEOUT, headers=headers) as session:
+        async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
+            prometheus = Prometheus(session, url, headers)
             for metric in NEEDED:
-                by = [each for each in (*_BY, BIN) if each in metric.attributes]
+                by = [
+                    each
+                    for each in (*_BY, BIN, STATISTIC, DRIFT_WINDOW)
+                    if each in metric.attributes
+                ]
                 counted = metric is FEATURE_OBSERVATIONS
                 series = select(metric, *condition, window=window if counted else "")
                 expression = (
@@ -70,27 +108,24 @@ async def of_prometheus(
                     if counted
                     else aggregate("max", by, series)
                 )
-                found += _samples(metric.family, await _query(session, url, expression))
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        raise UnusableSeriesError(f"{url}: {str(error) or 'no answer'}") from error
+                found += _samples(metric.family, await prometheus.instant(expression, at=now))
+    except HistoryError as error:
+        raise UnusableSeriesError(str(error)) from error
     return found
 
 
-async def _query(session: aiohttp.ClientSession, url: str, expression: str) -> list[Any]:
-    form = {"query": expression}
-    async with session.post(f"{url.rstrip('/')}/api/v1/query", data=form) as answer:
-        told = json.loads(await _body(answer))
-    if not isinstance(told, dict) or told.get("status") != "success":
-        raise ValueError(f"no answer of a Prometheus: {str(told)[:200]}")
-    result = told.get("data", {}).get("result")
-    if not isinstance(result, list):
-        raise TypeError("the answer has no result")
-    return result
-
-
-def _samples(series: str, result: list[Any]) -> Iterator[Sample]:
+def _samples(series: str, result: list[dict[str, Any]]) -> Iterator[Sample]:
+    """Yield the samples of an answer; what makes no sense in it is left out."""
     for each in result:
-        yield Sample(series, each["metric"], float(each["value"][1]))
+        labels, value = each.get("metric"), each.get("value")
+        if not isinstance(labels, dict) or not isinstance(value, list) or len(value) != 2:
+            continue
+        try:
+            number = float(value[1])
+        except (TypeError, ValueError):
+            continue
+        if math.isfinite(number):
+            yield Sample(series, {str(key): str(label) for key, label in labels.items()}, number)
 
 
 async def _body(answer: aiohttp.ClientResponse) -> bytes:

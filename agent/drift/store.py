@@ -6,13 +6,15 @@ written whole or not at all.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote
 
-from agent.drift.reference import InvalidReferenceError, Reference, from_json
+from agent.drift.files import write
+from agent.drift.reference import InvalidReferenceError, Reference
+from agent.drift.reference_file import from_json
 
 _HISTORY: Final = "history"
 _FOLDER: Final = "references"
@@ -35,7 +37,8 @@ class ReferenceStore:
             return
         for model in sorted(self._folder.iterdir()):
             for version in sorted(model.iterdir()) if model.is_dir() else ():
-                yield unquote(model.name), unquote(version.name)[1:]
+                if version.name.startswith("v"):  # what else lies there is not ours
+                    yield unquote(model.name), unquote(version.name)[1:]
 
     def ids(self, model: str, model_version: str) -> list[str]:
         """Return the ids of all references of a model's version, in the order of first use."""
@@ -69,7 +72,9 @@ class ReferenceStore:
         except FileNotFoundError:
             return []
         except UnicodeDecodeError as error:
-            raise InvalidReferenceError(f"{path}: {error}") from error
+            raise InvalidReferenceError(
+                f"{path} is damaged ({error}); remove it and put a reference in use again"
+            ) from error
 
     def current(self, model: str, model_version: str) -> Reference | None:
         """Return the reference in use. Raises `InvalidReferenceError` where its file is damaged."""
@@ -84,7 +89,8 @@ class ReferenceStore:
         found = [each for each in self.ids(model, model_version) if each.startswith(identity)]
         if len(found) != 1:
             how = "no reference" if not found else f"{len(found)} references"
-            raise InvalidReferenceError(f"{model} {model_version}: {how} {identity!r}".strip())
+            said = f"{how} {identity!r}; there are {', '.join(self.ids(model, model_version)) or 'none'}"
+            raise InvalidReferenceError(f"{model} {model_version}".strip() + f": {said}")
         path = self._of(model, model_version) / f"{found[0]}.json"
         try:
             return from_json(path.read_text(encoding="utf-8"))
@@ -100,23 +106,26 @@ class ReferenceStore:
             raise InvalidReferenceError(said)
         folder = self._of(reference.model, reference.model_version)
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / f"{reference.id}.json", reference.to_json())
+        write(folder / f"{reference.id}.json", reference.to_json())
         history = self.history(reference.model, reference.model_version)
         if history[-1:] != [reference.id]:
-            _write(folder / _HISTORY, "\n".join([*history, reference.id]) + "\n")
+            write(folder / _HISTORY, "\n".join([*history, reference.id]) + "\n")
         else:  # a pod that starts again says the same again
             os.utime(folder / _HISTORY)
 
-    def roll_back(self, model: str, model_version: str) -> Reference:
-        """Put the reference in use that was before this one, and return it.
+    def roll_back(self, model: str, model_version: str, identity: str = "") -> Reference:
+        """Put the reference in use that was before this one, or that of the id, and return it.
 
-        Raises `InvalidReferenceError` where there is none before it, or it has too many features.
+        Going back twice goes back twice as far. Raises `InvalidReferenceError` where there is none before it,
+        or it has too many features.
         """
-        history = self.history(model, model_version)
-        before = [each for each in history if each != history[-1]]
-        if not before:
-            raise InvalidReferenceError(f"{model} {model_version}: there is no earlier reference")
-        reference = self.load(model, model_version, before[-1])
+        if not identity:
+            line = _line(self.history(model, model_version))
+            if len(line) < 2:
+                named = f"{model} {model_version}".strip()
+                raise InvalidReferenceError(f"{named}: there is no earlier reference")
+            identity = line[-2]
+        reference = self.load(model, model_version, identity)
         self.use(reference)
         return reference
 
@@ -136,11 +145,12 @@ def reference_store(
     return ReferenceStore(Path(state_dir) / _FOLDER, most_features) if state_dir else None
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all, as far as the disk keeps its word."""
-    beside = path.with_name(path.name + ".new")
-    with beside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+def _line(history: Iterable[str]) -> list[str]:
+    """Return the ids that led to the one in use: who went back to an earlier one has left the later."""
+    line: list[str] = []
+    for identity in history:
+        if line[-2:-1] == [identity]:
+            line.pop()
+        else:
+            line.append(identity)
+    return line

@@ -39,10 +39,15 @@ class Threshold:
             raise ValueError(f"{self.feature}: {self.value!r} is no threshold")
 
     @property
+    def key(self) -> tuple[str, ...]:
+        """What it bounds."""
+        identity = (self.model, self.model_version, self.reference, self.feature)
+        return (*identity, self.statistic, self.window)
+
+    @property
     def reading(self) -> Reading:
         """The series that rules compare with."""
-        identity = (self.model, self.model_version, self.reference, self.feature)
-        return Reading(THRESHOLD, (*identity, self.statistic, self.window), self.value)
+        return Reading(THRESHOLD, self.key, self.value)
 
 
 def to_json(thresholds: Iterable[Threshold], created: float) -> str:
@@ -55,28 +60,55 @@ def from_json(text: str) -> tuple[Threshold, ...]:
     """Return what a file holds. Raises ValueError with what is wrong with it."""
     try:
         content = json.loads(text)
+        json.dumps(content, ensure_ascii=False).encode()  # half a character could be in no label
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f"is no file of thresholds of format {FORMAT}")
-        return tuple(_threshold(each) for each in content["thresholds"])
+        found = [_threshold(each) for each in _list(content["thresholds"])]
     except RecursionError as error:
         raise ValueError("is nested too deep") from error
     except (KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"is no file of thresholds: {error}") from error
+    seen = set()
+    for each in found:
+        if each.key in seen:
+            raise ValueError(f"{' '.join(filter(None, each.key))} stands there twice")
+        seen.add(each.key)
+    return tuple(found)
+
+
+def _list(told: object) -> list[Any]:
+    if not isinstance(told, list):
+        raise TypeError(f"thresholds must be a list, not {type(told).__name__}")
+    return told
 
 
 def _threshold(content: dict[str, Any]) -> Threshold:
+    words = {name: _word(name, content[name]) for name in _WORDS}
     expected = content["alerts_per_month"]
     return Threshold(
-        model=str(content["model"]),
-        model_version=str(content["model_version"]),
-        reference=str(content["reference"]),
-        feature=str(content["feature"]),
-        statistic=str(content["statistic"]),
-        window=str(content["window"]),
-        value=float(content["value"]),
-        days=float(content["days"]),
-        alerts_per_month=None if expected is None else float(expected),
+        **words,
+        value=_number("value", content["value"]),
+        days=_number("days", content["days"]),
+        alerts_per_month=None if expected is None else _number("alerts_per_month", expected),
     )
+
+
+_WORDS: Final = ("model", "model_version", "reference", "feature", "statistic", "window")
+_LONGEST: Final = 160
+"""Characters: as long as a feature's name may be."""
+
+
+def _word(name: str, value: object) -> str:
+    if not isinstance(value, str) or len(value) > _LONGEST:
+        said = str(value)[:60]
+        raise ValueError(f"{name} must be text of {_LONGEST} characters at most, not {said!r}")
+    return value
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise ValueError(f"{name} must be a finite number, not {str(value)[:60]!r}")
+    return float(value)
 
 
 class ThresholdFile:

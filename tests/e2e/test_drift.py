@@ -20,7 +20,8 @@ import pytest
 import yaml
 
 from agent.drift.bins import CategoryBins, NumericBins
-from agent.drift.reference import FeatureReference, Reference, from_json
+from agent.drift.reference import FeatureReference, Reference
+from agent.drift.reference_file import from_json
 from agent.drift.thresholds import Threshold, to_json
 from alerts.drift_counts import reference_recordings
 from alerts.drift_scores import hour_recordings

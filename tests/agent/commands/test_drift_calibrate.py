@@ -1,9 +1,13 @@
 """`warpwatch drift calibrate`: bounds from the history of a real Prometheus, and a page that shows why."""
 
+import errno
 import json
 import math
+import os
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +16,7 @@ from playwright.async_api import Browser, async_playwright
 from agent.cli import main
 from agent.drift.calibration import Identity, Point, calibrate
 from agent.drift.evidence import page
-from agent.drift.thresholds import from_json
+from agent.drift.thresholds import from_json, to_json
 from tests.real_parts.backfill import start_with_history
 from tests.real_parts.programs import Programs
 from tests.real_parts.servers import Prometheus
@@ -106,12 +110,74 @@ def test_rows_can_be_read_by_programs(
 
     rows = json.loads(capsys.readouterr().out)
     assert code == 0
+    assert {row["reference"] for row in rows} == {"abc"}
     assert {(row["model"], row["score"]) for row in rows} == {
         ("churn", "rank_shift 1h"),
         ("churn", "rank_shift 1d"),
         ("churn", "psi 1d"),
         ("fraud", "rank_shift 1h"),
     }
+
+
+def test_a_week_that_was_not_normal_can_be_left_out(
+    prometheus: Prometheus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is left out is no history: with it too little is left, and what was learned before stays."""
+    output = tmp_path / "thresholds.json"
+    output.write_text("before")
+    now = datetime.now(UTC)
+    span = f"{now - timedelta(days=9):%Y-%m-%dT%H:%M}/{now - timedelta(days=1):%Y-%m-%dT%H:%M}"
+
+    code = calibrated(prometheus.program.url, output, "--model", "churn", "--leave-out", span)
+
+    assert code == 1
+    assert "measured for 1" in capsys.readouterr().out
+    assert output.read_text() == "before"
+
+
+def test_a_full_disk_leaves_what_was_learned_before(
+    prometheus: Prometheus,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The file is replaced whole or not at all: half of it would be no thresholds."""
+    output = tmp_path / "thresholds.json"
+    before = to_json([], 1.0)
+    output.write_text(before)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+
+    assert calibrated(prometheus.program.url, output) == 1
+    assert f"No space left on device: '{output}'" in capsys.readouterr().err
+    assert output.read_text() == before
+
+
+def test_what_was_learned_of_other_models_stays(
+    prometheus: Prometheus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One model can be calibrated again without a loss; a file that is something else is not overwritten."""
+    output = tmp_path / "thresholds.json"
+    url = prometheus.program.url
+    assert calibrated(url, output, "--model", "fraud") == 0
+    (fraud,) = from_json(output.read_text())
+
+    assert calibrated(url, output, "--model", "churn") == 0
+    assert calibrated(url, output, "--model", "churn") == 0
+
+    kept, *learned = from_json(output.read_text())
+    assert kept == fraud
+    assert {each.model for each in learned} == {"churn"}
+    assert len(learned) == 2
+    assert "2 bounds written to" in (said := capsys.readouterr().out)
+    assert "beside 1 others that were in it" in said
+    output.write_text("my notes")
+    assert calibrated(url, output, "--model", "churn") == 1
+    assert f"{output} is there, and " in capsys.readouterr().err
+    assert output.read_text() == "my notes"
 
 
 def test_too_short_a_history_writes_nothing(
@@ -165,9 +231,26 @@ def test_a_model_that_nobody_knows_is_an_error(
         (["--least-days", "40"], 2, "--least-days must be above 0 and at most --days"),
         (["--days", "nan"], 2, "--least-days must be above 0 and at most --days"),
         (["--bearer-token-file", "/nowhere/token"], 1, "/nowhere/token"),
+        (["--bearer-token-file", sys.executable], 1, "no token, it is not plain text"),
+        (["--bearer-token-file", "/dev/null"], 1, "/dev/null: no token"),
+        (["--prometheus", "localhost:9090"], 2, "--prometheus must be a URL such as http://"),
+        (["--prometheus", ""], 2, "--prometheus must be a URL such as http://"),
+        (["--leave-out", "yesterday"], 2, "--leave-out yesterday: write when it began and ended"),
+        (["--leave-out", "2026-11-05/2026-11-02"], 2, "--leave-out 2026-11-05/2026-11-02: write"),
         ([], 1, "gives no history"),
     ],
-    ids=["days", "nan", "token", "nobody"],
+    ids=[
+        "days",
+        "nan",
+        "token",
+        "binary",
+        "empty",
+        "host",
+        "no-host",
+        "span",
+        "backwards",
+        "nobody",
+    ],
 )
 def test_what_cannot_be_done_is_said(
     words: list[str],

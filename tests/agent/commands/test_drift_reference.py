@@ -1,13 +1,16 @@
 import asyncio
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from math import log
 from pathlib import Path
 from threading import Event, Thread
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
 from agent.cli import main
@@ -108,6 +111,7 @@ def test_going_back_and_forth(
         (("show", "nobody"), "nobody has no reference; there are some of: churn 3"),
         (("show", "churn", "--reference", "zz", "--model-version", "3"), "no reference 'zz'"),
         (("rollback", "nobody"), "no earlier reference"),
+        (("roll-back", "churn", "--model-version", "3", "--to", "zz"), "no reference 'zz'"),
         (("use", "/nowhere"), "No such file"),
         (("freeze", "churn", "--url", "http://127.0.0.1:9"), "does not answer"),
     ],
@@ -122,6 +126,94 @@ def test_what_cannot_be_done_is_said(
     assert wanted in capsys.readouterr().err
 
 
+def test_what_is_wrong_with_a_file_is_said_with_its_name(
+    store: ReferenceStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Cut short or no text at all: the file is named, and the reference in use stays."""
+    cut, binary = tmp_path / "cut.json", tmp_path / "binary.json"
+    cut.write_text(FIRST.to_json()[:80])
+    binary.write_bytes(b"\xff\xfe\x00")
+
+    for path, why in ((cut, "no JSON, or cut short"), (binary, "no text, so no reference")):
+        assert main(["drift", "reference", "use", str(path)]) == 1
+        assert f"warpwatch: {path}: {why}" in capsys.readouterr().err
+
+    assert store.current("churn", "3") == SECOND
+
+
+def test_one_damaged_model_hides_no_other(
+    store: ReferenceStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The list names what is unusable and why, and goes on."""
+    store.use(replace(FIRST, model="fraud"))
+    (tmp_path / "references/churn/v3/history").write_bytes(b"\xff")
+
+    churn, fraud = json.loads(said(capsys, "list", "--json"))
+
+    assert churn["origin"].startswith("unusable: ")
+    assert (fraud["model"], fraud["in_use"]) == ("fraud", "yes")
+
+
+def test_a_store_that_cannot_be_read_is_named(
+    store: ReferenceStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No list is shown that might lack something."""
+    assert list(store.models())
+
+    def refused(self: Path) -> Iterator[Path]:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+
+    assert main(["drift", "reference", "list"]) == 1
+    assert "Permission denied: '" in capsys.readouterr().err
+
+
+async def test_another_program_that_answers_is_no_drift_process(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whatever listens at the address may answer with anything."""
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text="<html>")
+
+    app = web.Application()
+    app.router.add_post("/v1/references/freeze", page)
+    async with TestServer(app) as server:
+        words = ["drift", "reference", "freeze", "m", "--url", f"http://127.0.0.1:{server.port}"]
+        code = await asyncio.to_thread(main, words)
+
+    assert code == 1
+    assert "answers, but not as a drift process does; see --url" in capsys.readouterr().err
+
+
+COMMANDS = (
+    ("run",),
+    ("reference", "list"),
+    ("reference", "learn", "m", "--rows", "a.csv"),
+    ("report", "--current", "a.csv"),
+)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_without_numpy_the_extra_is_named(words: tuple[str, ...], tmp_path: Path) -> None:
+    """Every command that needs what is not installed says what to install."""
+    (tmp_path / "numpy.py").write_text('raise ModuleNotFoundError("no numpy", name="numpy")')
+    variables = {"PYTHONPATH": str(tmp_path), "WARPWATCH_STATE_DIR": str(tmp_path)}
+
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", "agent.cli", "drift", *words],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "pip install 'warpwatch[drift]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_without_a_state_directory_there_is_nothing_to_list(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,8 +226,6 @@ def test_without_a_state_directory_there_is_nothing_to_list(
 
 async def test_learning_ends_on_request(tmp_path: Path) -> None:
     """The process freezes what it learned, keeps it, and counts against it; a second time is refused."""
-    from aiohttp import ClientSession, web  # noqa: PLC0415 - of this test alone
-
     store = ReferenceStore(tmp_path)
     models = Models(clock=lambda: 5.0, store=store)
     models.add(Rows("m", "1", {"a": [1.0, 2.0, 3.0]}, 0.0))
@@ -255,4 +345,4 @@ def test_freezing_says_what_was_left_out(capsys: pytest.CaptureFixture[str]) -> 
     said = capsys.readouterr()
     assert code == 0
     assert "m is compared with" in said.out
-    assert "drift.max_features: b c" in said.err
+    assert "drift.max_features: b, c" in said.err

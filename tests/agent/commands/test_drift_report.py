@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,11 +15,19 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from agent.cli import main
 from agent.drift.bins import CategoryBins, NumericBins, smoothed
+from agent.drift.intake.endpoint import Intake
+from agent.drift.intake.tally import IntakeTally
+from agent.drift.models import Models
 from agent.drift.readings import readings
 from agent.drift.reference import FeatureReference, Reference
 from agent.drift.rows import Rows
+from agent.drift.selection import Selection
+from agent.drift.store import ReferenceStore
+from agent.drift.thresholds import Threshold, to_json
 from agent.drift.traffic import Traffic
+from alerts.drift_scores import LEAST_PSI
 from tests.alerts.test_drift_scores import judge
 from tests.real_parts import report
 from tests.real_parts.programs import Programs
@@ -206,7 +215,12 @@ def traffic() -> Traffic:
 
 def test_rows_are_rebuilt_from_a_metrics_page(tmp_path: Path) -> None:
     """Without one row, counts alone make the report, with the same scores, and it says so at its top."""
-    (tmp_path / "metrics.txt").write_text(exposition(traffic()))
+    same = f'model="churn",model_version="3",reference="{REFERENCE.id}",feature="age"'
+    learned = [
+        f'model_drift_threshold{{{same},statistic="psi",window="1d"}} 99',
+        f'model_drift_threshold{{{same},statistic="psi",window="1h"}} 0.001',
+    ]
+    (tmp_path / "metrics.txt").write_text(exposition(traffic()) + "\n".join(learned) + "\n")
 
     code, said = run("--metrics", tmp_path / "metrics.txt", "--output", tmp_path)
 
@@ -216,6 +230,8 @@ def test_rows_are_rebuilt_from_a_metrics_page(tmp_path: Path) -> None:
         assert scores[feature] == pytest.approx(psi(feature), abs=1e-9)
     assert ours["rebuilt_from_bins"] == ["reference", "current"]
     assert ours["reference"] == REFERENCE.id
+    bounds = {each["feature"]: (each["threshold"], each["drifted"]) for each in ours["features"]}
+    assert bounds == {"age": (99, False), "plan": (0.25, psi("plan") > 0.25)}
     assert "REBUILT FROM BINS: the reference and current rows" in page
     assert page.index('id="warpwatch"') < page.index('<div id="root_metric')
 
@@ -321,15 +337,177 @@ def test_many_rows_and_columns_become_fewer(tmp_path: Path) -> None:
     assert "REBUILT" not in page
 
 
+def test_a_column_that_went_silent_is_in_the_report(tmp_path: Path, reference: Path) -> None:
+    """Evidently takes no empty column; its drift is the greatest there can be, and is told all the same."""
+    silent = [{**row, "plan": None, "new": 1} for row in rows(500)]
+    path = tmp_path / "silent.ndjson"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in silent))
+
+    code, said = run(*("--current", path, "--reference", reference, "--output", tmp_path))
+
+    assert code == 0, said
+    ours, scores, page = told(tmp_path)
+    assert set(scores) == {"age"}
+    (plan,) = (each for each in ours["features"] if each["feature"] == "plan")
+    assert plan["drifted"] is True
+    assert plan["psi"] > 5
+    assert "plan has no usable value in the current rows: its PSI is" in page
+    assert "not in the reference, and left out: new" in ours["notes"]
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ([5], ""),
+        ([1e17, 1e17 + 16], "a has values that hardly differ: its PSI is"),
+        ([-1.7e308, 1.7e308], "a has values that are too far apart: its PSI is"),
+    ],
+    ids=["constant", "alike", "apart"],
+)
+def test_columns_without_a_histogram_harm_no_report(
+    values: list[float], why: str, tmp_path: Path
+) -> None:
+    """A constant is shown, also rebuilt; what no histogram can show is told, and the others are shown."""
+    lines = [{"a": values[n % len(values)], "b": n % 97} for n in range(300)]
+    (tmp_path / "rows.ndjson").write_text("".join(f"{json.dumps(row)}\n" for row in lines))
+    learned = ("reference", "learn", "m", "--rows", tmp_path / "rows.ndjson")
+    assert main([*map(str, ("drift", *learned, "--output", tmp_path / "r.json"))]) == 0
+
+    code, said = run(
+        *("--current", tmp_path / "rows.ndjson", "--reference", tmp_path / "r.json"),
+        *("--output", tmp_path),
+    )
+
+    assert code == 0, said
+    ours, scores, _ = told(tmp_path)
+    assert "b" in scores
+    assert ("a" in scores) is (not why)
+    assert any(why in note for note in ours["notes"]) or not why
+    assert {each["feature"] for each in ours["features"]} == {"a", "b"}
+
+
+def test_a_process_that_has_counted_nothing_yet_is_told_so(tmp_path: Path) -> None:
+    """Counters at 0 are no traffic to compare with, and the words say of which feature."""
+    (tmp_path / "metrics.txt").write_text(exposition(Traffic("churn", "3", reference=REFERENCE)))
+
+    code, said = run("--metrics", tmp_path / "metrics.txt", "--output", tmp_path)
+
+    assert code == 1
+    assert "no feature in common; age has no current values; plan has no current values" in said
+
+
+def state(tmp_path: Path) -> Path:
+    """Make a state directory with the reference in use, and what was calibrated of it."""
+    ReferenceStore(tmp_path / "references").use(REFERENCE)
+    bound = Threshold(
+        model="churn",
+        model_version="3",
+        reference=REFERENCE.id,
+        feature="plan",
+        statistic="psi",
+        window="1d",
+        value=1e-6,
+    )
+    (tmp_path / "thresholds.json").write_text(to_json([bound], 1.0))
+    return tmp_path
+
+
+def test_the_report_drifts_where_the_alert_would(current: Path, tmp_path: Path) -> None:
+    """Against the reference in use a column is judged by its own bound, and by the alert's default else."""
+    code, said = run(
+        *("--current", current, "--model", "churn", "--model-version", "3", "--output", tmp_path),
+        WARPWATCH_STATE_DIR=str(state(tmp_path)),
+    )
+
+    assert code == 0, said
+    ours, _, _ = told(tmp_path)
+    found = {each["feature"]: (each["threshold"], each["drifted"]) for each in ours["features"]}
+    assert found["plan"] == (1e-6, True)
+    assert found["age"][0] == LEAST_PSI == 0.25
+
+
+def left(folder: Path) -> list[Path]:
+    """Return the scratch folders that a report did not remove."""
+    return list(folder.glob("warpwatch-*"))
+
+
+async def test_a_report_of_the_rows_that_a_process_keeps(tmp_path: Path) -> None:
+    """The reservoir of a real process is one side, and no row stays on the disk."""
+    models = Models(
+        clock=lambda: 5.0,
+        store=ReferenceStore(state(tmp_path) / "references"),
+        selections=[Selection(model="churn", reservoir=400)],
+    )
+    columns = {name: [row[name] for row in rows(900)] for name in ("age", "plan", "row_id")}
+    models.add(Rows("churn", "3", columns, 5.0))
+    app = web.Application()
+    app.add_routes(Intake(models, IntakeTally()).routes())
+    async with TestServer(app) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        words = ("--reservoir", url, "--output", tmp_path / "out", "--model")
+        here = partial(run, WARPWATCH_STATE_DIR=str(tmp_path), TMPDIR=str(tmp_path))
+        ended = await asyncio.to_thread(here, *words, "churn", "--model-version", "3")
+        missing = await asyncio.to_thread(here, *words, "fraud")
+
+    assert ended[0] == 0, ended[1]
+    ours, _, _ = told(tmp_path / "out")
+    assert [each["current_samples"] for each in ours["features"]] == [400, 400]
+    assert ours["current_from"] == f"a sample of the rows that {url} saw"
+    assert left(tmp_path) == []
+    assert missing[0] == 1
+    assert "no rows are kept of this model; see drift.models[].reservoir" in missing[1]
+
+
+@pytest.mark.parametrize("damaged", ["thresholds.json", f"references/churn/v3/{REFERENCE.id}.json"])
+def test_what_is_damaged_in_the_state_directory_is_named(
+    damaged: str,
+    current: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A report that would judge by half of what was learned is none."""
+    (state(tmp_path) / damaged).write_text("{")
+    monkeypatch.setenv("WARPWATCH_STATE_DIR", str(tmp_path))
+    words = ("--current", str(current), "--model", "churn", "--model-version", "3")
+
+    assert main(["drift", "report", *words]) == 1
+    assert str(tmp_path / damaged) in capsys.readouterr().err
+
+
+def test_the_same_rows_do_not_drift_from_themselves(tmp_path: Path) -> None:
+    """A file is read as for a reference: words that look like missing or like truth stay what they are."""
+    lines = ["age,plan,zip", *(f"{n % 40},{'NA' if n % 3 else 'null'},True" for n in range(300))]
+    (tmp_path / "rows.csv").write_text("\n".join(lines))
+    learned = ("reference", "learn", "churn", "--rows", tmp_path / "rows.csv")
+
+    assert main([*map(str, ("drift", *learned, "--output", tmp_path / "r.json"))]) == 0
+    code, said = run(
+        *("--current", tmp_path / "rows.csv", "--reference", tmp_path / "r.json"),
+        *("--output", tmp_path),
+    )
+
+    assert code == 0, said
+    ours, _, _ = told(tmp_path)
+    assert {each["feature"]: each["psi"] for each in ours["features"]} == {
+        "age": pytest.approx(0, abs=0.001),
+        "plan": 0,
+        "zip": 0,
+    }
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("rows.xlsx", "x", "rows are read from"),
+        ("rows.xlsx", "x", "the name should end in .ndjson"),
         ("rows.ndjson", "", "there are no rows"),
-        ("rows.ndjson", '{"a": 1}\n[1]\n', "must be one JSON object"),
+        ("rows.ndjson", '{"a": 1}\n[1]\n', "line 2: a row is an object"),
         ("rows.ndjson", '{"a": 1}\n{"a"\n', "line 2"),
         ("rows.parquet", "PAR1", "rows.parquet"),
         ("rows.ndjson", '{"height": 1}\n', "no feature in common"),
+        ("rows.ndjson", '{"age": null, "plan": null}\n', "no column can be shown; "),
+        ("rows.csv.gz", "x", "rows.csv.gz: Not a gzipped file"),
+        ("rows.xlsx.gz", "x", "the name should end in"),
     ],
 )
 def test_bad_rows_are_named(
@@ -358,3 +536,29 @@ def test_without_the_libraries_the_extra_is_named(
 
     assert code == 1
     assert "pip install 'warpwatch[report]'" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "why"),
+    [
+        (("--prometheus", "localhost:9090"), 2, "--prometheus must be a URL"),
+        (("--prometheus", ""), 2, "--prometheus must be a URL"),
+        (("--reservoir", "localhost:9411"), 2, "--reservoir must be a URL"),
+        (("--reservoir", "http://127.0.0.1:9"), 2, "say which with --model"),
+        (("--reservoir", "http://127.0.0.1:9", "--model", "m"), 1, "http://127.0.0.1:9: Cannot"),
+        (("--metrics", "ftp://a"), 2, "--metrics must be a URL"),
+        (("--metrics", "localhost:9411"), 1, "the address of a process begins with http://"),
+        (("--metrics", ""), 1, "no metrics page|is a directory|Is a directory"),
+        (("--current", "a.csv", "--threshold", "nan"), 2, "--threshold must be a number above 0"),
+        (("--current", "a.csv", "--rows", "0"), 2, "must be above 0"),
+        (("--current", "a.csv"), 1, "give --reference FILE, or --model"),
+    ],
+)
+def test_where_counts_come_from_is_checked_first(
+    words: tuple[str, ...], code: int, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An address that is none, and a limit that is none, are named with their flag."""
+    assert main(["drift", "report", *words]) == code
+
+    said = capsys.readouterr().err
+    assert any(each in said for each in why.split("|")), said

@@ -1,4 +1,5 @@
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -6,14 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.drift.calibration import (
+    HOLD,
     Identity,
     Point,
-    alerts_per_month,
     calibrate,
     episodes,
+    expected_alerts,
     measured_days,
+    without,
 )
-from agent.drift.evidence import page
+from agent.drift.evidence import page, thinned
 from agent.drift.thresholds import Threshold, ThresholdFile, from_json, to_json
 
 WHO = Identity("churn", "3", "abc", "age")
@@ -68,8 +71,89 @@ def test_a_week_that_differs_would_have_alerted() -> None:
         Point(time, 0.2 if 10 * DAY <= time < 10 * DAY + 7_200 else value) for time, value in calm
     ]
 
-    assert alerts_per_month(calm, "rank_shift", "1h", step=STEP) == 0
-    assert alerts_per_month(odd, "rank_shift", "1h", step=STEP) == pytest.approx(30 / 28)
+    assert expected_alerts(calm, "rank_shift", "1h", step=STEP) == []
+    found = calibrate(WHO, "rank_shift", "1h", odd, step=STEP)
+    assert found.threshold is not None
+    assert found.threshold.alerts_per_month == pytest.approx(30 / 28, abs=0.001)
+    assert found.alerts == (10 * DAY + HOLD["1h"] - STEP,)
+
+
+def test_one_time_has_one_value() -> None:
+    """Where two clusters tell the same score, the one that is farther off counts, and time counts once."""
+    calm, wild = history(15, 0.02), history(15, 0.1)
+
+    found = calibrate(WHO, "rank_shift", "1h", [*calm, *wild], step=STEP)
+
+    assert found.points == tuple(wild)
+    assert found.days == pytest.approx(15)
+
+
+def test_as_many_days_as_were_asked_for_are_enough() -> None:
+    """The last point is up to a step away from the end of the time; that is no lack of history."""
+    points = history(14, 0.05)[1:]
+
+    assert calibrate(WHO, "rank_shift", "1h", points, step=STEP).threshold is not None
+    assert calibrate(WHO, "rank_shift", "1h", points[2:], step=STEP).threshold is None
+
+
+@pytest.mark.parametrize(("window", "until"), [("1h", 3 * DAY + 3_600), ("1d", 4 * DAY)])
+def test_a_time_that_was_not_normal_is_left_out(window: str, until: float) -> None:
+    """With it go the windows that reach into it."""
+    points = [Point(number * 3_600.0, 0.1) for number in range(10 * 24)]
+
+    kept = without(points, [(2 * DAY, 3 * DAY)], window)
+
+    gone = sorted(set(points) - set(kept))
+    assert (gone[0].time, gone[-1].time) == (2 * DAY, until)
+
+
+def test_the_page_shows_gaps_and_when_it_would_have_alerted() -> None:
+    """No line crosses what was not measured, and each alert that is predicted has its mark."""
+    odd = [
+        Point(time, 0.2 if 10 * DAY <= time < 10 * DAY + 7_200 else value)
+        for time, value in history(30, 0.01)
+        if not 15 * DAY < time < 20 * DAY
+    ]
+
+    found = calibrate(WHO, "rank_shift", "1h", odd, step=STEP)
+    text = page([found], 30 * DAY)
+
+    (path,) = re.findall(r'class="line" d="([^"]*)"', text)
+    assert path.count("M") == 2
+    assert text.count('class="alert"') == len(found.alerts) == 1
+    assert "1970-01-01" in text
+    assert "1970-01-31" in text
+
+
+def test_the_page_says_of_how_many_it_does_not_know() -> None:
+    """What has no value any more, and what is too short to tell, is not added up as quiet."""
+    gone = calibrate(WHO, "rank_shift", "1h", history(15), step=STEP)
+    short = calibrate(WHO, "rank_shift", "1h", history(3, start=27 * DAY), step=STEP, days=2)
+
+    text = page([gone, short], 30 * DAY)
+
+    assert "Of 1 the history is too short to tell. 1 had no value within the last day" in text
+    assert "alerts a month are to be expected" not in text
+
+
+def test_what_is_kept_for_the_page_is_enough_for_it() -> None:
+    """Of weeks a point a pixel is kept, the extreme ones among them, and the gaps stay."""
+    points = [
+        Point(time, 0.5 if time == 40 * STEP else value)
+        for time, value in history(28, 0.01)
+        if not 15 * DAY < time < 20 * DAY
+    ]
+    found = calibrate(WHO, "rank_shift", "1h", points, step=STEP)
+
+    few = thinned(found)
+
+    assert len(few.points) < 800
+    assert Point(40 * STEP, 0.5) in few.points
+    assert (few.days, few.threshold, few.alerts) == (found.days, found.threshold, found.alerts)
+    (path,) = re.findall(r'class="line" d="([^"]*)"', page([few], 0.0))
+    assert path.count("M") == 2
+    assert thinned(few).points == few.points
+    assert thinned(calibrate(WHO, "psi", "1d", [], step=STEP)).points == ()
 
 
 def test_what_is_left_of_a_week_is_no_week_of_its_own() -> None:
@@ -78,9 +162,11 @@ def test_what_is_left_of_a_week_is_no_week_of_its_own() -> None:
         Point(time, value + 0.2 * (time > 19 * DAY)) for time, value in history(21 + 0.01, 0.02)
     ]
 
-    assert alerts_per_month(shifted, "rank_shift", "1h", step=STEP) == pytest.approx(
-        30 / 21, rel=0.01
-    )
+    alerts = expected_alerts(shifted, "rank_shift", "1h", step=STEP)
+
+    assert alerts is not None
+    assert len(alerts) == 1
+    assert alerts[0] == pytest.approx(19 * DAY + HOLD["1h"], abs=STEP)
 
 
 def test_less_than_two_weeks_cannot_tell_what_to_expect() -> None:
@@ -184,10 +270,18 @@ def test_thresholds_survive_their_file_and_become_series(tmp_path: Path) -> None
         "[]",
         "{}",
         '{"format": 1}',
+        '{"format": 1, "thresholds": {}}',
         '{"format": 1, "thresholds": [1]}',
         '{"format": 1, "thresholds": [{"model": "m"}]}',
         to_json([LEARNED], 1.0).replace("0.2", "-1"),
         to_json([LEARNED], 1.0).replace('"1d"', '"7d"'),
+        to_json([LEARNED], 1.0).replace("0.2", "true"),
+        to_json([LEARNED], 1.0).replace("0.2", '"0.2"'),
+        to_json([LEARNED], 1.0).replace("0.2", "NaN"),
+        to_json([LEARNED], 1.0).replace('"age"', '"a\\ud800"'),
+        to_json([LEARNED], 1.0).replace('"age"', f'"{"x" * 200}"'),
+        to_json([LEARNED], 1.0).replace('"age"', "7"),
+        to_json([LEARNED, LEARNED], 1.0),
         "[" * 100_000,
     ],
 )

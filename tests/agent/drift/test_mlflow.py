@@ -1,5 +1,6 @@
 """A reference out of a real MLflow tracking server, asked over plain HTTP."""
 
+import base64
 import json
 import urllib.request
 from pathlib import Path
@@ -111,6 +112,28 @@ async def test_what_is_wrong_is_said(uri: str, environment: dict[str, str], word
     """No address, an address that is none, a name that is none, nobody there."""
     with pytest.raises(InvalidReferenceError, match=words):
         await mlflow.fetch(uri, mlflow.ARTIFACT, environment)
+
+
+async def test_a_server_that_wants_a_login_gets_it() -> None:
+    """User and password go as MLflow's own client sends them; brackets alone are no answer."""
+
+    async def page(request: web.Request) -> web.Response:
+        login = request.headers.get("Authorization", "")
+        return web.Response(text=login if "get-artifact" in request.path else "[" * 100_000)
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", page)
+    async with TestServer(app) as other:
+        environment = {
+            mlflow.TRACKING_URI: str(other.make_url("/")),
+            mlflow.TRACKING_USERNAME: "ada",
+            mlflow.TRACKING_PASSWORD: "é:1",
+        }
+        text = await mlflow.fetch("models:/m/1", "a.json", environment)
+        with pytest.raises(InvalidReferenceError, match="recursion"):
+            await mlflow.fetch("models:/m@live", "a.json", environment)
+
+    assert base64.b64decode(text.removeprefix("Basic ")).decode() == "ada:é:1"
 
 
 async def test_a_server_that_wants_a_token_gets_it() -> None:

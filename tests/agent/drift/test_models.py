@@ -22,7 +22,8 @@ from agent.drift.intake.tally import IntakeTally
 from agent.drift.kept import IN_USE
 from agent.drift.models import IDLE, UNKNOWN, Models
 from agent.drift.readings import readings
-from agent.drift.reference import FeatureReference, Reference, from_json
+from agent.drift.reference import FeatureReference, Reference
+from agent.drift.reference_file import from_json
 from agent.drift.rows import Rows
 from agent.drift.schema import Declared
 from agent.drift.selection import Selection

@@ -15,7 +15,8 @@ from agent.drift.performance import (
     roc_auc,
 )
 from agent.drift.readings import readings
-from agent.drift.reference import InvalidReferenceError, Reference, from_json
+from agent.drift.reference import InvalidReferenceError, Reference
+from agent.drift.reference_file import from_json
 from agent.drift.rows import Rows
 from agent.drift.traffic import Learning, Traffic
 

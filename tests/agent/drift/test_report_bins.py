@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from agent.drift.bins import CategoryBins, NumericBins
 from agent.drift.column import Column
 from agent.drift.counting import counter
+from agent.drift.learning import FeatureLearner
 from agent.drift.readings import readings
 from agent.drift.reference import FeatureReference, Reference
 from agent.drift.report_bins import Sample, UnusableSeriesError, apportioned, exported, rebuilt
@@ -111,3 +112,26 @@ def test_rebuilt_rows_fall_into_the_bins_they_come_from(counts: list[int], most:
 def test_rebuilt_categories_are_words() -> None:
     """A category is itself, what was missing is missing, and the rest is told apart from both."""
     assert rebuilt(PLAN, (1, 2, 1, 1), 10) == ["pro", "free", "free", None, "__other__"]
+
+
+def test_a_constant_is_rebuilt_as_one_value() -> None:
+    """Its own bin is as narrow as numbers can be; what was beside it is seen beside it."""
+    learner = FeatureLearner("a")
+    learner.add([5] * 100)
+    learned = learner.freeze()
+    assert learned is not None
+    (feature,) = learned.features
+
+    assert set(rebuilt(feature, feature.counts, 50)) == {5.0}
+    below, above = rebuilt(feature, (1, 0, 1, 0, 0), 50)
+    assert isinstance(below, float)
+    assert isinstance(above, float)
+    assert below < 4.9
+    assert above > 5.1
+
+
+def test_the_least_value_stays_what_it_is() -> None:
+    """Where the first edge is the least value, as 0 of many counts, nothing is shown below it."""
+    feature = FeatureReference("a", NumericBins((0.0, 3.0)), (9, 9, 9, 0, 0), 0.0, 8.0)
+
+    assert rebuilt(feature, (2, 0, 0, 0, 0), 50) == [0.0, 0.0]

@@ -5,7 +5,8 @@ import pytest
 
 from agent.catalogue.drift import FEATURE_OBSERVATIONS, LEARNING_ROWS, REFERENCE_SAMPLES
 from agent.drift.readings import readings
-from agent.drift.reference import InvalidReferenceError, Reference, from_json
+from agent.drift.reference import InvalidReferenceError, Reference
+from agent.drift.reference_file import from_json
 from agent.drift.rows import Rows
 from agent.drift.store import ReferenceStore
 from agent.drift.traffic import Learning, Traffic
