@@ -61,9 +61,10 @@ async def _write(writer: asyncio.StreamWriter, data: bytes) -> None:
 async def test_a_bad_answer_is_a_named_failure(name: str) -> None:
     """Whatever a server answers in place of a stream is one failure with a name."""
     answer, reason = ANSWERS[name]
+    patience = 0.5 if reason == "timeout" else 30.0
 
     async with raw_server(answer) as url:
-        batch = await probed(Plan(kind="openai", url=url, model="m", timeout=0.5))
+        batch = await probed(Plan(kind="openai", url=url, model="m", timeout=patience))
 
     assert failure(batch) == reason
     assert value(batch, probe.FAILURES, reason) == 1
@@ -75,7 +76,7 @@ async def test_a_bad_answer_is_a_named_failure(name: str) -> None:
 async def test_a_bad_inference_is_a_named_failure(body: bytes) -> None:
     """What is not an object in JSON is no answer to an inference."""
     async with raw_server(page(body)) as url:
-        batch = await probed(Plan(kind="triton", url=url, model="m", body={}, timeout=0.5))
+        batch = await probed(Plan(kind="triton", url=url, model="m", body={}, timeout=30.0))
 
     assert failure(batch) == "malformed"
 
